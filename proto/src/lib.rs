@@ -1,0 +1,12 @@
+//! The wire formats of Paceline: messages, clients and servers of `paceline.v1`, generated from `proto/paceline/v1`.
+//!
+//! Only the edges (a role's gRPC service, the CLI) use these types; they convert once, at the door, to `paceline_core`.
+
+pub mod v1 {
+    //! `paceline.v1`, as in `proto/paceline/v1/*.proto`; the comments there are the documentation.
+    #![allow(clippy::all, rust_2018_idioms, missing_docs)]
+    tonic::include_proto!("paceline.v1");
+}
+
+/// The encoded `FileDescriptorSet` of `paceline.v1`, for server reflection.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/paceline_descriptor.bin"));

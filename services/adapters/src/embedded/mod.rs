@@ -1,0 +1,6 @@
+//! The ports in one process over SQLite files, nothing to install; survives `kill -9`. What `paceline dev` runs on.
+
+mod broker;
+pub mod database;
+mod ledger;
+mod sink;

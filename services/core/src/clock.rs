@@ -1,0 +1,45 @@
+//! Time, as a value that can be handed in: wall time for what people and documents see, monotonic time for pacing.
+//!
+//! This is the only file that may read the machine's clocks; a test or the simulation passes its own [`Clock`].
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Two clocks: one that people read and that may step, and one that only goes forward.
+pub trait Clock: Send + Sync + 'static {
+    /// Milliseconds since the Unix epoch. May step in either direction.
+    fn wall_ms(&self) -> i64;
+    /// Nanoseconds since an arbitrary start. Never goes back; does not survive a restart.
+    fn monotonic_ns(&self) -> u64;
+}
+
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clocks. Monotonic time is tokio's, so that a test with paused time owns it.
+#[derive(Debug)]
+pub struct SystemClock {
+    start: tokio::time::Instant,
+}
+
+impl SystemClock {
+    pub fn shared() -> SharedClock {
+        Arc::new(Self { start: tokio::time::Instant::now() })
+    }
+}
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods)]
+    fn wall_ms(&self) -> i64 {
+        let since_epoch = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        nanos(self.start.elapsed())
+    }
+}
+
+/// A duration in whole nanoseconds, saturating after 584 years.
+pub fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

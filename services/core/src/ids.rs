@@ -1,0 +1,118 @@
+//! Names of things: run ids, job ids, and the small names (queue, group, handler, worker) that appear in keys and messages.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The longest name of a queue, group, handler, namespace or worker, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// The longest request id that a caller may give, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// The queue that a run goes to when none is named.
+pub const DEFAULT_QUEUE: &str = "default";
+/// The consumer group that every queue has.
+pub const DEFAULT_GROUP: &str = "main";
+/// The handler that a run uses when none is named.
+pub const DEFAULT_HANDLER: &str = "record";
+
+/// A run's id: unique for ever (a lower-case ULID), so a new run can never overwrite an old one's documents.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(Arc<str>);
+
+impl RunId {
+    /// A new id for a run created at `wall_ms`; ids sort by time of creation.
+    pub fn generate(wall_ms: i64) -> Self {
+        let random = ulid::Ulid::generate().random();
+        let id = ulid::Ulid::from_parts(u64::try_from(wall_ms).unwrap_or(0), random);
+        Self(id.to_string().to_ascii_lowercase().into())
+    }
+
+    /// Takes an id from a caller or a message. Refused: empty, too long, or a character outside `a-z 0-9 -`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let valid = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if text.is_empty() || text.len() > NAME_BYTES_MAX || !valid {
+            return Err(Error::invalid_field("run_id", format!("{text:?} is not a run id; `paceline run list` shows them")));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `<run>-<seq>`: deterministic and never reused. The document's `_id`, the message's id, the caller's idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JobId {
+    pub run: RunId,
+    pub seq: u64,
+}
+
+impl JobId {
+    pub fn new(run: RunId, seq: u64) -> Self {
+        Self { run, seq }
+    }
+
+    /// The inverse of `Display`. A seq has no leading zeros, so one job has one id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (run, digits) = text.rsplit_once('-')?;
+        let canonical = digits == "0" || !digits.starts_with('0');
+        let seq = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())??;
+        canonical.then(|| Some(Self { run: RunId::parse(run).ok()?, seq }))?
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.run, self.seq)
+    }
+}
+
+/// Checks a name that becomes part of a queue, key or index: `a-z 0-9 _ . -`, starting with a letter or digit.
+pub fn check_name(field: &str, name: &str) -> Result<()> {
+    let valid = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b));
+    let starts_well = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if valid && starts_well && name.len() <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    let rule = format!("{name:?} is not a name: use 1 to {NAME_BYTES_MAX} of a-z 0-9 _ . - and start with a letter or digit");
+    Err(Error::invalid_field(field, rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_id_round_trips_and_refuses_other_spellings() {
+        let id = JobId::new(RunId::generate(1_700_000_000_000), 42);
+        assert_eq!(JobId::parse(&id.to_string()), Some(id.clone()));
+        for bad in ["", "-", "abc", "abc-", "abc-042", "abc-+1", "ABC-1", "abc-99999999999999999999", "-1"] {
+            assert_eq!(JobId::parse(bad), None, "{bad:?}");
+        }
+        assert_eq!(JobId::parse("a-b-0").map(|j| (j.run.to_string(), j.seq)), Some(("a-b".into(), 0)));
+    }
+
+    #[test]
+    fn run_ids_sort_by_creation() {
+        let (older, newer) = (RunId::generate(1_000), RunId::generate(2_000));
+        assert!(older < newer);
+    }
+}

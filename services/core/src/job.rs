@@ -1,0 +1,168 @@
+//! A job on its way: the range it is reserved in, the message it travels as, and the checks at both ends.
+//!
+//! Job `seq` of a run is a pure function of (run spec, range, seq), so any producer can publish a range again.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ids::{JobId, RunId};
+use crate::ports::broker::Message;
+use crate::run::{PAYLOAD_BYTES_MAX, RunSpec};
+
+/// The most jobs in one range, so in one Publish call.
+pub const RANGE_JOBS_MAX: u64 = 10_000;
+/// The largest message that a worker accepts: the payload and our own fields.
+pub const MESSAGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 4 * 1024;
+
+/// Jobs `first .. first + count` of a run, which fell due at `scheduled_at_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Range {
+    pub first: u64,
+    pub count: u64,
+    pub scheduled_at_ms: i64,
+}
+
+impl Range {
+    pub fn end(&self) -> u64 {
+        self.first + self.count
+    }
+
+    pub fn seqs(&self) -> std::ops::Range<u64> {
+        self.first..self.end()
+    }
+}
+
+/// The body of a message, as JSON. Any AMQP client can write one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    pub job_id: String,
+    pub run_id: RunId,
+    pub seq: u64,
+    pub queue: String,
+    pub handler: String,
+    /// When it fell due, milliseconds since the Unix epoch.
+    pub scheduled_at: i64,
+    /// When its producer published it, milliseconds since the Unix epoch.
+    pub enqueued_at: i64,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub payload: Map<String, Value>,
+}
+
+/// Writes the messages of a run's jobs; what is the same for each is encoded once.
+pub struct Encoder {
+    run_id: RunId,
+    handler: std::sync::Arc<str>,
+    /// `,"queue":…,"handler":…`
+    constant: String,
+    /// `,"payload":{…}}` or `}`
+    tail: String,
+}
+
+impl Encoder {
+    pub fn new(spec: &RunSpec) -> Self {
+        let quoted = |text: &str| Value::from(text).to_string();
+        let constant = format!(",\"queue\":{},\"handler\":{}", quoted(&spec.queue), quoted(&spec.handler));
+        let tail = match spec.payload.is_empty() {
+            true => "}".to_owned(),
+            false => format!(",\"payload\":{}}}", Value::Object(spec.payload.clone())),
+        };
+        Self { run_id: spec.run_id.clone(), handler: spec.handler.as_str().into(), constant, tail }
+    }
+
+    /// Job `seq` of `range`, published at `enqueued_at_ms`, as its first attempt.
+    pub fn message(&self, range: &Range, seq: u64, enqueued_at_ms: i64) -> Message {
+        use std::fmt::Write as _;
+        debug_assert!(range.seqs().contains(&seq));
+        let (run, constant, tail, scheduled) = (&self.run_id, &self.constant, &self.tail, range.scheduled_at_ms);
+        let mut body = String::with_capacity(2 * run.as_str().len() + constant.len() + tail.len() + 140);
+        // Writing to a String cannot fail.
+        _ = write!(
+            body,
+            "{{\"jobId\":\"{run}-{seq}\",\"runId\":\"{run}\",\"seq\":{seq}{constant},\
+             \"scheduledAt\":{scheduled},\"enqueuedAt\":{enqueued_at_ms}{tail}"
+        );
+        Message {
+            id: format!("{run}-{seq}"),
+            handler: self.handler.clone(),
+            run: self.run_id.as_str().into(),
+            seq: Some(seq),
+            attempt: 1,
+            timestamp_ms: enqueued_at_ms,
+            traceparent: None,
+            body: Bytes::from(body),
+        }
+    }
+}
+
+impl Job {
+    /// Reads a message from a queue. The error is the reason for which it goes to the dead queue.
+    pub fn decode(message: &Message) -> Result<Self, String> {
+        if message.body.len() > MESSAGE_BYTES_MAX {
+            return Err(format!("message of {} bytes is over the limit of {MESSAGE_BYTES_MAX}", message.body.len()));
+        }
+        if message.id.is_empty() {
+            return Err("message has no id: set message_id to the jobId".into());
+        }
+        let job: Self = serde_json::from_slice(&message.body).map_err(|e| format!("body is not a Paceline job: {e}"))?;
+        let is_own_id = JobId::parse(&job.job_id).is_some_and(|id| id.run == job.run_id && id.seq == job.seq);
+        if !is_own_id {
+            return Err(format!("jobId {:?} is not <runId>-<seq> of the body ({}-{})", job.job_id, job.run_id, job.seq));
+        }
+        if message.id != job.job_id {
+            return Err(format!("message_id {:?} differs from the body's jobId {:?}", message.id, job.job_id));
+        }
+        Ok(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pacing::{CatchUp, Rate};
+
+    fn spec(payload: Value) -> RunSpec {
+        RunSpec {
+            run_id: RunId::parse("r1").unwrap(),
+            rate: Rate::new(10, 1.0).unwrap(),
+            total: None,
+            queue: "default".into(),
+            handler: "record".into(),
+            payload: payload.as_object().cloned().unwrap_or_default(),
+            catch_up: CatchUp::All,
+            created_at_ms: 5,
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same_job() {
+        for payload in [serde_json::json!({}), serde_json::json!({"to": "a\"b", "n": [1, {"x": null}]})] {
+            let spec = spec(payload.clone());
+            let range = Range { first: 7, count: 3, scheduled_at_ms: 1000 };
+            let message = Encoder::new(&spec).message(&range, 8, 1234);
+            let job = Job::decode(&message).unwrap();
+            assert_eq!((job.job_id.as_str(), job.seq, job.scheduled_at, job.enqueued_at), ("r1-8", 8, 1000, 1234));
+            assert_eq!(Value::Object(job.payload), payload);
+            assert_eq!((message.run.as_ref(), message.seq), ("r1", Some(8)));
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused_with_a_reason() {
+        let good = Encoder::new(&spec(Value::Null)).message(&Range { first: 0, count: 1, scheduled_at_ms: 0 }, 0, 0);
+        let with_body = |body: &str| Message { body: Bytes::from(body.to_owned()), ..good.clone() };
+        let cases = [
+            (with_body("hello"), "not a Paceline job"),
+            (with_body("{}"), "not a Paceline job"),
+            (Message { id: String::new(), ..good.clone() }, "no id"),
+            (Message { id: "r1-1".into(), ..good.clone() }, "differs"),
+            (with_body(&String::from_utf8(good.body.to_vec()).unwrap().replace("\"seq\":0", "\"seq\":1")), "not <runId>-<seq>"),
+            (with_body(&" ".repeat(MESSAGE_BYTES_MAX + 1)), "over the limit"),
+        ];
+        for (message, reason) in cases {
+            let refused = Job::decode(&message).unwrap_err();
+            assert!(refused.contains(reason), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The language of the house: what a run, a job, an outcome and a pace are, and the three ports that everything else plugs into.
+//!
+//! Nothing here does I/O or names a vendor. The way of a job through these modules:
+//! [`pacing`] says how many jobs are due, [`ports::ledger`] reserves them as a [`job::Range`], [`job`] turns each seq into a
+//! message, [`ports::broker`] carries it, [`outcome`] says how its handler ended, [`ports::sink`] stores the
+//! [`document`], [`ports::ledger`] counts it once.
+
+pub mod clock;
+pub mod document;
+pub mod error;
+pub mod ids;
+pub mod job;
+pub mod outcome;
+pub mod pacing;
+pub mod policy;
+pub mod ports;
+pub mod retry;
+pub mod run;
+pub mod seqset;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,234 @@
+//! The pacer: a pure function from elapsed time to "how many jobs are due now", in integer arithmetic (L6).
+//!
+//! The scheduler calls [`Pacer::advance`] with monotonic time and reserves what is [`Pacer::due`]; what it has reserved it
+//! [`Pacer::take`]s. Credit is kept as whole jobs plus a remainder in units of 1/`per_ns` of a job, so
+//! `enqueued(t) = floor(base + (t − t0)·X/Y)` holds exactly within a rate, and a change of rate carries the remainder over.
+//! The state that must survive a restart is [`Pacing`]; the ledger stores it together with the cursor.
+
+use serde::{Deserialize, Serialize};
+
+/// A gap longer than this is an outage: its jobs follow [`CatchUp`]. A shorter one is a hiccup and is made good at once.
+pub const OUTAGE_NS: u64 = 1_000_000_000;
+/// The fastest rate that may be asked for, jobs a second.
+pub const RATE_PER_SECOND_MAX: u64 = 1_000_000;
+/// The longest Y: a year.
+pub const PER_MINUTES_MAX: f64 = 366.0 * 24.0 * 60.0;
+/// The shortest Y: a millisecond.
+pub const PER_MINUTES_MIN: f64 = 1.0 / 60_000.0;
+
+const NS_PER_MINUTE: f64 = 60e9;
+
+/// "X jobs every Y minutes", Y in whole nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    pub jobs: u64,
+    pub per_ns: u64,
+}
+
+impl Rate {
+    /// Checks X and Y; the error names the field and the limit.
+    pub fn new(jobs: u64, per_minutes: f64) -> Result<Self, (&'static str, String)> {
+        if jobs == 0 {
+            return Err(("jobs", "must be at least 1".into()));
+        }
+        if !per_minutes.is_finite() || per_minutes <= 0.0 {
+            return Err(("per_minutes", format!("must be a number above 0, not {per_minutes}")));
+        }
+        if !(PER_MINUTES_MIN..=PER_MINUTES_MAX).contains(&per_minutes) {
+            let range = format!("must be between {PER_MINUTES_MIN:.6} (1 ms) and {PER_MINUTES_MAX} (366 days), not {per_minutes}");
+            return Err(("per_minutes", range));
+        }
+        let rate = Self { jobs, per_ns: (per_minutes * NS_PER_MINUTE).round() as u64 };
+        if rate.per_second() > RATE_PER_SECOND_MAX as f64 {
+            let found = rate.per_second();
+            return Err(("jobs", format!("{found:.0} jobs a second is above the limit of {RATE_PER_SECOND_MAX}; lower jobs or raise per_minutes")));
+        }
+        Ok(rate)
+    }
+
+    pub fn per_second(self) -> f64 {
+        self.jobs as f64 * 1e9 / self.per_ns as f64
+    }
+
+    pub fn per_minutes(self) -> f64 {
+        self.per_ns as f64 / NS_PER_MINUTE
+    }
+
+    /// Time to earn `jobs` jobs at this rate, rounded up, saturating.
+    pub fn ns_for(self, jobs: u64) -> u64 {
+        let ns = (u128::from(jobs) * u128::from(self.per_ns)).div_ceil(u128::from(self.jobs));
+        u64::try_from(ns).unwrap_or(u64::MAX)
+    }
+}
+
+/// What happens to the jobs that an outage held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CatchUp {
+    /// They are sent, at no more than twice the rate in all.
+    #[default]
+    All,
+    /// They are left out; the schedule shifts by the length of the outage.
+    Skip,
+}
+
+/// What must survive a restart besides the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pacing {
+    /// Earned part of the next job, in units of 1/`rate.per_ns` of a job.
+    pub remainder: u64,
+    /// Jobs that were earned but not reserved when this was written.
+    pub unreserved: u64,
+    /// Outage time still to be made good, at the rate it was earned.
+    pub owed_ns: u64,
+    /// Wall time up to which credit is earned; 0: the run has not begun.
+    pub as_of_ms: i64,
+}
+
+/// See the module's documentation. One per owned run, in the scheduler.
+#[derive(Debug, Clone)]
+pub struct Pacer {
+    rate: Rate,
+    total: Option<u64>,
+    catch_up: CatchUp,
+    cursor: u64,
+    remainder: u64,
+    unreserved: u64,
+    owed_ns: u64,
+    last_ns: u64,
+    paused: bool,
+}
+
+impl Pacer {
+    /// A pacer that goes on from `pacing`; `elapsed_ns` is how long ago (never negative) that was written, so an outage of the
+    /// whole scheduler is seen as a gap by the next [`Pacer::advance`].
+    pub fn resume(rate: Rate, total: Option<u64>, catch_up: CatchUp, cursor: u64, pacing: Pacing, now_ns: u64) -> Self {
+        Self {
+            rate,
+            total,
+            catch_up,
+            cursor,
+            remainder: pacing.remainder.min(rate.per_ns - 1),
+            unreserved: pacing.unreserved,
+            owed_ns: pacing.owed_ns,
+            last_ns: now_ns,
+            paused: false,
+        }
+    }
+
+    /// Accounts for time that passed while no scheduler owned the run.
+    pub fn absorb_downtime(&mut self, downtime_ns: u64) {
+        if !self.paused {
+            self.earn(downtime_ns);
+        }
+    }
+
+    /// Earns credit for the time up to `now_ns`. Time that does not go forward earns nothing.
+    pub fn advance(&mut self, now_ns: u64) {
+        let elapsed_ns = now_ns.saturating_sub(self.last_ns);
+        self.last_ns = self.last_ns.max(now_ns);
+        if !self.paused {
+            self.earn(elapsed_ns);
+        }
+    }
+
+    fn earn(&mut self, elapsed_ns: u64) {
+        if elapsed_ns > OUTAGE_NS {
+            if self.catch_up == CatchUp::All {
+                self.owed_ns = self.owed_ns.saturating_add(elapsed_ns);
+            }
+            return;
+        }
+        // What an outage held back is paid out one for one with new time: never more than twice the rate.
+        let repaid_ns = self.owed_ns.min(elapsed_ns);
+        self.owed_ns -= repaid_ns;
+        let earned = u128::from(self.rate.jobs) * u128::from(elapsed_ns + repaid_ns) + u128::from(self.remainder);
+        let per_ns = u128::from(self.rate.per_ns);
+        self.remainder = (earned % per_ns) as u64;
+        self.unreserved = self.unreserved.saturating_add(u64::try_from(earned / per_ns).unwrap_or(u64::MAX));
+    }
+
+    /// Jobs to reserve now: earned, not yet taken, and within the total.
+    pub fn due(&self) -> u64 {
+        if self.paused { 0 } else { self.unreserved.min(self.left()) }
+    }
+
+    /// Notes that `count` jobs have been reserved.
+    pub fn take(&mut self, count: u64) {
+        self.unreserved = self.unreserved.saturating_sub(count);
+        self.cursor += count;
+    }
+
+    /// Jobs left until the total; `u64::MAX` without one.
+    pub fn left(&self) -> u64 {
+        self.total.map_or(u64::MAX, |total| total.saturating_sub(self.cursor))
+    }
+
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// How long until the next job is due, or `None` when none will be.
+    pub fn wait_ns(&self) -> Option<u64> {
+        if self.paused || self.is_complete() {
+            return None;
+        }
+        if self.unreserved > 0 {
+            return Some(0);
+        }
+        let missing = u128::from(self.rate.per_ns - self.remainder);
+        let speed = if self.owed_ns > 0 { 2 } else { 1 };
+        let wait = missing.div_ceil(u128::from(self.rate.jobs) * speed);
+        Some(u64::try_from(wait).unwrap_or(u64::MAX))
+    }
+
+    /// A new rate from `now_ns` on. The earned part of the next job is carried over, and so is what an outage still owes.
+    pub fn set_rate(&mut self, rate: Rate, now_ns: u64) {
+        self.advance(now_ns);
+        let rescale = |value: u64, by: u128, over: u128| u64::try_from(u128::from(value) * by / over).unwrap_or(u64::MAX);
+        self.remainder = rescale(self.remainder, rate.per_ns.into(), self.rate.per_ns.into()).min(rate.per_ns - 1);
+        if self.owed_ns > 0 {
+            let owed_jobs = rescale(self.owed_ns, self.rate.jobs.into(), self.rate.per_ns.into());
+            self.owed_ns = rate.ns_for(owed_jobs);
+        }
+        self.rate = rate;
+    }
+
+    pub fn set_total(&mut self, total: Option<u64>) {
+        self.total = total;
+    }
+
+    /// Paused time earns nothing; what was earned before stays.
+    pub fn pause(&mut self, now_ns: u64) {
+        self.advance(now_ns);
+        self.paused = true;
+    }
+
+    pub fn unpause(&mut self, now_ns: u64) {
+        self.last_ns = self.last_ns.max(now_ns);
+        self.paused = false;
+    }
+
+    /// What to store with the cursor; `now_wall_ms` is the wall time of the last [`Pacer::advance`].
+    pub fn pacing(&self, now_wall_ms: i64) -> Pacing {
+        Pacing {
+            remainder: self.remainder,
+            unreserved: self.unreserved,
+            owed_ns: self.owed_ns,
+            as_of_ms: now_wall_ms,
+        }
+    }
+
+    /// The same, as it will be once `count` more jobs are taken: reserving stores the state after the reservation.
+    pub fn pacing_after(&self, count: u64, now_wall_ms: i64) -> Pacing {
+        Pacing { unreserved: self.unreserved.saturating_sub(count), ..self.pacing(now_wall_ms) }
+    }
+}
+
+#[cfg(test)]
+#[path = "pacing_tests.rs"]
+mod tests;

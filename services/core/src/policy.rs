@@ -1,0 +1,33 @@
+//! How hard a queue's jobs are tried: attempts, timeout and backoff.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The policy of a queue. Redeliveries after a crash and give-backs at shutdown are not attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Executions before a job is dead; at least 1.
+    pub attempts_max: u32,
+    /// How long one execution may take.
+    pub timeout_ms: u64,
+    /// First delay between attempts; it doubles with each.
+    pub backoff_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { attempts_max: 5, timeout_ms: 30_000, backoff_ms: 1_000 }
+    }
+}
+
+impl Policy {
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    pub fn backoff(&self) -> Duration {
+        Duration::from_millis(self.backoff_ms)
+    }
+}

@@ -1,0 +1,162 @@
+//! The ledger port: runs and who owns them, which jobs exist, and which are counted. Every method is one atomic step.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::ids::RunId;
+use crate::job::Range;
+use crate::pacing::Pacing;
+use crate::run::{RunRecord, RunSpec, RunState, Snapshot};
+use crate::seqset::SeqSet;
+
+/// The most ranges of a run that may be reserved but not confirmed; a scheduler holds back above it.
+pub const RANGES_OUTSTANDING_MAX: usize = 256;
+
+/// A scheduler's claim on a run. `epoch` grows with every new owner; the ledger refuses what carries an older one (L9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fence {
+    pub epoch: u64,
+}
+
+/// The answer to [`Ledger::create_run`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Created {
+    New,
+    /// The request id was used before: this is the run that it started.
+    Existing(RunId),
+}
+
+/// A change of a run by a caller; applied only if the run is still at `expected_revision`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunChange {
+    pub expected_revision: u64,
+    /// The whole spec as it shall be (only rate and total may differ).
+    pub spec: RunSpec,
+    pub state: RunState,
+}
+
+/// What a scheduler asks to reserve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reservation {
+    /// At most [`crate::job::RANGE_JOBS_MAX`].
+    pub count: u64,
+    pub scheduled_at_ms: i64,
+    /// The pacer's state once this is reserved.
+    pub pacing: Pacing,
+    /// The revision that the pacer knows; a newer one in the ledger refuses the reservation as `Aborted`.
+    pub revision: u64,
+}
+
+/// One job that has ended and is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    pub run: RunId,
+    pub seq: u64,
+    pub dead: bool,
+}
+
+/// What became of a [`Ledger::record`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recorded {
+    /// Counted for the first time.
+    pub counted: u64,
+    /// Counted before: suppressed.
+    pub duplicates: u64,
+    /// Of an unknown run, or at or beyond its cursor: never counted.
+    pub foreign: u64,
+}
+
+/// A worker as it announces itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    pub worker_id: String,
+    pub queue: String,
+    pub group: String,
+    pub host: String,
+    pub pid: u32,
+    pub started_at_ms: i64,
+    pub heartbeat_at_ms: i64,
+    pub processed: u64,
+    pub dead: u64,
+    pub retried: u64,
+    /// Sink requests, and the documents in them.
+    pub batches: u64,
+    pub batched_documents: u64,
+    /// From due to stored, as a base64 V2 HDR histogram of milliseconds since the worker started; mergeable across workers.
+    pub stored_latency: String,
+}
+
+/// Promises, which the conformance suite checks:
+/// * Everything that answers `Ok` is durable.
+/// * `record` counts a job once per group, however often and by whomever it is called; `processed + dead ≤ enqueued` always (L1).
+/// * Calls with a fence fail with `Aborted` once a newer fence exists, and change nothing.
+/// * Runs that are read are as they were at one moment.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Starts a run in state RUNNING. The same non-empty `request_id` again answers `Existing`, at any time, also after a crash between.
+    async fn create_run(&self, spec: &RunSpec, request_id: &str) -> Result<Created>;
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>>;
+
+    /// Ids of runs, newest first, at most `limit`, older than `before`.
+    async fn run_ids(&self, before: Option<&RunId>, limit: usize) -> Result<Vec<RunId>>;
+
+    /// Ids of the runs that have not ended.
+    async fn active_run_ids(&self) -> Result<Vec<RunId>>;
+
+    /// Applies a caller's change and answers the run as it is then. `Aborted`: the revision moved on, read again.
+    /// `FailedPrecondition`: the state diagram forbids it, or the total is below what is enqueued.
+    async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord>;
+
+    /// Takes or renews the lease of a run for `ttl`. `Some`: `owner` has it; the same epoch while it held it all along, a new
+    /// one otherwise. `None`: somebody else's lease is still good.
+    async fn lease(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>>;
+
+    /// Gives the lease up, so that another may take it at once. Not owning it is no error.
+    async fn release(&self, run: &RunId, fence: Fence) -> Result<()>;
+
+    /// Renews the lease for `ttl` and stores the pacer's state. `Aborted`: the lease was lost.
+    async fn keep(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord>;
+
+    /// Reserves the next `count` jobs, fewer if the total comes first: from now on they exist, and the range is outstanding.
+    /// `Aborted`: the fence or the revision is stale; nothing changed. `FailedPrecondition`: the run is not RUNNING.
+    async fn reserve(&self, run: &RunId, fence: Fence, reservation: &Reservation) -> Result<Range>;
+
+    /// Notes that the broker has confirmed the whole range. Idempotent: a range that is not outstanding changes nothing.
+    async fn confirm(&self, run: &RunId, fence: Fence, range: &Range, producer: &str) -> Result<()>;
+
+    /// Ranges that are reserved and not confirmed, in order.
+    async fn outstanding(&self, run: &RunId) -> Result<Vec<Range>>;
+
+    /// The owner's step along the state diagram (DRAINING, COMPLETED, STOPPED, FAILED). To DRAINING only if the total is
+    /// reserved, to COMPLETED or STOPPED only if the run is drained: otherwise `FailedPrecondition`, and nothing changes.
+    /// Being in that state already is a success.
+    async fn advance_state(&self, run: &RunId, fence: Fence, next: RunState, failure: Option<&str>) -> Result<RunRecord>;
+
+    /// Counts jobs that are stored in the sink, each once per group. May mix runs.
+    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded>;
+
+    /// All numbers of a run for `group`, as of one moment; `None` for an unknown run.
+    async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>>;
+
+    /// The admitted jobs (processed or dead) of a run.
+    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet>;
+
+    /// The dead ones among the admitted.
+    async fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet>;
+
+    /// Announces a worker; it is forgotten `ttl` after its last heartbeat.
+    async fn heartbeat(&self, worker: &WorkerInfo, ttl: Duration) -> Result<()>;
+
+    /// Takes a worker off the list at its graceful stop.
+    async fn forget_worker(&self, worker_id: &str) -> Result<()>;
+
+    /// The workers whose heartbeat is still good.
+    async fn workers(&self) -> Result<Vec<WorkerInfo>>;
+
+    /// Reaches the service, checks that it can keep its promises (durable, does not evict) and says what it is.
+    async fn check(&self) -> Result<String>;
+}

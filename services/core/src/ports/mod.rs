@@ -1,0 +1,10 @@
+//! The three ports. Their doc comments are law: what `Ok` promises, what may repeat, what is idempotent.
+//! Every adapter passes the port's conformance suite in `testkit`.
+
+pub mod broker;
+pub mod ledger;
+pub mod sink;
+
+pub use broker::Broker;
+pub use ledger::Ledger;
+pub use sink::Sink;

@@ -1,0 +1,60 @@
+//! The sink port: keeps one document a job. It is the source of truth about what was done.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::document::{Document, Status};
+use crate::error::Result;
+use crate::ids::RunId;
+
+/// What became of one document of an upsert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Stored, durably; or a newer or equal attempt was stored already.
+    Stored,
+    /// Not now (overload, a shard away): this document alone may be sent again.
+    Retry { after: Duration, reason: String },
+    /// Never: the sink will refuse this document each time. The reason is the sink's own.
+    Reject { reason: String },
+}
+
+/// A stored document's place in its run, as `verify` needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredId {
+    /// The document's key. Differs from `<run>-<seq>` only if somebody else wrote it.
+    pub job_id: String,
+    pub seq: u64,
+    pub status: Status,
+}
+
+/// Documents by jobId.
+///
+/// Promises, which the conformance suite checks:
+/// * `upsert` is idempotent: the same document twice equals once.
+/// * An older attempt never overwrites a newer one (`attempts` is the version); that is `Stored`, not an error.
+/// * One document's refusal does not touch the others of the call.
+#[async_trait]
+pub trait Sink: Send + Sync + 'static {
+    /// Makes what documents need (template, index, table). Idempotent.
+    async fn prepare(&self) -> Result<()>;
+
+    /// Stores documents: one [`Verdict`] each, in order. `Err` means that for some it is unknown: send all again.
+    async fn upsert(&self, documents: &[Document]) -> Result<Vec<Verdict>>;
+
+    /// Documents of a run with this status, after everything stored before the call has become visible.
+    async fn count(&self, run: &RunId, status: Status) -> Result<u64>;
+
+    /// A page of a run's ids in ascending order of (seq, job id), at most `limit` (1 to 10,000), after everything stored before the first
+    /// page's call has become visible. `after` is the last item of the page before.
+    async fn ids(&self, run: &RunId, after: Option<&StoredId>, limit: usize) -> Result<Vec<StoredId>>;
+
+    /// One document, or none.
+    async fn get(&self, run: &RunId, job_id: &str) -> Result<Option<Document>>;
+
+    /// Removes one document; whether it was there. For tests and repair.
+    async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool>;
+
+    /// Reaches the service and says what it is, for `doctor` and readiness.
+    async fn check(&self) -> Result<String>;
+}

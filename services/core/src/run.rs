@@ -1,0 +1,187 @@
+//! A run: what was asked for, its state, and the snapshot that people read.
+//!
+//! ```text
+//!             Pause            Stop
+//!   RUNNING ────────▶ PAUSED ────────▶ STOPPING ──(drained)──▶ STOPPED
+//!    │  │   ◀──────── Resume              ▲
+//!    │  └──────────────── Stop ───────────┘
+//!    │
+//!    └─(total enqueued)──▶ DRAINING ──(drained)──▶ COMPLETED
+//!
+//!   RUNNING, PAUSED, STOPPING, DRAINING ──(cannot ever go on)──▶ FAILED
+//!   DRAINING ── Stop ──▶ STOPPING
+//! ```
+//! "Drained" means: every reserved range is confirmed by the broker, and processed + dead = enqueued.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ids::RunId;
+use crate::pacing::{CatchUp, Pacing, Rate};
+
+/// The largest payload of a run, in bytes of JSON.
+pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// The largest total of a run: bounds the bitmaps (125 MB at the limit) and keeps arithmetic far from its ends.
+pub const TOTAL_MAX: u64 = 1_000_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RunState {
+    Running,
+    Paused,
+    Stopping,
+    Draining,
+    Completed,
+    Stopped,
+    Failed,
+}
+
+impl RunState {
+    pub const ALL: [Self; 7] =
+        [Self::Running, Self::Paused, Self::Stopping, Self::Draining, Self::Completed, Self::Stopped, Self::Failed];
+
+    /// Ended: nothing about the run changes any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Stopped | Self::Failed)
+    }
+
+    /// No more jobs are reserved; what is enqueued drains.
+    pub fn is_draining(self) -> bool {
+        matches!(self, Self::Stopping | Self::Draining)
+    }
+
+    /// The state diagram above: whether `self` may become `next`. Staying is not a change.
+    pub fn may_become(self, next: Self) -> bool {
+        use RunState::*;
+        matches!(
+            (self, next),
+            (Running, Paused | Stopping | Draining | Failed)
+                | (Paused, Running | Stopping | Failed)
+                | (Draining, Completed | Stopping | Failed)
+                | (Stopping, Stopped | Failed)
+        )
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Stopping => "STOPPING",
+            Self::Draining => "DRAINING",
+            Self::Completed => "COMPLETED",
+            Self::Stopped => "STOPPED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+impl std::fmt::Display for RunState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What was asked for. `rate` and `total` may be updated; the rest never changes, so a job is a pure function of (spec, seq).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    pub run_id: RunId,
+    pub rate: Rate,
+    pub total: Option<u64>,
+    pub queue: String,
+    pub handler: String,
+    pub payload: Map<String, Value>,
+    pub catch_up: CatchUp,
+    pub created_at_ms: i64,
+}
+
+/// A run as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    pub spec: RunSpec,
+    pub state: RunState,
+    /// Grows by one with every change of rate, total or state.
+    pub revision: u64,
+    /// Jobs reserved so far; the next seq.
+    pub cursor: u64,
+    pub pacing: Pacing,
+    pub ended_at_ms: Option<i64>,
+    /// Why the run FAILED.
+    pub failure: Option<String>,
+}
+
+/// One atomic read of a run's numbers. L1: `processed + dead ≤ enqueued` in every one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub record: RunRecord,
+    /// Reserved, so durable.
+    pub enqueued: u64,
+    /// Confirmed by the broker.
+    pub published: u64,
+    pub processed: u64,
+    pub dead: u64,
+    /// Executions beyond the first of a job; never counted.
+    pub duplicates: u64,
+    /// Reserved ranges that are not confirmed yet.
+    pub ranges_outstanding: u64,
+    /// Jobs enqueued within the last [`RATE_WINDOW_S`] seconds.
+    pub enqueued_in_window: u64,
+    /// Jobs processed within the last [`RATE_WINDOW_S`] seconds.
+    pub processed_in_window: u64,
+    pub workers: BTreeMap<String, u64>,
+    pub producers: BTreeMap<String, u64>,
+    pub read_at_ms: i64,
+}
+
+/// Length of the window of the achieved rates, in whole seconds; the running second is not part of it.
+pub const RATE_WINDOW_S: i64 = 10;
+
+impl Snapshot {
+    pub fn in_flight(&self) -> u64 {
+        self.enqueued.saturating_sub(self.processed).saturating_sub(self.dead)
+    }
+
+    /// Everything reserved is published, and everything published has ended.
+    pub fn is_drained(&self) -> bool {
+        self.ranges_outstanding == 0 && self.in_flight() == 0
+    }
+
+    /// Jobs a second over the window, or over the run's age while it is younger than the window.
+    pub fn per_second(&self, in_window: u64) -> f64 {
+        let age_s = (self.read_at_ms - self.record.spec.created_at_ms) as f64 / 1000.0;
+        in_window as f64 / age_s.clamp(1.0, RATE_WINDOW_S as f64)
+    }
+
+    /// When the last job will be enqueued at the asked rate; `None` without a total, or when it is not running.
+    pub fn estimated_end_ms(&self) -> Option<i64> {
+        let total = self.record.spec.total?;
+        if let Some(ended) = self.record.ended_at_ms {
+            return Some(ended);
+        }
+        if self.record.state != RunState::Running {
+            return None;
+        }
+        let left_ns = self.record.spec.rate.ns_for(total.saturating_sub(self.enqueued));
+        Some(self.read_at_ms + i64::try_from(left_ns / 1_000_000).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_a_terminal_state_and_every_state_can_end() {
+        for from in RunState::ALL {
+            assert_eq!(RunState::parse(from.name()), Some(from));
+            let ways_out = RunState::ALL.into_iter().filter(|next| from.may_become(*next)).count();
+            assert_eq!(ways_out == 0, from.is_terminal(), "{from}");
+            assert!(!from.may_become(from));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! For tests of adapters and roles: one conformance suite a port, which every adapter passes.
