@@ -3,8 +3,10 @@
 
 pub mod broker;
 pub mod ledger;
+pub mod publisher;
 pub mod sink;
 
 pub use broker::Broker;
 pub use ledger::Ledger;
+pub use publisher::RangePublisher;
 pub use sink::Sink;

@@ -1,0 +1,16 @@
+//! How the scheduler hands a range to a producer: in the same process or over gRPC, the caller cannot tell which.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::ids::RunId;
+use crate::job::Range;
+
+/// Publishes ranges of a run's jobs.
+#[async_trait]
+pub trait RangePublisher: Send + Sync + 'static {
+    /// Publishes every job of `range` and answers, with the producer's id, after the broker has confirmed all of them.
+    ///
+    /// `Err`: for some it is unknown. The same range may be published again, by any producer. Never hangs.
+    async fn publish(&self, run: &RunId, range: &Range) -> Result<String>;
+}

@@ -1,0 +1,81 @@
+//! Serving gRPC: reflection and the standard health service beside a role's own, a stop that drains, channels to others.
+
+use std::time::Duration;
+
+use paceline_core::{Error, Result};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic_health::server::HealthReporter;
+
+use crate::lifecycle::Shutdown;
+
+/// The largest request: a payload of 256 KiB as a Struct, which is larger on the wire than as JSON, and room.
+pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How long a call to another role may take to connect.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long open calls may go on after a stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The health service of a role, and the handle that changes what it says.
+pub struct Health {
+    pub reporter: HealthReporter,
+    routes: Routes,
+}
+
+impl Health {
+    /// A role that is not serving yet.
+    pub fn new() -> Self {
+        let (reporter, service) = tonic_health::server::health_reporter();
+        Self { reporter, routes: Routes::new(service) }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Serves until `shutdown`, then lets open calls end within a bounded time. `add` puts the role's services on the routes.
+pub async fn serve(listener: TcpListener, health: Health, add: impl FnOnce(Routes) -> Routes, shutdown: Shutdown) -> Result<()> {
+    let routes = add(health.routes);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(paceline_proto::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let broken = |e: tonic_reflection::server::Error| Error::internal(format!("descriptor set: {e}"));
+    // grpcurl of any age: both versions of the reflection protocol.
+    let routes = routes
+        .add_service(reflection().build_v1().map_err(broken)?)
+        .add_service(reflection().build_v1alpha().map_err(broken)?);
+    let server = Server::builder().add_routes(routes).serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.triggered());
+    let overdue = async {
+        shutdown.triggered().await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
+    };
+    tokio::select! {
+        result = server => result.map_err(|e| Error::unavailable(format!("gRPC server: {e}"))),
+        () = overdue => Ok(()),
+    }
+}
+
+/// A channel to another role that connects when it is first used, and again whenever it was lost.
+pub fn channel(address: &str, call_timeout: Option<Duration>) -> Result<Channel> {
+    let endpoint = Endpoint::from_shared(address.to_owned());
+    let endpoint = endpoint.map_err(|e| Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}")))?;
+    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true).http2_keep_alive_interval(Duration::from_secs(5)).keep_alive_timeout(Duration::from_secs(5));
+    Ok(match call_timeout {
+        Some(timeout) => endpoint.timeout(timeout).connect_lazy(),
+        None => endpoint.connect_lazy(),
+    })
+}
+
+/// Binds; the error says who else may have the port.
+pub async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|e| {
+        Error::unavailable(format!("cannot listen on {address}: {e}; is another Paceline running? choose a port, or 0 for a free one"))
+    })
+}

@@ -1,0 +1,90 @@
+//! Stopping: one [`Shutdown`] that everything listens to, and [`Tasks`] that a stop can wait for.
+
+use std::future::Future;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Tells everybody to stop; a clone is the same signal, a child stops with its parent but not the other way round.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown(CancellationToken);
+
+impl Shutdown {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Triggered by SIGTERM or SIGINT; a second signal ends the process at once with exit code 130.
+    pub fn on_signal() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let shutdown = Self::new();
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let trigger = shutdown.clone();
+        Tasks::detached(async move {
+            for second in [false, true] {
+                tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+                if second {
+                    std::process::exit(130);
+                }
+                tracing::info!("stopping; a second signal ends at once");
+                trigger.trigger();
+            }
+        });
+        Ok(shutdown)
+    }
+
+    pub fn trigger(&self) {
+        self.0.cancel();
+    }
+
+    pub fn is_triggered(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Waits until it is triggered; at once if it was.
+    pub async fn triggered(&self) {
+        self.0.cancelled().await;
+    }
+
+    pub fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+
+    /// `future`'s output, or `None` when the stop comes first.
+    pub async fn or<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.0.cancelled() => None,
+            output = future => Some(output),
+        }
+    }
+}
+
+/// The tasks of one component. [`Tasks::finish`] waits for all of them; dropping it does not end them.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks(TaskTracker);
+
+impl Tasks {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn spawn<F>(&self, future: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.0.spawn(future)
+    }
+
+    /// Waits until every task has ended.
+    pub async fn finish(&self) {
+        self.0.close();
+        self.0.wait().await;
+    }
+
+    /// A task that nobody waits for; only for what must not delay a stop.
+    #[allow(clippy::disallowed_methods, reason = "the one place that may: it says so in its name")]
+    pub fn detached(future: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(future);
+    }
+}

@@ -1,0 +1,153 @@
+//! Settings of the process: defaults, then `paceline.toml`, then `PACELINE_…` variables; flags come last, in the CLI.
+//!
+//! Every key is the same in the file and, in capitals with the prefix, in the environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use paceline_core::error::Violations;
+use paceline_core::ids::{self, DEFAULT_GROUP, DEFAULT_QUEUE};
+use paceline_core::policy::Policy;
+use paceline_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry::LogFormat;
+
+/// Read when no `--config` names another.
+pub const DEFAULT_FILE: &str = "paceline.toml";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `amqp://…`, `amqps://…` or `embedded:<folder>`.
+    pub broker_url: String,
+    /// `http://…`, `https://…` or `embedded:<folder>`.
+    pub sink_url: String,
+    /// `redis://…`, `rediss://…` or `embedded:<folder>`.
+    pub ledger_url: String,
+    /// PEM file with the certificate authorities of amqps, https and rediss, besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Prefix of queues, indices and keys: two namespaces share nothing.
+    pub namespace: String,
+    /// Where the CLI finds the scheduler.
+    pub server: String,
+    /// Where the scheduler finds producers, `http://host:port`, separated by commas.
+    pub producers: String,
+    /// Secret for binds beyond loopback, and for calls to them.
+    pub token: Option<String>,
+    /// Consumer group of this process's workers.
+    pub group: String,
+    /// The queues that exist, each with its policy.
+    pub queues: BTreeMap<String, Policy>,
+    /// Filter in the syntax of `RUST_LOG`.
+    pub log: String,
+    pub log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            broker_url: "amqp://127.0.0.1:5672".into(),
+            sink_url: "http://127.0.0.1:9200".into(),
+            ledger_url: "redis://127.0.0.1:6379".into(),
+            ca_file: None,
+            namespace: "paceline".into(),
+            server: "http://127.0.0.1:50051".into(),
+            producers: "http://127.0.0.1:50052".into(),
+            token: None,
+            group: DEFAULT_GROUP.into(),
+            queues: BTreeMap::from([(DEFAULT_QUEUE.into(), Policy::default())]),
+            log: "info".into(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the file (a named one must exist, the default one may be missing) and the environment, and checks everything.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        if let Some(missing) = file.filter(|file| !file.is_file()) {
+            return Err(Error::not_found(format!("no configuration file at {}", missing.display())));
+        }
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let layers = Figment::from(Serialized::defaults(Self::default()))
+            .merge(Toml::file_exact(path))
+            // PACELINE_CONFIG names this file; it is not a setting.
+            .merge(Env::prefixed("PACELINE_").ignore(&["config", "queues", "cache_dir"]).filter(|key| !key.as_str().starts_with("rabbitmq_")));
+        let settings: Self = layers.extract().map_err(|errors| {
+            let all = errors.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
+            Error::invalid_field("configuration", format!("{all} (from {}, or a PACELINE_ variable)", path.display()))
+        })?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Every mistake at once.
+    pub fn check(&self) -> Result<()> {
+        let mut violations = Violations::default();
+        let mut url = |field: &str, value: &str, schemes: &[&str]| {
+            let scheme = value.split_once(':').map_or("", |(scheme, _)| scheme);
+            if !schemes.contains(&scheme) {
+                violations.add(field, format!("must begin with one of {schemes:?}, not {scheme:?}"));
+            } else if scheme != "embedded" && url::Url::parse(value).is_err() {
+                violations.add(field, "is not a URL");
+            }
+        };
+        url("broker_url", &self.broker_url, &["amqp", "amqps", "embedded"]);
+        url("sink_url", &self.sink_url, &["http", "https", "embedded"]);
+        url("ledger_url", &self.ledger_url, &["redis", "rediss", "embedded"]);
+        url("server", &self.server, &["http", "https"]);
+        self.producer_addresses().iter().for_each(|address| url("producers", address, &["http", "https"]));
+        let names = [("namespace", &self.namespace), ("group", &self.group)];
+        let queues = self.queues.keys().map(|queue| ("queues", queue));
+        for (field, name) in names.into_iter().chain(queues) {
+            if let Err(error) = ids::check_name(field, name) {
+                violations.add(field, error.fields[0].description.clone());
+            }
+        }
+        for (queue, policy) in &self.queues {
+            if policy.attempts_max == 0 || policy.timeout_ms == 0 {
+                violations.add(format!("queues.{queue}"), "attempts_max and timeout_ms must be at least 1");
+            }
+        }
+        violations.check()
+    }
+
+    pub fn producer_addresses(&self) -> Vec<String> {
+        self.producers.split(',').map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_all_mistakes_come_at_once() {
+        Settings::default().check().unwrap();
+        let broken = Settings {
+            broker_url: "http://x".into(),
+            sink_url: "nonsense".into(),
+            namespace: "No Good".into(),
+            ..Settings::default()
+        };
+        let fields: Vec<_> = broken.check().unwrap_err().fields.into_iter().map(|v| v.field).collect();
+        assert_eq!(fields, ["broker_url", "sink_url", "namespace"]);
+    }
+
+    #[test]
+    fn a_file_is_read_and_an_unknown_key_is_named() {
+        let file = std::env::temp_dir().join(format!("paceline-settings-{}.toml", std::process::id()));
+        std::fs::write(&file, "namespace = \"mine\"\n[queues.payments]\nattempts_max = 3\n").unwrap();
+        let settings = Settings::load(Some(&file)).unwrap();
+        assert_eq!((settings.namespace.as_str(), settings.queues["payments"].attempts_max), ("mine", 3));
+        assert_eq!(settings.queues["payments"].timeout_ms, Policy::default().timeout_ms);
+
+        std::fs::write(&file, "brokerurl = \"amqp://x\"\n").unwrap();
+        assert!(Settings::load(Some(&file)).unwrap_err().message.contains("brokerurl"));
+        std::fs::remove_file(&file).unwrap();
+        assert!(Settings::load(Some(&file)).unwrap_err().message.contains("no configuration file"));
+    }
+}

@@ -1,0 +1,76 @@
+//! The one table from our errors to gRPC statuses, with field details and retry hints as `google.rpc` messages; and back.
+
+use std::time::Duration;
+
+use paceline_core::error::{Error, ErrorKind, FieldViolation};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+pub fn code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::InvalidArgument => Code::InvalidArgument,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::FailedPrecondition => Code::FailedPrecondition,
+        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Aborted => Code::Aborted,
+        ErrorKind::Internal => Code::Internal,
+    }
+}
+
+/// For the edge of a server.
+pub fn to_status(error: Error) -> Status {
+    let mut details = ErrorDetails::new();
+    for violation in &error.fields {
+        details.add_bad_request_violation(&violation.field, &violation.description);
+    }
+    if let Some(after) = error.retry_after {
+        details.set_retry_info(Some(after));
+    }
+    Status::with_error_details(code(error.kind), error.message, details)
+}
+
+/// For the edge of a client: a status as our error.
+pub fn from_status(status: &Status) -> Error {
+    let kind = match status.code() {
+        Code::InvalidArgument => ErrorKind::InvalidArgument,
+        Code::NotFound => ErrorKind::NotFound,
+        Code::FailedPrecondition => ErrorKind::FailedPrecondition,
+        Code::ResourceExhausted => ErrorKind::ResourceExhausted,
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => ErrorKind::Unavailable,
+        Code::Aborted => ErrorKind::Aborted,
+        _ => ErrorKind::Internal,
+    };
+    let details = status.get_error_details();
+    let fields = details.bad_request().map_or_else(Vec::new, |bad| {
+        let violation = |v: &tonic_types::FieldViolation| FieldViolation { field: v.field.clone(), description: v.description.clone() };
+        bad.field_violations.iter().map(violation).collect()
+    });
+    let retry_after: Option<Duration> = details.retry_info().and_then(|info| info.retry_delay);
+    Error { fields, retry_after, ..Error::new(kind, status.message()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::error::Violations;
+
+    #[test]
+    fn an_error_crosses_the_wire_with_its_fields_and_hint() {
+        let mut violations = Violations::default();
+        violations.add("jobs", "must be at least 1");
+        violations.add("per_minutes", "must be above 0");
+        let error = violations.check().unwrap_err().with_retry_after(Duration::from_secs(2));
+        let back = from_status(&to_status(error.clone()));
+        assert_eq!((back.kind, &back.fields, back.retry_after), (error.kind, &error.fields, error.retry_after));
+        assert_eq!(back.message, error.message);
+    }
+
+    #[test]
+    fn every_kind_survives_the_round_trip() {
+        use ErrorKind::*;
+        for kind in [InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable, Aborted, Internal] {
+            assert_eq!(from_status(&to_status(Error::new(kind, "x"))).kind, kind);
+        }
+    }
+}
