@@ -16,6 +16,7 @@ pub mod policy;
 pub mod ports;
 pub mod retry;
 pub mod run;
+pub mod seam;
 pub mod seqset;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -1,1 +1,59 @@
+//! The scheduler role: owns runs, keeps their pace, and answers the gRPC API.
 //!
+//! [`Scheduler`] is the handle that the API uses: it writes what callers want to the ledger. [`supervisor`] takes the
+//! lease of every run that has no owner and gives it to an [`owner`], which paces, reserves and [`dispatch`]es ranges to
+//! [`producers`]. Nothing is kept here that the ledger does not have, so any scheduler can go on where another stopped.
+
+mod api;
+mod convert;
+mod dispatch;
+mod owner;
+pub mod producers;
+mod service;
+mod supervisor;
+mod validate;
+mod watch;
+
+use std::sync::Arc;
+
+use paceline_core::Result;
+use paceline_core::clock::SharedClock;
+use paceline_core::ports::{Ledger, Sink};
+use paceline_proto::v1::scheduler_service_server::SchedulerServiceServer;
+use paceline_runtime::auth::RequireToken;
+use paceline_runtime::grpc::{self, Health};
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::net::TcpListener;
+
+pub use api::{Page, Scheduler, Update};
+pub use producers::Producers;
+pub use validate::{Rules, StartRun};
+
+/// What a scheduler works with.
+#[derive(Clone)]
+pub struct Context {
+    /// This scheduler, as it stands in leases.
+    pub id: String,
+    /// The consumer group whose numbers are a run's numbers.
+    pub group: String,
+    pub ledger: Arc<dyn Ledger>,
+    /// For `VerifyRun` only.
+    pub sink: Arc<dyn Sink>,
+    pub producers: Arc<Producers>,
+    pub clock: SharedClock,
+    /// What a run may name.
+    pub rules: Rules,
+}
+
+/// Serves the API on `listener` and owns runs until `shutdown`; then gives its leases up.
+pub async fn run(context: Context, listener: TcpListener, token: RequireToken, shutdown: Shutdown) -> Result<()> {
+    let health = Health::new();
+    health.reporter.set_serving::<SchedulerServiceServer<service::Service>>().await;
+    let scheduler = Scheduler::new(context.clone());
+    let service = SchedulerServiceServer::with_interceptor(service::Service::new(scheduler.clone()), token);
+    let supervising = supervisor::supervise(context.clone(), scheduler.wakers(), shutdown.clone());
+    let probing = context.producers.probe(shutdown.clone());
+    let serving = grpc::serve(listener, health, |routes| routes.add_service(service), shutdown);
+    let ((), (), served) = tokio::join!(supervising, probing, serving);
+    served
+}

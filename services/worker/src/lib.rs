@@ -1,1 +1,107 @@
+//! The worker role: consume → handle → sink → ledger → ack, any number of them at once.
 //!
+//! [`intake`] reads deliveries from N consumers and starts [`execute`] on each; what has ended goes through one bounded
+//! channel to [`flush`], which shares one bulk request and one ledger script among what is there, then settles.
+//! [`registry`] announces the worker and its numbers. A stop takes no more, finishes what is held, gives the rest back.
+
+mod execute;
+mod flush;
+pub mod handlers;
+mod intake;
+mod registry;
+mod stats;
+mod window;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use paceline_core::clock::SharedClock;
+use paceline_core::policy::Policy;
+use paceline_core::ports::{Broker, Ledger, Sink};
+use paceline_core::seam::Faults;
+use paceline_core::{Error, Result};
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::sync::mpsc;
+
+pub use handlers::{Context as JobContext, Handler, Handlers};
+
+/// Consumers of a worker, each on a channel of its own with its own prefetch.
+pub const CONSUMERS_DEFAULT: usize = 64;
+/// The most documents in one bulk request.
+pub const BATCH_MAX_DEFAULT: usize = 1_000;
+/// How long a stop may take to finish what is held.
+pub const GRACE_DEFAULT: Duration = Duration::from_secs(20);
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct Config {
+    pub id: String,
+    pub group: String,
+    /// The queues to consume, each with its policy.
+    pub queues: BTreeMap<String, Policy>,
+    /// Consumers a queue.
+    pub consumers: usize,
+    pub prefetch: u16,
+    pub batch_max: usize,
+    pub grace: Duration,
+    pub broker: Arc<dyn Broker>,
+    pub sink: Arc<dyn Sink>,
+    pub ledger: Arc<dyn Ledger>,
+    pub handlers: Handlers,
+    pub clock: SharedClock,
+    pub faults: Arc<dyn Faults>,
+}
+
+/// Works until `shutdown`, then finishes what it holds within the grace. Services that are away are waited for.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
+    check(&config)?;
+    prepare(&config, &shutdown).await;
+    let config = Arc::new(config);
+    let stats = Arc::new(stats::Stats::new());
+    // Bounded by what the broker hands out: every entry is an unsettled delivery.
+    let (ended, ended_queue) = mpsc::channel(usize::from(config.prefetch) * config.consumers * config.queues.len());
+    let (crashed, settled) = (Shutdown::new(), Shutdown::new());
+    let announcing = registry::announce(config.clone(), stats.clone(), settled.clone());
+    let consuming = intake::consume(config.clone(), stats.clone(), ended, shutdown.clone(), crashed.clone());
+    let flushing = flush::Flusher::new(config.clone(), stats, crashed.clone()).run(ended_queue);
+    // The flusher's channel closes when the last consumer has ended, so it ends after everything is settled.
+    let working = async {
+        tokio::select! {
+            ((), ()) = async { tokio::join!(consuming, flushing) } => (),
+            () = overdue(&shutdown, config.grace) => tracing::warn!("the grace is over; what is still held goes back to its queue"),
+        }
+        settled.trigger();
+    };
+    tokio::join!(working, announcing);
+    if crashed.is_triggered() {
+        return Err(Error::internal("a fault struck at a seam"));
+    }
+    registry::forget(&config).await;
+    Ok(())
+}
+
+async fn overdue(shutdown: &Shutdown, grace: Duration) {
+    shutdown.triggered().await;
+    tokio::time::sleep(grace).await;
+}
+
+fn check(config: &Config) -> Result<()> {
+    let limits = [("consumers", config.consumers), ("prefetch", config.prefetch.into()), ("batch_max", config.batch_max)];
+    for (name, _) in limits.into_iter().filter(|(_, value)| *value == 0) {
+        return Err(Error::invalid_field(name, "must be at least 1"));
+    }
+    if config.queues.is_empty() {
+        return Err(Error::invalid_field("queues", "a worker needs at least one queue"));
+    }
+    Ok(())
+}
+
+/// Makes sure that documents have a place. A sink that is away is waited for, and said.
+async fn prepare(config: &Config, shutdown: &Shutdown) {
+    const RETRY_DELAY: Duration = Duration::from_secs(1);
+    while let Some(Err(error)) = shutdown.or(config.sink.prepare()).await {
+        tracing::warn!(%error, "waiting for the sink");
+        shutdown.or(tokio::time::sleep(RETRY_DELAY)).await;
+    }
+}

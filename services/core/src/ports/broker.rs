@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 use crate::error::Result;
@@ -100,6 +101,16 @@ pub struct DeadLetter {
 /// broker): the caller then consumes anew. An `Err` item is the reason and the last one.
 pub struct Consumer {
     pub deliveries: BoxStream<'static, Result<Delivery>>,
+    /// Ends the consumer in order; see [`Consumer::close`].
+    pub closing: BoxFuture<'static, ()>,
+}
+
+impl Consumer {
+    /// Ends the consumer after every ack and give-back before it has been sent; what is unsettled comes back. Never hangs.
+    pub async fn close(self) {
+        self.closing.await;
+        drop(self.deliveries);
+    }
 }
 
 /// One message, handed out once. Dropping it unsettled leaves it with the consumer, which still holds it against its

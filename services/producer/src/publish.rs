@@ -1,0 +1,106 @@
+//! Publishing a range: encode each job, publish with confirms, and make the queue if nobody has yet.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use paceline_core::clock::SharedClock;
+use paceline_core::error::{Error, Result};
+use paceline_core::ids::RunId;
+use paceline_core::job::{RANGE_JOBS_MAX, Range};
+use paceline_core::ports::broker::{Confirm, Message};
+use paceline_core::ports::{Broker, Ledger, RangePublisher};
+
+use crate::specs::Specs;
+
+/// A cheap handle on a producer.
+#[derive(Clone)]
+pub struct Producer(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    /// The consumer group whose queues are made when they are missing.
+    group: String,
+    broker: Arc<dyn Broker>,
+    specs: Specs,
+    clock: SharedClock,
+    declared: Mutex<HashSet<String>>,
+}
+
+impl Producer {
+    pub fn new(id: &str, group: &str, broker: Arc<dyn Broker>, ledger: Arc<dyn Ledger>, clock: SharedClock) -> Self {
+        let specs = Specs::new(ledger);
+        Self(Arc::new(Inner { id: id.into(), group: group.into(), broker, specs, clock, declared: Mutex::default() }))
+    }
+
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Whether the broker can be reached.
+    pub async fn check(&self) -> Result<String> {
+        self.0.broker.check().await
+    }
+}
+
+#[async_trait]
+impl RangePublisher for Producer {
+    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+        if range.count == 0 || range.count > RANGE_JOBS_MAX || range.first.checked_add(range.count).is_none() {
+            return Err(Error::invalid_field("count", format!("must be 1 to {RANGE_JOBS_MAX}, not {}", range.count)));
+        }
+        let known = self.0.specs.get(run).await?;
+        let now_ms = self.0.clock.wall_ms();
+        let messages = range.seqs().map(|seq| known.encoder.message(range, seq, now_ms)).collect();
+        self.0.declare_once(&known.queue).await?;
+        let unroutable = self.0.publish(&known.queue, messages).await?;
+        if !unroutable.is_empty() {
+            // Somebody deleted the queue, or the broker lost it: make it again, once, before saying so.
+            self.0.forget(&known.queue);
+            self.0.declare_once(&known.queue).await?;
+            let jobs = unroutable.into_iter().map(|index| known.encoder.message(range, range.first + index as u64, now_ms));
+            let still = self.0.publish(&known.queue, jobs.collect()).await?;
+            if !still.is_empty() {
+                return Err(Error::unavailable(format!("{} jobs of run {run} fit no queue: {} is not bound", still.len(), known.queue)));
+            }
+        }
+        Ok(self.0.id.clone())
+    }
+}
+
+impl Inner {
+    /// Publishes and answers the indices of what no queue took. A refusal is an error: the range is sent again later.
+    async fn publish(&self, queue: &str, messages: Vec<Message>) -> Result<Vec<usize>> {
+        let sent = messages.len();
+        let confirms = self.broker.publish(queue, messages).await?;
+        if confirms.len() != sent {
+            return Err(Error::internal(format!("the broker answered {} of {sent} publishes", confirms.len())));
+        }
+        let mut unroutable = Vec::new();
+        for (index, confirm) in confirms.into_iter().enumerate() {
+            match confirm {
+                Confirm::Confirmed => (),
+                Confirm::Unroutable => unroutable.push(index),
+                Confirm::Refused(reason) => return Err(Error::unavailable(format!("queue {queue} refused a job: {reason}"))),
+            }
+        }
+        Ok(unroutable)
+    }
+
+    async fn declare_once(&self, queue: &str) -> Result<()> {
+        if self.lock().contains(queue) {
+            return Ok(());
+        }
+        self.broker.declare(queue, &self.group).await?;
+        self.lock().insert(queue.to_owned());
+        Ok(())
+    }
+
+    fn forget(&self, queue: &str) {
+        self.lock().remove(queue);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.declared.lock().expect("no code panics while it holds the declared queues")
+    }
+}

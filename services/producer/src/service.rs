@@ -1,0 +1,28 @@
+//! The edge: `paceline.v1.ProducerService`, converted once to core types and back.
+
+use paceline_core::error::Error;
+use paceline_core::ids::RunId;
+use paceline_core::job::Range;
+use paceline_core::ports::RangePublisher;
+use paceline_proto::v1::producer_service_server::ProducerService;
+use paceline_proto::v1::{PublishRequest, PublishResponse};
+use paceline_runtime::status::to_status;
+use tonic::{Request, Response, Status};
+
+use crate::Producer;
+
+pub struct Service(pub Producer);
+
+#[tonic::async_trait]
+impl ProducerService for Service {
+    async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
+        let request = request.into_inner();
+        let answer = async {
+            let run = RunId::parse(&request.run_id)?;
+            let range = Range { first: request.first, count: request.count.into(), scheduled_at_ms: request.scheduled_at_ms };
+            let producer_id = self.0.publish(&run, &range).await?;
+            Ok::<_, Error>(PublishResponse { producer_id, confirmed: request.count })
+        };
+        answer.await.map(Response::new).map_err(to_status)
+    }
+}

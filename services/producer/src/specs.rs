@@ -1,0 +1,48 @@
+//! Encoders by run: a run's queue, handler and payload never change, so they are read from the ledger once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use paceline_core::ids::RunId;
+use paceline_core::job::Encoder;
+use paceline_core::ports::Ledger;
+use paceline_core::{Error, Result};
+
+/// The most runs that are remembered; one more forgets them all, and they are read anew.
+const RUNS_MAX: usize = 256;
+
+/// What a producer needs to know of a run.
+pub struct Known {
+    pub queue: String,
+    pub encoder: Encoder,
+}
+
+pub struct Specs {
+    ledger: Arc<dyn Ledger>,
+    known: Mutex<HashMap<RunId, Arc<Known>>>,
+}
+
+impl Specs {
+    pub fn new(ledger: Arc<dyn Ledger>) -> Self {
+        Self { ledger, known: Mutex::default() }
+    }
+
+    pub async fn get(&self, run: &RunId) -> Result<Arc<Known>> {
+        if let Some(known) = self.lock().get(run) {
+            return Ok(known.clone());
+        }
+        let record = self.ledger.run(run).await?;
+        let spec = record.ok_or_else(|| Error::not_found(format!("run {run} is not in the ledger")))?.spec;
+        let known = Arc::new(Known { encoder: Encoder::new(&spec), queue: spec.queue });
+        let mut all = self.lock();
+        if all.len() >= RUNS_MAX {
+            all.clear();
+        }
+        all.insert(run.clone(), known.clone());
+        Ok(known)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Known>>> {
+        self.known.lock().expect("no code panics while it holds the specs")
+    }
+}

@@ -1,0 +1,171 @@
+//! What callers can ask of runs, on core types. Each call writes to the ledger and answers what the ledger then says;
+//! the run's owner, here or in another scheduler, acts on it.
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use paceline_core::error::{ErrorKind, Violations};
+use paceline_core::ids::RunId;
+use paceline_core::ports::ledger::{Created, RunChange};
+use paceline_core::run::{RunRecord, RunState, Snapshot};
+use paceline_core::{Error, Result};
+
+use crate::Context;
+use crate::supervisor::Wakers;
+use crate::validate::{StartRun, check_total};
+
+/// The most runs in a page of a list, and what an unset page size means.
+pub const PAGE_RUNS_MAX: usize = 1000;
+const PAGE_RUNS_DEFAULT: usize = 100;
+/// Reads of a list that are on their way at once.
+const PAGE_READS_MAX: usize = 16;
+/// How often a change is tried again because somebody else changed the run meanwhile.
+const CHANGE_TRIES_MAX: usize = 16;
+
+/// An UpdateRun: what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    pub jobs: Option<u64>,
+    pub per_minutes: Option<f64>,
+    /// `Some(None)` removes the total.
+    pub total: Option<Option<u64>>,
+}
+
+/// A page of runs, newest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub runs: Vec<Snapshot>,
+    pub next: Option<RunId>,
+}
+
+/// A cheap handle on the scheduler.
+#[derive(Clone)]
+pub struct Scheduler {
+    pub(crate) context: Context,
+    wakers: Wakers,
+}
+
+impl Scheduler {
+    pub fn new(context: Context) -> Self {
+        Self { context, wakers: Wakers::default() }
+    }
+
+    pub(crate) fn wakers(&self) -> Wakers {
+        self.wakers.clone()
+    }
+
+    /// Starts a run; durable when it answers. A request id that was used before answers its run.
+    pub async fn start(&self, ask: StartRun) -> Result<Snapshot> {
+        let request_id = ask.request_id.clone();
+        let spec = self.context.rules.check(ask, self.context.clock.wall_ms())?;
+        match self.context.ledger.create_run(&spec, &request_id).await? {
+            Created::Existing(run) => self.get(&run).await,
+            Created::New => {
+                tracing::info!(run = %spec.run_id, jobs = spec.rate.jobs, per_minutes = spec.rate.per_minutes(), total = spec.total, "run started");
+                self.wakers.wake(&spec.run_id);
+                self.get(&spec.run_id).await
+            }
+        }
+    }
+
+    /// Changes rate, total or both of a run that is RUNNING or PAUSED.
+    pub async fn update(&self, run: &RunId, update: Update) -> Result<Snapshot> {
+        let mut violations = Violations::default();
+        let rate = match (update.jobs, update.per_minutes) {
+            (Some(jobs), Some(per_minutes)) => self.context.rules.rate(&mut violations, jobs, per_minutes),
+            (None, None) => None,
+            (None, Some(_)) => { violations.add("jobs", "goes with per_minutes: give both, or neither"); None }
+            (Some(_), None) => { violations.add("per_minutes", "goes with jobs: give both, or neither"); None }
+        };
+        check_total(&mut violations, update.total.flatten());
+        if update.jobs.is_none() && update.per_minutes.is_none() && update.total.is_none() {
+            violations.add("jobs", "nothing to update: give jobs and per_minutes, total, or all");
+        }
+        violations.check()?;
+        self.change(run, |record| {
+            require(record, &[RunState::Running, RunState::Paused], "update")?;
+            let mut spec = record.spec.clone();
+            spec.rate = rate.unwrap_or(spec.rate);
+            spec.total = update.total.unwrap_or(spec.total);
+            if let Some(total) = spec.total.filter(|total| *total < record.cursor) {
+                let enqueued = record.cursor;
+                return Err(Error::failed_precondition(format!("total {total} is below the {enqueued} jobs that run {run} has enqueued already")));
+            }
+            Ok((spec, record.state))
+        })
+        .await
+    }
+
+    pub async fn pause(&self, run: &RunId) -> Result<Snapshot> {
+        self.to_state(run, RunState::Paused, &[RunState::Running, RunState::Paused], "pause").await
+    }
+
+    pub async fn resume(&self, run: &RunId) -> Result<Snapshot> {
+        self.to_state(run, RunState::Running, &[RunState::Paused, RunState::Running], "resume").await
+    }
+
+    /// Stops enqueueing; what is enqueued drains. Stopping a run that is stopping or stopped is a success.
+    pub async fn stop(&self, run: &RunId) -> Result<Snapshot> {
+        let from = [RunState::Running, RunState::Paused, RunState::Draining, RunState::Stopping, RunState::Stopped];
+        self.to_state(run, RunState::Stopping, &from, "stop").await
+    }
+
+    pub async fn get(&self, run: &RunId) -> Result<Snapshot> {
+        let snapshot = self.context.ledger.snapshot(run, &self.context.group).await?;
+        snapshot.ok_or_else(|| unknown(run))
+    }
+
+    /// `limit` 0 means the default.
+    pub async fn list(&self, before: Option<&RunId>, limit: usize) -> Result<Page> {
+        let limit = if limit == 0 { PAGE_RUNS_DEFAULT } else { limit.min(PAGE_RUNS_MAX) };
+        let ids = self.context.ledger.run_ids(before, limit).await?;
+        let next = (ids.len() == limit).then(|| ids.last().cloned()).flatten();
+        let mut reads = Vec::with_capacity(ids.len());
+        for run in &ids {
+            reads.push(self.context.ledger.snapshot(run, &self.context.group));
+        }
+        let runs: Vec<Option<Snapshot>> = stream::iter(reads).buffered(PAGE_READS_MAX).try_collect().await?;
+        Ok(Page { runs: runs.into_iter().flatten().collect(), next })
+    }
+
+    async fn to_state(&self, run: &RunId, to: RunState, from: &[RunState], verb: &str) -> Result<Snapshot> {
+        self.change(run, |record| {
+            require(record, from, verb)?;
+            let is_there = record.state == to || record.state == RunState::Stopped;
+            Ok((record.spec.clone(), if is_there { record.state } else { to }))
+        })
+        .await
+    }
+
+    /// Reads, decides and writes, again from the start when somebody else was faster.
+    async fn change(&self, run: &RunId, decide: impl Fn(&RunRecord) -> Result<(paceline_core::run::RunSpec, RunState)>) -> Result<Snapshot> {
+        for _ in 0..CHANGE_TRIES_MAX {
+            let record = self.context.ledger.run(run).await?.ok_or_else(|| unknown(run))?;
+            let (spec, state) = decide(&record)?;
+            if spec == record.spec && state == record.state {
+                return self.get(run).await;
+            }
+            let change = RunChange { expected_revision: record.revision, spec, state };
+            match self.context.ledger.change_run(run, &change).await {
+                Err(error) if error.kind == ErrorKind::Aborted => continue,
+                Err(error) => return Err(error),
+                Ok(changed) => {
+                    tracing::info!(%run, state = %changed.state, jobs = changed.spec.rate.jobs, per_minutes = changed.spec.rate.per_minutes(), total = changed.spec.total, "run changed");
+                    self.wakers.wake(run);
+                    return self.get(run).await;
+                }
+            }
+        }
+        Err(Error::aborted(format!("run {run} changed {CHANGE_TRIES_MAX} times meanwhile; try again")))
+    }
+}
+
+fn require(record: &RunRecord, allowed: &[RunState], verb: &str) -> Result<()> {
+    if allowed.contains(&record.state) {
+        return Ok(());
+    }
+    let (run, state) = (&record.spec.run_id, record.state);
+    Err(Error::failed_precondition(format!("cannot {verb} run {run}: it is {state}")))
+}
+
+fn unknown(run: &RunId) -> Error {
+    Error::not_found(format!("no run {run}; `paceline run list` shows the runs"))
+}

@@ -1,0 +1,107 @@
+//! Takes reserved ranges to a producer and notes each confirm in the ledger; tries for ever, since a range exists once reserved.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use paceline_core::error::{Error, ErrorKind};
+use paceline_core::ids::RunId;
+use paceline_core::job::Range;
+use paceline_core::ports::ledger::Fence;
+use tokio::task::JoinSet;
+
+use crate::Context;
+
+/// Ranges of a run that are on their way at once; the pacer holds back at that many.
+const RANGES_IN_FLIGHT_MAX: usize = 32;
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// Why a range will never be confirmed by this owner.
+#[derive(Debug)]
+pub enum Fault {
+    /// Another scheduler owns the run now.
+    LeaseLost(Error),
+    /// It can never be published; the run has failed.
+    Permanent(Error),
+}
+
+pub struct Dispatcher {
+    context: Context,
+    run: RunId,
+    fence: Fence,
+    waiting: VecDeque<Range>,
+    /// First seqs of what is waiting or in flight.
+    known: BTreeSet<u64>,
+    tasks: JoinSet<Result<Range, Fault>>,
+}
+
+impl Dispatcher {
+    pub fn new(context: Context, run: RunId, fence: Fence) -> Self {
+        Self { context, run, fence, waiting: VecDeque::new(), known: BTreeSet::new(), tasks: JoinSet::new() }
+    }
+
+    /// Whether another range can start at once.
+    pub fn has_room(&self) -> bool {
+        self.waiting.is_empty() && self.tasks.len() < RANGES_IN_FLIGHT_MAX
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// A range that is on its way already is not sent a second time.
+    pub fn submit(&mut self, range: Range) {
+        if self.known.insert(range.first) {
+            self.waiting.push_back(range);
+            self.start_waiting();
+        }
+    }
+
+    /// Waits for the next range to end; for ever when none is in flight. Cancel safe.
+    pub async fn ended(&mut self) -> Result<(), Fault> {
+        match self.tasks.join_next().await {
+            None => std::future::pending().await,
+            Some(Ok(Ok(range))) => {
+                self.known.remove(&range.first);
+                self.start_waiting();
+                Ok(())
+            }
+            Some(Ok(Err(fault))) => Err(fault),
+            Some(Err(panic)) => Err(Fault::LeaseLost(Error::internal(format!("a dispatch ended badly: {panic}")))),
+        }
+    }
+
+    fn start_waiting(&mut self) {
+        while self.tasks.len() < RANGES_IN_FLIGHT_MAX {
+            let Some(range) = self.waiting.pop_front() else { return };
+            self.tasks.spawn(deliver(self.context.clone(), self.run.clone(), self.fence, range));
+        }
+    }
+}
+
+/// Publishes, then confirms. L5: nothing is confirmed in the ledger before the broker has confirmed it.
+async fn deliver(context: Context, run: RunId, fence: Fence, range: Range) -> Result<Range, Fault> {
+    let mut delay = RETRY_DELAY_MIN;
+    let producer = loop {
+        match context.producers.publish(&run, &range).await {
+            Ok(producer) => break producer,
+            Err(error) if matches!(error.kind, ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition) => return Err(Fault::Permanent(error)),
+            Err(error) => tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again"),
+        }
+        backoff(&mut delay).await;
+    };
+    loop {
+        match context.ledger.confirm(&run, fence, &range, &producer).await {
+            Ok(()) => return Ok(range),
+            Err(error) if error.kind == ErrorKind::Aborted => return Err(Fault::LeaseLost(error)),
+            Err(error) => tracing::warn!(%run, first = range.first, %error, "confirming a range again"),
+        }
+        backoff(&mut delay).await;
+    }
+}
+
+/// Waits `delay` with jitter, so that ranges do not come back all at once, and doubles it.
+async fn backoff(delay: &mut Duration) {
+    tokio::time::sleep(delay.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+    *delay = (*delay * 2).min(RETRY_DELAY_MAX);
+}

@@ -1,0 +1,275 @@
+//! Owns one run: earns credit by the clock, reserves what is due, has it published, and walks the run to its end.
+//!
+//! One task, one fence. Every write carries the fence, so an owner that lost its lease while it slept changes nothing (L9).
+//! Whatever the ledger answers with an error is followed by [`Owner::resync`]: the ledger is read again and believed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paceline_core::clock::nanos;
+use paceline_core::error::{Error, ErrorKind, Result};
+use paceline_core::ids::RunId;
+use paceline_core::pacing::Pacer;
+use paceline_core::ports::ledger::{Fence, Reservation};
+use paceline_core::run::{RunRecord, RunState};
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::Context;
+use crate::dispatch::{Dispatcher, Fault};
+
+/// How long a lease is good without renewal; a fail-over takes at most this and a scan.
+pub const LEASE_TTL: Duration = Duration::from_secs(2);
+const RENEW_INTERVAL: Duration = Duration::from_millis(500);
+/// Reservations are at least this far apart, so that a fast run shares its round trips: half of what L6 allows.
+const TICK: Duration = Duration::from_millis(10);
+/// How often a draining run looks whether it is drained.
+const DRAIN_POLL: Duration = Duration::from_millis(100);
+/// The most jobs in one range: spreads a fast run over several producers.
+const RANGE_JOBS: u64 = 2_000;
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+/// How long a stop waits for ranges that are on their way.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+
+pub struct Owner {
+    context: Context,
+    run: RunId,
+    fence: Fence,
+    wake: Arc<Notify>,
+    shutdown: Shutdown,
+    dispatcher: Dispatcher,
+}
+
+/// What is known of the run; read anew by every resync.
+struct Known {
+    record: RunRecord,
+    pacer: Pacer,
+    /// Wall time of the pacer's last advance.
+    as_of_ms: i64,
+}
+
+/// What to do after a step.
+enum Next {
+    Sleep(Duration),
+    Ended,
+}
+
+impl Owner {
+    pub fn new(context: Context, run: RunId, fence: Fence, wake: Arc<Notify>, shutdown: Shutdown) -> Self {
+        let dispatcher = Dispatcher::new(context.clone(), run.clone(), fence);
+        Self { context, run, fence, wake, shutdown, dispatcher }
+    }
+
+    /// Until the run has ended, the lease is lost, or a stop comes.
+    pub async fn work(mut self) {
+        tracing::debug!(run = %self.run, epoch = self.fence.epoch, "owning");
+        let mut known = None;
+        match self.drive(&mut known).await {
+            Ok(()) => self.hand_over(known).await,
+            Err(error) => tracing::info!(run = %self.run, epoch = self.fence.epoch, %error, "no longer the owner"),
+        }
+    }
+
+    /// `Err` only when the run is somebody else's now.
+    async fn drive(&mut self, known: &mut Option<Known>) -> Result<()> {
+        let mut renew_at = Instant::now() + RENEW_INTERVAL;
+        let mut is_stale = true;
+        while !self.shutdown.is_triggered() {
+            let is_renewal_due = Instant::now() >= renew_at;
+            let stepped = match &mut *known {
+                Some(known) if !is_stale && is_renewal_due => self.renew(known).await,
+                Some(known) if !is_stale => self.step(known).await,
+                _ => self.resync(known).await,
+            };
+            if is_renewal_due {
+                renew_at = Instant::now() + RENEW_INTERVAL;
+            }
+            is_stale = stepped.is_err();
+            let sleep = match stepped {
+                Ok(Next::Ended) => return Ok(()),
+                Ok(Next::Sleep(sleep)) => sleep,
+                Err(error) => self.after(error).await?,
+            };
+            let was_woken = self.rest(sleep.min(renew_at.saturating_duration_since(Instant::now()))).await?;
+            if was_woken {
+                renew_at = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// How long to wait after an error before the ledger is read again; `Err` when the run is somebody else's now.
+    async fn after(&self, error: Error) -> Result<Duration> {
+        if error.kind == ErrorKind::Aborted {
+            // A newer revision (go on) or a newer owner (stop): only the lease tells.
+            let lease = self.context.ledger.lease(&self.run, &self.context.id, LEASE_TTL).await;
+            let is_ours = lease.as_ref().is_ok_and(|held| *held == Some(self.fence));
+            return if is_ours { Ok(Duration::ZERO) } else { Err(error) };
+        }
+        tracing::warn!(run = %self.run, %error, "reading the run again");
+        Ok(RETRY_DELAY)
+    }
+
+    /// One look at what the state asks for.
+    async fn step(&mut self, known: &mut Known) -> Result<Next> {
+        match known.record.state {
+            RunState::Running => self.pace(known).await,
+            RunState::Paused => Ok(Next::Sleep(RENEW_INTERVAL)),
+            RunState::Stopping => self.drain(known, RunState::Stopped).await,
+            RunState::Draining => self.drain(known, RunState::Completed).await,
+            RunState::Completed | RunState::Stopped | RunState::Failed => Ok(Next::Ended),
+        }
+    }
+
+    /// Reserves what is due. While there is no room credit is not looked at: time that passes so is a hiccup or an outage,
+    /// and the pacer makes it good by the run's policy.
+    async fn pace(&mut self, known: &mut Known) -> Result<Next> {
+        if !self.dispatcher.has_room() {
+            return Ok(Next::Sleep(RENEW_INTERVAL));
+        }
+        self.earn(known);
+        let pacer = &mut known.pacer;
+        if pacer.is_complete() {
+            known.record = self.context.ledger.advance_state(&self.run, self.fence, RunState::Draining, None).await?;
+            return Ok(Next::Sleep(Duration::ZERO));
+        }
+        let due = pacer.due();
+        if due == 0 {
+            let wait = pacer.wait_ns().map_or(RENEW_INTERVAL, Duration::from_nanos);
+            return Ok(Next::Sleep(wait));
+        }
+        let count = due.min(RANGE_JOBS);
+        let reservation = Reservation {
+            count,
+            scheduled_at_ms: known.as_of_ms,
+            pacing: pacer.pacing_after(count, known.as_of_ms),
+            revision: known.record.revision,
+        };
+        let range = self.context.ledger.reserve(&self.run, self.fence, &reservation).await?;
+        pacer.take(range.count);
+        self.dispatcher.submit(range);
+        let has_more = due > count || pacer.is_complete();
+        Ok(Next::Sleep(if has_more { Duration::ZERO } else { TICK.max(pacer.wait_ns().map_or(TICK, Duration::from_nanos)) }))
+    }
+
+    /// Everything reserved is published, everything published has ended: the run has.
+    async fn drain(&mut self, known: &mut Known, end: RunState) -> Result<Next> {
+        let snapshot = self.context.ledger.snapshot(&self.run, &self.context.group).await?;
+        let snapshot = snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
+        if snapshot.record.revision != known.record.revision {
+            self.apply(known, snapshot.record);
+            return Ok(Next::Sleep(Duration::ZERO));
+        }
+        if !snapshot.is_drained() {
+            return Ok(Next::Sleep(DRAIN_POLL));
+        }
+        self.context.ledger.advance_state(&self.run, self.fence, end, None).await?;
+        tracing::info!(run = %self.run, state = %end, enqueued = snapshot.enqueued, processed = snapshot.processed, dead = snapshot.dead, "run ended");
+        Ok(Next::Ended)
+    }
+
+    /// Keeps the lease, stores how far the credit is, and sees what callers changed.
+    async fn renew(&mut self, known: &mut Known) -> Result<Next> {
+        if self.dispatcher.has_room() {
+            self.earn(known);
+        }
+        let pacing = known.pacer.pacing(known.as_of_ms);
+        let record = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await?;
+        self.apply(known, record);
+        Ok(Next::Sleep(Duration::ZERO))
+    }
+
+    fn earn(&self, known: &mut Known) {
+        known.pacer.advance(self.context.clock.monotonic_ns());
+        known.as_of_ms = self.context.clock.wall_ms();
+    }
+
+    /// Takes over what a caller changed: the rate and total from now on, the state at once.
+    fn apply(&self, known: &mut Known, record: RunRecord) {
+        let now_ns = self.context.clock.monotonic_ns();
+        if record.spec.rate != known.record.spec.rate {
+            known.pacer.set_rate(record.spec.rate, now_ns);
+        }
+        known.pacer.set_total(record.spec.total);
+        match (known.record.state, record.state) {
+            (RunState::Running, next) if next != RunState::Running => known.pacer.pause(now_ns),
+            (before, RunState::Running) if before != RunState::Running => known.pacer.unpause(now_ns),
+            _ => (),
+        }
+        known.record = record;
+    }
+
+    /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
+    async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
+        let record = self.context.ledger.run(&self.run).await?;
+        let record = record.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
+        for range in self.context.ledger.outstanding(&self.run).await? {
+            self.dispatcher.submit(range);
+        }
+        match known {
+            Some(known) => {
+                known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
+                self.apply(known, record);
+            }
+            None => *known = Some(Known { pacer: self.pacer(&record), record, as_of_ms: self.context.clock.wall_ms() }),
+        }
+        Ok(Next::Sleep(Duration::ZERO))
+    }
+
+    /// The pacer of a run that is taken up: the time since its state was stored is a hiccup or an outage.
+    fn pacer(&self, record: &RunRecord) -> Pacer {
+        let now_ns = self.context.clock.monotonic_ns();
+        let (spec, pacing) = (&record.spec, record.pacing);
+        let mut pacer = Pacer::resume(spec.rate, spec.total, spec.catch_up, record.cursor, pacing, now_ns);
+        if record.state == RunState::Running {
+            let as_of_ms = if pacing.as_of_ms == 0 { spec.created_at_ms } else { pacing.as_of_ms };
+            // A wall clock that was set back earns nothing.
+            let away_ms = u64::try_from(self.context.clock.wall_ms() - as_of_ms).unwrap_or(0);
+            pacer.absorb_downtime(nanos(Duration::from_millis(away_ms)));
+        } else {
+            pacer.pause(now_ns);
+        }
+        pacer
+    }
+
+    /// Sleeps, but not through a wake, a stop or the end of a range; whether it was a wake.
+    async fn rest(&mut self, sleep: Duration) -> Result<bool> {
+        tokio::select! {
+            () = self.shutdown.triggered() => Ok(false),
+            () = self.wake.notified() => Ok(true),
+            () = tokio::time::sleep(sleep) => Ok(false),
+            ended = self.dispatcher.ended() => self.note(ended).await.map(|()| false),
+        }
+    }
+
+    async fn note(&mut self, ended: Result<(), Fault>) -> Result<()> {
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Fault::LeaseLost(error)) => Err(error),
+            Err(Fault::Permanent(error)) => {
+                tracing::error!(run = %self.run, %error, "run failed: its jobs cannot be published");
+                self.context.ledger.advance_state(&self.run, self.fence, RunState::Failed, Some(&error.message)).await.map(drop)
+            }
+        }
+    }
+
+    /// At a stop: lets what is on its way arrive, stores the credit, and gives the lease up so that another goes on at once.
+    async fn hand_over(&mut self, known: Option<Known>) {
+        let arriving = async {
+            while !self.dispatcher.is_idle() && self.dispatcher.ended().await.is_ok() {}
+        };
+        if tokio::time::timeout(STOP_GRACE, arriving).await.is_err() {
+            tracing::info!(run = %self.run, "ranges still on their way are published again by the next owner");
+        }
+        if let Some(known) = known {
+            let pacing = known.pacer.pacing(known.as_of_ms);
+            if let Err(error) = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await {
+                tracing::debug!(run = %self.run, %error, "credit not stored at the stop");
+            }
+        }
+        if let Err(error) = self.context.ledger.release(&self.run, self.fence).await {
+            tracing::warn!(run = %self.run, %error, "lease not given up; it runs out by itself");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Looks for runs without an owner, takes their lease, and starts an owner for each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinSet};
+
+use crate::Context;
+use crate::owner::{LEASE_TTL, Owner};
+
+/// How often runs without an owner are looked for: with the lease's length it bounds the time of a fail-over.
+const SCAN_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Wakes the owner of a run at once when a call in this process changed it. A lost wake costs one lease renewal's time.
+#[derive(Clone, Default)]
+pub struct Wakers(Arc<WakersInner>);
+
+#[derive(Default)]
+struct WakersInner {
+    owners: Mutex<HashMap<RunId, Arc<Notify>>>,
+    scan: Notify,
+}
+
+impl Wakers {
+    pub fn wake(&self, run: &RunId) {
+        match self.lock().get(run) {
+            Some(owner) => owner.notify_one(),
+            None => self.0.scan.notify_one(),
+        }
+    }
+
+    fn register(&self, run: &RunId) -> Arc<Notify> {
+        self.lock().entry(run.clone()).or_default().clone()
+    }
+
+    fn forget(&self, run: &RunId) {
+        self.lock().remove(run);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Notify>>> {
+        self.0.owners.lock().expect("no code panics while it holds the wakers")
+    }
+}
+
+/// Owns what it can get until `shutdown`, then waits for its owners to give their leases up.
+pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
+    let mut supervisor = Supervisor { context, wakers, shutdown, owners: JoinSet::new(), owned: BTreeMap::new() };
+    let mut is_away = false;
+    while !supervisor.shutdown.is_triggered() {
+        match supervisor.scan().await {
+            Ok(()) => is_away = false,
+            Err(error) if !std::mem::replace(&mut is_away, true) => tracing::warn!(%error, "cannot look for runs; trying again"),
+            Err(_) => (),
+        }
+        supervisor.wait().await;
+    }
+    while let Some(ended) = supervisor.owners.join_next_with_id().await {
+        supervisor.note_end(ended);
+    }
+}
+
+struct Supervisor {
+    context: Context,
+    wakers: Wakers,
+    shutdown: Shutdown,
+    owners: JoinSet<()>,
+    owned: BTreeMap<Id, RunId>,
+}
+
+impl Supervisor {
+    async fn scan(&mut self) -> Result<()> {
+        for run in self.context.ledger.active_run_ids().await? {
+            if self.owned.values().any(|owned| *owned == run) {
+                continue;
+            }
+            if let Some(fence) = self.context.ledger.lease(&run, &self.context.id, LEASE_TTL).await? {
+                let waker = self.wakers.register(&run);
+                let owner = Owner::new(self.context.clone(), run.clone(), fence, waker, self.shutdown.clone());
+                let id = self.owners.spawn(owner.work()).id();
+                self.owned.insert(id, run);
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self) {
+        let wakers = self.wakers.clone();
+        tokio::select! {
+            () = self.shutdown.triggered() => (),
+            () = tokio::time::sleep(SCAN_INTERVAL) => (),
+            () = wakers.0.scan.notified() => (),
+            Some(ended) = self.owners.join_next_with_id() => self.note_end(ended),
+        }
+    }
+
+    fn note_end(&mut self, ended: std::result::Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(panic) => {
+                tracing::error!(%panic, "an owner ended badly; the run is taken up again");
+                panic.id()
+            }
+        };
+        if let Some(run) = self.owned.remove(&id) {
+            self.wakers.forget(&run);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What a caller may ask for: every bad field of a StartRun at once, each with what would be right.
+
+use paceline_core::error::{Result, Violations};
+use paceline_core::document::RESERVED_FIELDS;
+use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, REQUEST_ID_BYTES_MAX, RunId};
+use paceline_core::pacing::{CatchUp, Rate};
+use paceline_core::run::{PAYLOAD_BYTES_MAX, RunSpec, TOTAL_MAX};
+use serde_json::{Map, Value};
+
+/// The names that a run may use.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub queues: Vec<String>,
+    pub handlers: Vec<String>,
+}
+
+/// A StartRun as asked, nothing checked yet.
+#[derive(Debug, Clone, Default)]
+pub struct StartRun {
+    pub jobs: u64,
+    pub per_minutes: f64,
+    pub total: Option<u64>,
+    /// Empty: the default.
+    pub queue: String,
+    /// Empty: the default.
+    pub handler: String,
+    pub payload: Map<String, Value>,
+    pub catch_up: CatchUp,
+    /// Empty: none.
+    pub request_id: String,
+}
+
+impl Rules {
+    /// The spec of a new run created at `now_ms`, or everything that is wrong with the request.
+    pub fn check(&self, ask: StartRun, now_ms: i64) -> Result<RunSpec> {
+        let mut violations = Violations::default();
+        let rate = self.rate(&mut violations, ask.jobs, ask.per_minutes);
+        check_total(&mut violations, ask.total);
+        let queue = self.name(&mut violations, "queue", &ask.queue, DEFAULT_QUEUE, &self.queues);
+        let handler = self.name(&mut violations, "handler", &ask.handler, DEFAULT_HANDLER, &self.handlers);
+        check_payload(&mut violations, &ask.payload);
+        if ask.request_id.len() > REQUEST_ID_BYTES_MAX {
+            violations.add("request_id", format!("is longer than {REQUEST_ID_BYTES_MAX} bytes"));
+        }
+        violations.check()?;
+        Ok(RunSpec {
+            run_id: RunId::generate(now_ms),
+            rate: rate.expect("a missing rate is a violation"),
+            total: ask.total,
+            queue,
+            handler,
+            payload: ask.payload,
+            catch_up: ask.catch_up,
+            created_at_ms: now_ms,
+        })
+    }
+
+    pub fn rate(&self, violations: &mut Violations, jobs: u64, per_minutes: f64) -> Option<Rate> {
+        Rate::new(jobs, per_minutes).map_err(|(field, why)| violations.add(field, why)).ok()
+    }
+
+    fn name(&self, violations: &mut Violations, field: &str, asked: &str, default: &str, known: &[String]) -> String {
+        let name = if asked.is_empty() { default } else { asked };
+        if !known.iter().any(|known| known == name) {
+            violations.add(field, format!("unknown {field} {name:?}; there are: {}", known.join(", ")));
+        }
+        name.to_owned()
+    }
+}
+
+pub fn check_total(violations: &mut Violations, total: Option<u64>) {
+    if total.is_some_and(|total| total == 0 || total > TOTAL_MAX) {
+        violations.add("total", format!("must be 1 to {TOTAL_MAX}; leave it out to go on until stopped"));
+    }
+}
+
+fn check_payload(violations: &mut Violations, payload: &Map<String, Value>) {
+    let bytes = serde_json::to_vec(payload).map_or(usize::MAX, |json| json.len());
+    if bytes > PAYLOAD_BYTES_MAX {
+        violations.add("payload", format!("is {bytes} bytes as JSON; the limit is {PAYLOAD_BYTES_MAX}"));
+    }
+    for field in payload.keys().filter(|field| RESERVED_FIELDS.contains(&field.as_str())) {
+        violations.add(format!("payload.{field}"), "is a field that Paceline writes itself; choose another name");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> Rules {
+        Rules { queues: vec!["default".into()], handlers: vec!["record".into()] }
+    }
+
+    fn ask() -> StartRun {
+        StartRun { jobs: 1000, per_minutes: 1.0, ..StartRun::default() }
+    }
+
+    fn fields(ask: StartRun) -> Vec<String> {
+        rules().check(ask, 0).unwrap_err().fields.into_iter().map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn a_good_request_gets_the_defaults() {
+        let spec = rules().check(ask(), 1_000).unwrap();
+        assert_eq!((spec.queue.as_str(), spec.handler.as_str(), spec.created_at_ms), ("default", "record", 1_000));
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let payload = serde_json::json!({"runId": 1, "square": 2, "fine": 3}).as_object().cloned().unwrap();
+        let bad = StartRun { jobs: 0, total: Some(0), queue: "nope".into(), handler: "what".into(), payload, ..ask() };
+        assert_eq!(fields(bad), ["jobs", "total", "queue", "handler", "payload.runId", "payload.square"]);
+        for per_minutes in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(fields(StartRun { per_minutes, ..ask() }), ["per_minutes"]);
+        }
+        assert_eq!(fields(StartRun { jobs: u64::MAX, ..ask() }), ["jobs"]);
+    }
+
+    #[test]
+    fn a_payload_has_a_limit() {
+        let with = |bytes: usize| StartRun { payload: [("text".to_owned(), Value::from("x".repeat(bytes)))].into_iter().collect(), ..ask() };
+        assert!(rules().check(with(PAYLOAD_BYTES_MAX - 11), 0).is_ok());
+        assert_eq!(fields(with(PAYLOAD_BYTES_MAX - 10)), ["payload"]);
+    }
+}

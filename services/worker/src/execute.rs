@@ -1,0 +1,129 @@
+//! One delivery: check the envelope, run the handler within its deadline, and turn the outcome into what is to be done.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use paceline_core::document::{Document, Status};
+use paceline_core::job::Job;
+use paceline_core::outcome::Outcome;
+use paceline_core::policy::Policy;
+use paceline_core::ports::broker::Delivery;
+use paceline_core::retry::backoff;
+use serde_json::Map;
+
+use crate::Config;
+use crate::handlers::Context;
+
+/// The longest reason that is stored and dead-lettered, in bytes; the rest is cut off.
+const REASON_BYTES_MAX: usize = 2_048;
+
+/// What is to be done with a delivery.
+pub enum Executed {
+    /// Store the document, count it, then settle.
+    Ended(Ended),
+    /// Into the delay queue.
+    Retry { delivery: Delivery, after: Duration, reason: String },
+    /// Not a job of ours: into the dead queue, no document.
+    Unreadable { delivery: Delivery, reason: String },
+}
+
+/// A job that needs its document stored.
+pub struct Ended {
+    /// Taken by the flusher, which keeps documents side by side for the sink.
+    pub document: Option<Document>,
+    pub delivery: Delivery,
+    /// Why the job is dead; its message goes to the dead queue with that.
+    pub dead: Option<String>,
+}
+
+/// Runs the handler of `delivery`. Never fails: whatever goes wrong is an outcome.
+pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, delivery: Delivery) -> Executed {
+    let job = match Job::decode(&delivery.message) {
+        Ok(job) => job,
+        Err(reason) => return Executed::Unreadable { delivery, reason },
+    };
+    let attempt = delivery.message.attempt.max(1);
+    let started_at = config.clock.wall_ms();
+    let outcome = match &delivery.given_up {
+        Some(reason) => Outcome::dead(format!("the broker gave up on it: {reason}")),
+        None => outcome(&config, &job, Context { attempt, worker_id }, policy).await,
+    };
+    let (output, dead) = match outcome {
+        Outcome::Done { output } => (output, None),
+        Outcome::Dead { reason } => (Map::new(), Some(shorten(reason))),
+        Outcome::Retry { reason, .. } if attempt >= policy.attempts_max => {
+            (Map::new(), Some(shorten(format!("attempt {attempt} of {attempt}: {reason}"))))
+        }
+        Outcome::Retry { reason, after } => {
+            let after = after.unwrap_or_else(|| backoff(policy.backoff(), attempt, fastrand::f64()));
+            return Executed::Retry { delivery, after, reason };
+        }
+    };
+    let times = (started_at, config.clock.wall_ms());
+    let mut document = document(&config, job, attempt, times, dead.clone());
+    document.payload.extend(output);
+    Executed::Ended(Ended { document: Some(document), delivery, dead })
+}
+
+async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -> Outcome {
+    let Some(handler) = config.handlers.get(&job.handler) else {
+        return Outcome::dead(format!("no handler {:?} in this worker", job.handler));
+    };
+    let handling = AssertUnwindSafe(handler.handle(job, &context)).catch_unwind();
+    match tokio::time::timeout(policy.timeout(), handling).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Outcome::retry(format!("the handler panicked: {}", words(&*panic))),
+        Err(_) => Outcome::retry(format!("not done within {} ms", policy.timeout_ms)),
+    }
+}
+
+fn document(config: &Config, job: Job, attempt: u32, (started_at, completed_at): (i64, i64), error: Option<String>) -> Document {
+    Document {
+        job_id: job.job_id,
+        run_id: job.run_id,
+        queue: job.queue,
+        group: config.group.clone(),
+        seq: job.seq,
+        status: if error.is_some() { Status::Dead } else { Status::Completed },
+        attempts: attempt,
+        scheduled_at: job.scheduled_at,
+        enqueued_at: job.enqueued_at,
+        started_at,
+        completed_at,
+        wait_ms: u64::try_from(started_at - job.scheduled_at).unwrap_or(0),
+        run_ms: u64::try_from(completed_at - started_at).unwrap_or(0),
+        worker_id: config.id.clone(),
+        trace_id: None,
+        error,
+        payload: job.payload,
+    }
+}
+
+/// Cuts at a character's boundary.
+pub fn shorten(mut reason: String) -> String {
+    if reason.len() > REASON_BYTES_MAX {
+        let end = (0..=REASON_BYTES_MAX).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+        reason.truncate(end);
+    }
+    reason
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        let long = "é".repeat(REASON_BYTES_MAX);
+        let cut = shorten(format!("a{long}"));
+        assert!(cut.len() <= REASON_BYTES_MAX && cut.len() > REASON_BYTES_MAX - 3);
+        assert_eq!(shorten("short".into()), "short");
+    }
+}

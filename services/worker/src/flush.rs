@@ -1,0 +1,240 @@
+//! The flusher: takes what has ended, as much as is there, and brings it through sink → ledger → ack, in that order (L4).
+//!
+//! There is no timer: one job waits for nothing, many jobs share a request. A sink or ledger that is away is tried until it
+//! is back; meanwhile nothing is acknowledged, so prefetch bounds what is held.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures::future::join_all;
+use paceline_core::document::{Document, Status};
+use paceline_core::ports::ledger::Settled;
+use paceline_core::ports::sink::Verdict;
+use paceline_core::seam::Seam;
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::Config;
+use crate::execute::shorten;
+use crate::intake::Held;
+use crate::stats::Stats;
+use crate::window::Window;
+
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// A cheap handle; every batch on its way has one.
+#[derive(Clone)]
+pub struct Flusher {
+    config: Arc<Config>,
+    stats: Arc<Stats>,
+    window: Arc<Mutex<Window>>,
+    crashed: Shutdown,
+}
+
+/// Documents and what they belong to, index by index.
+#[derive(Default)]
+struct Batch {
+    documents: Vec<Document>,
+    held: Vec<Held>,
+}
+
+impl Flusher {
+    pub fn new(config: Arc<Config>, stats: Arc<Stats>, crashed: Shutdown) -> Self {
+        let window = Arc::new(Mutex::new(Window::new(config.batch_max)));
+        Self { config, stats, window, crashed }
+    }
+
+    /// Until every sender is gone and everything is settled, or until a fault strikes.
+    pub async fn run(self, mut queue: mpsc::Receiver<Held>) {
+        let mut flights: JoinSet<()> = JoinSet::new();
+        let crashed = self.crashed.clone();
+        let working = async {
+            loop {
+                let (batch_max, in_flight_max) = (self.window().batch(), self.window().in_flight());
+                if flights.len() >= in_flight_max {
+                    flights.join_next().await;
+                    continue;
+                }
+                let mut held = Vec::new();
+                if queue.recv_many(&mut held, batch_max).await == 0 {
+                    break;
+                }
+                while flights.try_join_next().is_some() {}
+                flights.spawn(self.clone().flush(held));
+            }
+            while flights.join_next().await.is_some() {}
+        };
+        crashed.or(working).await;
+    }
+
+    async fn flush(self, held: Vec<Held>) {
+        if self.dies(Seam::BeforeSink) {
+            return;
+        }
+        let batch = self.store(Batch::new(held)).await;
+        if self.dies(Seam::SinkToLedger) {
+            return;
+        }
+        self.record(&batch).await;
+        if self.dies(Seam::LedgerToAck) {
+            return;
+        }
+        self.settle(batch).await;
+    }
+
+    /// Stores every document: what the sink cannot take now is sent again, alone; what it will never take becomes a dead
+    /// document with the sink's reason. Answers the batch as it is stored.
+    async fn store(&self, mut pending: Batch) -> Batch {
+        let mut stored = Batch::default();
+        let mut delay = RETRY_DELAY_MIN;
+        loop {
+            let verdicts = match self.config.sink.upsert(&pending.documents).await {
+                Ok(verdicts) if verdicts.len() == pending.documents.len() => verdicts,
+                Ok(verdicts) => {
+                    let (answered, sent) = (verdicts.len(), pending.documents.len());
+                    tracing::error!(answered, sent, "the sink answered for another number of documents");
+                    self.back_off(&mut delay, None).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, documents = pending.documents.len(), "storing again");
+                    self.back_off(&mut delay, error.retry_after).await;
+                    continue;
+                }
+            };
+            Stats::add(&self.stats.batches, 1);
+            Stats::add(&self.stats.batched_documents, pending.documents.len());
+            if verdicts.iter().all(|verdict| *verdict == Verdict::Stored) {
+                self.window().accepted();
+                stored.append(pending);
+                return stored;
+            }
+            let retry_after = pending.split(verdicts, &mut stored);
+            if pending.documents.is_empty() {
+                return stored;
+            }
+            if let Some(after) = retry_after {
+                self.back_off(&mut delay, Some(after)).await;
+            }
+        }
+    }
+
+    /// Overload: smaller batches, and a pause with jitter.
+    async fn back_off(&self, delay: &mut Duration, asked: Option<Duration>) {
+        self.window().refused();
+        let pause = asked.unwrap_or(*delay).max(*delay).min(RETRY_DELAY_MAX);
+        tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+        *delay = (*delay * 2).min(RETRY_DELAY_MAX);
+    }
+
+    async fn record(&self, batch: &Batch) {
+        let settled: Vec<Settled> = batch.documents.iter().map(settled).collect();
+        let mut delay = RETRY_DELAY_MIN;
+        let recorded = loop {
+            match self.config.ledger.record(&self.config.group, &self.config.id, &settled).await {
+                Ok(recorded) => break recorded,
+                Err(error) => {
+                    tracing::warn!(%error, jobs = settled.len(), "counting again");
+                    tokio::time::sleep(delay.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+                    delay = (delay * 2).min(RETRY_DELAY_MAX);
+                }
+            }
+        };
+        if recorded.foreign > 0 {
+            tracing::warn!(jobs = recorded.foreign, "stored jobs that no run has reserved; `paceline verify` names them");
+        }
+        let now_ms = self.config.clock.wall_ms();
+        self.stats.stored(now_ms, batch.documents.iter().map(|document| document.scheduled_at));
+        let dead = batch.held.iter().filter(|held| held.ended.dead.is_some()).count();
+        Stats::add(&self.stats.dead, dead);
+        Stats::add(&self.stats.processed, settled.len() - dead);
+    }
+
+    async fn settle(&self, batch: Batch) {
+        let mut dead = Vec::new();
+        for held in batch.held {
+            match held.ended.dead {
+                None => held.ended.delivery.ack(),
+                Some(reason) => {
+                    let (delivery, token) = (held.ended.delivery, held.token);
+                    dead.push(async move {
+                        if let Err(error) = delivery.dead(reason).await {
+                            tracing::warn!(%error, "a dead job's message is not settled; it comes back");
+                        }
+                        drop(token);
+                    });
+                }
+            }
+        }
+        join_all(dead).await;
+    }
+
+    fn dies(&self, seam: Seam) -> bool {
+        let dies = self.config.faults.strikes(seam) || self.crashed.is_triggered();
+        if dies {
+            self.crashed.trigger();
+        }
+        dies
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().expect("no code panics while it holds the window")
+    }
+}
+
+impl Batch {
+    fn new(held: Vec<Held>) -> Self {
+        let mut batch = Self { documents: Vec::with_capacity(held.len()), held: Vec::with_capacity(held.len()) };
+        for mut held in held {
+            batch.documents.push(held.ended.document.take().expect("a document is taken once"));
+            batch.held.push(held);
+        }
+        batch
+    }
+
+    fn push(&mut self, document: Document, held: Held) {
+        self.documents.push(document);
+        self.held.push(held);
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.documents.append(&mut other.documents);
+        self.held.append(&mut other.held);
+    }
+
+    /// Moves what is stored to `stored` and keeps the rest; the longest pause that the sink asked for, if it did.
+    fn split(&mut self, verdicts: Vec<Verdict>, stored: &mut Self) -> Option<Duration> {
+        let all = std::mem::take(self);
+        let mut pause = None;
+        for ((verdict, document), mut held) in verdicts.into_iter().zip(all.documents).zip(all.held) {
+            match verdict {
+                Verdict::Stored => stored.push(document, held),
+                Verdict::Retry { after, .. } => {
+                    pause = pause.max(Some(after));
+                    self.push(document, held);
+                }
+                Verdict::Reject { reason } if document.status == Status::Dead => {
+                    tracing::error!(job = document.job_id, reason, "the sink refuses even the record of a dead job");
+                    stored.push(document, held);
+                }
+                Verdict::Reject { reason } => {
+                    let reason = shorten(format!("the sink refused it: {reason}"));
+                    held.ended.dead = Some(reason.clone());
+                    self.push(dead_document(document, reason), held);
+                }
+            }
+        }
+        pause
+    }
+}
+
+/// The record of a job whose own document the sink will not take: without the payload that it refused.
+fn dead_document(document: Document, reason: String) -> Document {
+    Document { status: Status::Dead, error: Some(reason), payload: serde_json::Map::new(), ..document }
+}
+
+fn settled(document: &Document) -> Settled {
+    Settled { run: document.run_id.clone(), seq: document.seq, dead: document.status == Status::Dead }
+}
