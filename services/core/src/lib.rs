@@ -19,5 +19,6 @@ pub mod run;
 pub mod seqset;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};
