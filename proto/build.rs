@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    const FILES: [&str; 2] = ["paceline/v1/scheduler.proto", "paceline/v1/producer.proto"];
+    const FILES: [&str; 3] = ["paceline/v1/scheduler.proto", "paceline/v1/producer.proto", "paceline/v1/verify.proto"];
     println!("cargo:rerun-if-changed=paceline");
 
     let descriptors = protox::compile(FILES, ["."])?;

@@ -20,5 +20,6 @@ pub mod seam;
 pub mod seqset;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

@@ -2,5 +2,5 @@
 
 mod broker;
 pub mod database;
-mod ledger;
+pub mod ledger;
 mod sink;

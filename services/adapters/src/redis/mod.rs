@@ -1,1 +1,21 @@
-//! (in the making)
+//! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
+//!
+//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`snapshot`] and [`workers`] hold one step
+//! each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
+
+mod bits;
+mod check;
+mod config;
+mod connection;
+mod keys;
+mod leases;
+mod ledger;
+mod ranges;
+mod record;
+mod runs;
+mod scripts;
+mod snapshot;
+mod workers;
+
+pub use config::RedisConfig;
+pub use ledger::RedisLedger;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::job::Range;
 use crate::pacing::Pacing;
@@ -36,6 +36,83 @@ pub struct RunChange {
     /// The whole spec as it shall be (only rate and total may differ).
     pub spec: RunSpec,
     pub state: RunState,
+}
+
+impl RunChange {
+    /// The rules of [`Ledger::change_run`] against the run as it is; whether anything changes at all.
+    pub fn check(&self, run: &RunRecord) -> Result<bool> {
+        let id = &run.spec.run_id;
+        let fixed = RunSpec { rate: self.spec.rate, total: self.spec.total, ..run.spec.clone() };
+        if fixed != self.spec {
+            return Err(Error::invalid_field(
+                "spec",
+                format!("only rate and total of run {id} may change; start a new run for the rest"),
+            ));
+        }
+        if self.expected_revision != run.revision {
+            let (expected, found) = (self.expected_revision, run.revision);
+            return Err(Error::aborted(format!("run {id} is at revision {found}, not {expected}; read it again")));
+        }
+        if self.state == run.state && self.spec == run.spec {
+            return Ok(false);
+        }
+        if self.state != run.state {
+            check_step(run, self.state)?;
+            if matches!(self.state, RunState::Draining | RunState::Completed | RunState::Stopped) {
+                return Err(Error::failed_precondition(format!(
+                    "run {id} becomes {} only by its owner; stop it instead",
+                    self.state
+                )));
+            }
+        }
+        if self.spec != run.spec && !matches!(run.state, RunState::Running | RunState::Paused) {
+            return Err(Error::failed_precondition(format!(
+                "run {id} is {}; its rate and total are fixed by now",
+                run.state
+            )));
+        }
+        check_total(run, self.spec.total)?;
+        Ok(true)
+    }
+}
+
+/// The rules of [`Ledger::advance_state`] against the run as it is; whether anything changes at all.
+pub fn check_advance(run: &RunRecord, next: RunState, is_drained: bool) -> Result<bool> {
+    let id = &run.spec.run_id;
+    if run.state == next {
+        return Ok(false);
+    }
+    check_step(run, next)?;
+    let is_reserved = run.spec.total.is_some_and(|total| run.cursor >= total);
+    match next {
+        RunState::Draining if !is_reserved => {
+            Err(Error::failed_precondition(format!("run {id} has reserved {} jobs, not yet its total", run.cursor)))
+        }
+        RunState::Completed | RunState::Stopped if !is_drained => {
+            Err(Error::failed_precondition(format!("run {id} is not drained yet; wait for its workers")))
+        }
+        _ => Ok(true),
+    }
+}
+
+fn check_step(run: &RunRecord, next: RunState) -> Result<()> {
+    if run.state.may_become(next) {
+        return Ok(());
+    }
+    Err(Error::failed_precondition(format!("run {} is {} and cannot become {next}", run.spec.run_id, run.state)))
+}
+
+/// A total below what is enqueued could never be kept.
+pub fn check_total(run: &RunRecord, total: Option<u64>) -> Result<()> {
+    match total {
+        Some(total) if total < run.cursor => {
+            let (id, cursor) = (&run.spec.run_id, run.cursor);
+            Err(Error::failed_precondition(format!(
+                "run {id} has enqueued {cursor} jobs already; ask for a total of at least that, not {total}"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a scheduler asks to reserve.
@@ -134,7 +211,13 @@ pub trait Ledger: Send + Sync + 'static {
     /// The owner's step along the state diagram (DRAINING, COMPLETED, STOPPED, FAILED). To DRAINING only if the total is
     /// reserved, to COMPLETED or STOPPED only if the run is drained: otherwise `FailedPrecondition`, and nothing changes.
     /// Being in that state already is a success.
-    async fn advance_state(&self, run: &RunId, fence: Fence, next: RunState, failure: Option<&str>) -> Result<RunRecord>;
+    async fn advance_state(
+        &self,
+        run: &RunId,
+        fence: Fence,
+        next: RunState,
+        failure: Option<&str>,
+    ) -> Result<RunRecord>;
 
     /// Counts jobs that are stored in the sink, each once per group. May mix runs.
     async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded>;

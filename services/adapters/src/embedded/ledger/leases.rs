@@ -1,0 +1,79 @@
+//! Who owns a run. In one process there is little to fight about, but the laws are the same as with many: `paceline dev` runs
+//! the same scheduler.
+
+use std::time::Duration;
+
+use paceline_core::ids::RunId;
+use paceline_core::pacing::Pacing;
+use paceline_core::ports::ledger::Fence;
+use paceline_core::run::RunRecord;
+use paceline_core::{Error, Result};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::schema::{after, signed, to_json, unsigned};
+use super::{runs, unknown};
+use crate::embedded::database::WriteError;
+
+/// Runs at opening.
+pub(super) const VOID_ALL: &str = "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner <> '';";
+
+struct Lease {
+    owner: String,
+    epoch: u64,
+    until_ms: i64,
+}
+
+/// Every change of hands, and every gap, is a new epoch.
+pub(super) fn take(
+    c: &Connection,
+    run: &RunId,
+    owner: &str,
+    ttl: Duration,
+    now_ms: i64,
+) -> Result<Option<Fence>, WriteError> {
+    let held = find(c, run)?;
+    let is_good = !held.owner.is_empty() && now_ms < held.until_ms;
+    if is_good && held.owner != owner {
+        return Ok(None);
+    }
+    let epoch = if is_good { held.epoch } else { held.epoch + 1 };
+    let update = "UPDATE runs SET owner = ?2, epoch = ?3, lease_until_ms = ?4 WHERE run_id = ?1";
+    c.prepare_cached(update)?.execute(params![run.as_str(), owner, signed(epoch), after(now_ms, ttl)])?;
+    Ok(Some(Fence { epoch }))
+}
+
+pub(super) fn release(c: &Connection, run: &RunId, fence: Fence) -> Result<(), WriteError> {
+    let update = "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE run_id = ?1 AND epoch = ?2";
+    c.prepare_cached(update)?.execute(params![run.as_str(), signed(fence.epoch)])?;
+    Ok(())
+}
+
+pub(super) fn keep(
+    c: &Connection,
+    run: &RunId,
+    fence: Fence,
+    ttl: Duration,
+    pacing: &Pacing,
+    now_ms: i64,
+) -> Result<RunRecord, WriteError> {
+    check(c, run, fence)?;
+    let update = "UPDATE runs SET lease_until_ms = ?2, pacing = ?3 WHERE run_id = ?1";
+    c.prepare_cached(update)?.execute(params![run.as_str(), after(now_ms, ttl), to_json(pacing)?])?;
+    runs::known(c, run)
+}
+
+/// Refuses a stale fence. A released lease has no owner, so its fence is stale too.
+pub(super) fn check(c: &Connection, run: &RunId, fence: Fence) -> Result<(), WriteError> {
+    let held = find(c, run)?;
+    if held.epoch == fence.epoch && !held.owner.is_empty() {
+        return Ok(());
+    }
+    Err(Error::aborted(format!("run {run}: the lease of epoch {} is lost, it is at epoch {}", fence.epoch, held.epoch))
+        .into())
+}
+
+fn find(c: &Connection, run: &RunId) -> Result<Lease, WriteError> {
+    let lease = |row: &Row<'_>| Ok(Lease { owner: row.get(0)?, epoch: unsigned(row, 1)?, until_ms: row.get(2)? });
+    let mut query = c.prepare_cached("SELECT owner, epoch, lease_until_ms FROM runs WHERE run_id = ?1")?;
+    query.query_row([run.as_str()], lease).optional()?.ok_or_else(|| unknown(run).into())
+}

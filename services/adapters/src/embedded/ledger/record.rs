@@ -1,0 +1,154 @@
+//! Counting: each job once per group, by a bitmap in chunks (L1, L2). A chunk is read and written once a flush, however many of
+//! its jobs are in it.
+
+use std::collections::BTreeMap;
+
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_core::ports::ledger::{Recorded, Settled};
+use paceline_core::seqset::SeqSet;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::schema::{signed, unsigned};
+use super::snapshot;
+use crate::embedded::database::WriteError;
+
+/// Seqs in one chunk: 2 KiB, so that a row fits on a page of the file.
+const CHUNK_SEQS: u64 = 8 * CHUNK_BYTES as u64;
+const CHUNK_BYTES: usize = 2048;
+
+/// Which of a group's bitmaps.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bits {
+    /// Processed or dead.
+    Admitted = 0,
+    Dead = 1,
+}
+
+/// Per run its seqs in ascending order, each with whether it is dead; of two with the same seq the first one came first.
+pub(super) type ByRun = BTreeMap<RunId, Vec<(u64, bool)>>;
+
+pub(super) fn split_by_run(settled: &[Settled]) -> ByRun {
+    let mut by_run = ByRun::new();
+    for of_one_run in settled.chunk_by(|a, b| a.run == b.run) {
+        let seqs = of_one_run.iter().map(|job| (job.seq, job.dead));
+        by_run.entry(of_one_run[0].run.clone()).or_default().extend(seqs);
+    }
+    by_run.values_mut().for_each(|seqs| seqs.sort_by_key(|(seq, _)| *seq));
+    by_run
+}
+
+pub(super) fn record(
+    c: &Connection,
+    group: &str,
+    worker: &str,
+    by_run: &ByRun,
+    now_ms: i64,
+) -> Result<Recorded, WriteError> {
+    let mut sum = Recorded::default();
+    for (run, seqs) in by_run {
+        let cursor = cursor(c, run)?.unwrap_or(0);
+        let existing = seqs.partition_point(|(seq, _)| *seq < cursor);
+        let (mut counted, mut died) = (0, 0);
+        for of_one_chunk in seqs[..existing].chunk_by(|a, b| a.0 / CHUNK_SEQS == b.0 / CHUNK_SEQS) {
+            let (new, new_dead) = admit(c, run, group, of_one_chunk)?;
+            counted += new;
+            died += new_dead;
+        }
+        let duplicates = existing as u64 - counted;
+        count(c, run, group, [counted - died, died, duplicates])?;
+        if counted > died {
+            count_worker(c, run, group, worker, counted - died)?;
+            snapshot::count_in_window(c, run, group, now_ms, counted - died)?;
+        }
+        sum.counted += counted;
+        sum.duplicates += duplicates;
+        sum.foreign += (seqs.len() - existing) as u64;
+    }
+    Ok(sum)
+}
+
+/// Sets the bits of one chunk; answers how many are new, and how many of those are dead.
+fn admit(c: &Connection, run: &RunId, group: &str, seqs: &[(u64, bool)]) -> Result<(u64, u64), WriteError> {
+    let chunk = seqs[0].0 / CHUNK_SEQS;
+    let mut admitted = load(c, run, group, Bits::Admitted, chunk)?;
+    let mut new_dead = Vec::new();
+    let mut counted = 0;
+    for (seq, is_dead) in seqs {
+        if set(&mut admitted, *seq) {
+            counted += 1;
+            new_dead.extend(is_dead.then_some(*seq));
+        }
+    }
+    if counted > 0 {
+        store(c, run, group, Bits::Admitted, chunk, &admitted)?;
+    }
+    if !new_dead.is_empty() {
+        let mut dead = load(c, run, group, Bits::Dead, chunk)?;
+        new_dead.iter().for_each(|seq| {
+            set(&mut dead, *seq);
+        });
+        store(c, run, group, Bits::Dead, chunk, &dead)?;
+    }
+    Ok((counted, new_dead.len() as u64))
+}
+
+/// Whether the bit was not set before. The most significant bit of a byte is the lowest seq, as in Redis.
+fn set(bits: &mut [u8], seq: u64) -> bool {
+    let (byte, bit) = ((seq % CHUNK_SEQS / 8) as usize, 0x80 >> (seq % 8));
+    let was_absent = bits[byte] & bit == 0;
+    bits[byte] |= bit;
+    was_absent
+}
+
+fn load(c: &Connection, run: &RunId, group: &str, kind: Bits, chunk: u64) -> Result<Vec<u8>, WriteError> {
+    let query = "SELECT bits FROM bitmaps WHERE run_id = ?1 AND job_group = ?2 AND kind = ?3 AND chunk = ?4";
+    let place = params![run.as_str(), group, kind as i64, signed(chunk)];
+    let bits: Option<Vec<u8>> = c.prepare_cached(query)?.query_row(place, |row| row.get(0)).optional()?;
+    Ok(bits.unwrap_or_else(|| vec![0; CHUNK_BYTES]))
+}
+
+fn store(c: &Connection, run: &RunId, group: &str, kind: Bits, chunk: u64, bits: &[u8]) -> Result<(), WriteError> {
+    let upsert = "INSERT INTO bitmaps VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET bits = excluded.bits";
+    c.prepare_cached(upsert)?.execute(params![run.as_str(), group, kind as i64, signed(chunk), bits])?;
+    Ok(())
+}
+
+/// Adds processed, dead and duplicates.
+fn count(c: &Connection, run: &RunId, group: &str, by: [u64; 3]) -> Result<(), WriteError> {
+    if by == [0; 3] {
+        return Ok(());
+    }
+    let [processed, dead, duplicates] = by.map(signed);
+    let upsert = "INSERT INTO counts VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET
+                  processed = processed + excluded.processed, dead = dead + excluded.dead, duplicates = duplicates + excluded.duplicates";
+    c.prepare_cached(upsert)?.execute(params![run.as_str(), group, processed, dead, duplicates])?;
+    Ok(())
+}
+
+fn count_worker(c: &Connection, run: &RunId, group: &str, worker: &str, processed: u64) -> Result<(), WriteError> {
+    let upsert = "INSERT INTO worker_counts VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET processed = processed + excluded.processed";
+    c.prepare_cached(upsert)?.execute(params![run.as_str(), group, worker, signed(processed)])?;
+    Ok(())
+}
+
+/// `None` for an unknown run.
+pub(super) fn seqs(c: &Connection, run: &RunId, group: &str, kind: Bits) -> rusqlite::Result<Option<SeqSet>> {
+    if cursor(c, run)?.is_none() {
+        return Ok(None);
+    }
+    let mut query =
+        c.prepare_cached("SELECT chunk, bits FROM bitmaps WHERE run_id = ?1 AND job_group = ?2 AND kind = ?3")?;
+    let mut rows = query.query(params![run.as_str(), group, kind as i64])?;
+    let mut set = SeqSet::default();
+    while let Some(row) = rows.next()? {
+        let bits: Vec<u8> = row.get(1)?;
+        set.insert_msb_bytes(unsigned(row, 0)? * CHUNK_SEQS, &bits);
+    }
+    Ok(Some(set))
+}
+
+fn cursor(c: &Connection, run: &RunId) -> rusqlite::Result<Option<u64>> {
+    let cursor = |row: &Row<'_>| unsigned(row, 0);
+    c.prepare_cached("SELECT cursor FROM runs WHERE run_id = ?1")?.query_row([run.as_str()], cursor).optional()
+}

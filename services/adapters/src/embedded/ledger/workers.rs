@@ -1,0 +1,28 @@
+//! The workers that are alive, each until its ttl is over.
+
+use std::time::Duration;
+
+use paceline_core::Result;
+use paceline_core::ports::ledger::WorkerInfo;
+use rusqlite::{Connection, params};
+
+use super::schema::{Json, after, to_json};
+use crate::embedded::database::WriteError;
+
+/// Also forgets those whose ttl is over, so that the table stays as small as the fleet.
+pub(super) fn announce(c: &Connection, worker: &WorkerInfo, ttl: Duration, now_ms: i64) -> Result<(), WriteError> {
+    c.prepare_cached("DELETE FROM workers WHERE until_ms <= ?1")?.execute([now_ms])?;
+    let upsert = "INSERT OR REPLACE INTO workers VALUES (?1, ?2, ?3)";
+    c.prepare_cached(upsert)?.execute(params![worker.worker_id, to_json(worker)?, after(now_ms, ttl)])?;
+    Ok(())
+}
+
+pub(super) fn forget(c: &Connection, worker_id: &str) -> Result<(), WriteError> {
+    c.prepare_cached("DELETE FROM workers WHERE worker_id = ?1")?.execute([worker_id])?;
+    Ok(())
+}
+
+pub(super) fn alive(c: &Connection, now_ms: i64) -> rusqlite::Result<Vec<WorkerInfo>> {
+    let mut query = c.prepare_cached("SELECT info FROM workers WHERE until_ms > ?1 ORDER BY worker_id")?;
+    query.query_map([now_ms], |row| row.get::<_, Json<WorkerInfo>>(0).map(|info| info.0))?.collect()
+}

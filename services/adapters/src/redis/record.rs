@@ -1,0 +1,141 @@
+//! Counting: one script call a run and flush (L1, L2). The script turns bits; see `scripts/record.lua`.
+
+use std::collections::BTreeMap;
+
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_core::ports::ledger::{Recorded, Settled};
+use paceline_core::run::TOTAL_MAX;
+use paceline_core::seqset::SeqSet;
+use redis::cmd;
+
+use super::bits::{Stretch, stretches};
+use super::keys::CHUNK_SEQS;
+use super::ledger::RedisLedger;
+use super::runs::{number, unknown};
+
+/// The most seqs in one script call: the server does nothing else meanwhile, a few ms if they are all far apart.
+const SCRIPT_SEQS_MAX: usize = 5_000;
+/// Bitmap chunks that are read in one round trip: 4 MiB.
+const CHUNKS_READ_MAX: usize = 32;
+/// Beyond every run's cursor (a run without a total would take 266 years at the fastest rate), and exact as a number in Lua.
+const SEQ_MAX: u64 = TOTAL_MAX << 23;
+
+/// Of one run: its seqs in the order they came, each with whether it is dead.
+type Seqs = Vec<(u64, bool)>;
+
+impl RedisLedger {
+    pub(super) async fn record_settled(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
+        let by_run = split_by_run(settled);
+        let mut sum = Recorded::default();
+        for (run, seqs) in by_run {
+            for part in seqs.chunks(SCRIPT_SEQS_MAX) {
+                let recorded = self.record_part(group, worker, run, part).await?;
+                sum.counted += recorded.counted;
+                sum.duplicates += recorded.duplicates;
+                sum.foreign += recorded.foreign;
+            }
+        }
+        Ok(sum)
+    }
+
+    async fn record_part(&self, group: &str, worker: &str, run: &RunId, part: &[(u64, bool)]) -> Result<Recorded> {
+        let Batch { seqs, again, beyond } = Batch::of(part);
+        let stretches = stretches(&seqs);
+        let mut record = self.scripts.record.prepare_invoke();
+        record.key(self.keys.run(run)).key(self.keys.group(run, group)).key(self.keys.workers(run, group));
+        record.arg(worker).arg(again.iter().map(u64::to_string).collect::<Vec<_>>().join(","));
+        for (index, of_one_chunk) in stretches.chunk_by(|a, b| a.chunk == b.chunk).enumerate() {
+            let chunk = of_one_chunk[0].chunk;
+            record.key(self.keys.done(run, group, chunk)).key(self.keys.dead(run, group, chunk));
+            for stretch in of_one_chunk {
+                let Stretch { first_byte, mask, dead, .. } = stretch;
+                record.arg(FIRST_CHUNK_KEY + 2 * index).arg(stretch.first_seq()).arg(*first_byte);
+                record.arg(mask.as_slice()).arg(dead.as_slice());
+            }
+        }
+        let (counted, duplicates, foreign): (u64, u64, u64) =
+            self.connection.script(&format!("run {run}"), &record).await?;
+        Ok(Recorded { counted, duplicates, foreign: foreign + beyond })
+    }
+
+    /// The bits of all chunks up to the cursor. Bits are only ever added, so this holds what was there when it began, and
+    /// perhaps some of what came while it read.
+    pub(super) async fn read_bitmaps(&self, run: &RunId, key: impl Fn(u64) -> String) -> Result<SeqSet> {
+        let fields = self.connection.command(cmd("HGETALL").arg(self.keys.run(run))).await?;
+        let cursor = number(&fields, "cursor")?;
+        if fields.is_empty() {
+            return Err(unknown(run));
+        }
+        let chunks: Vec<u64> = (0..cursor.div_ceil(CHUNK_SEQS)).collect();
+        let mut set = SeqSet::default();
+        for part in chunks.chunks(CHUNKS_READ_MAX) {
+            let keys: Vec<String> = part.iter().map(|chunk| key(*chunk)).collect();
+            let bitmaps: Vec<Option<Vec<u8>>> = self.connection.command(cmd("MGET").arg(keys)).await?;
+            for (chunk, bitmap) in part.iter().zip(bitmaps) {
+                set.insert_msb_bytes(chunk * CHUNK_SEQS, &bitmap.unwrap_or_default());
+            }
+        }
+        Ok(set)
+    }
+}
+
+/// Where the chunks begin among the script's KEYS, which are counted from 1: admitted and dead of each chunk in turn.
+const FIRST_CHUNK_KEY: usize = 4;
+
+/// What goes to the script.
+struct Batch {
+    /// Sorted, each once; a seq that came twice is what it was first.
+    seqs: Seqs,
+    /// Those that came once more.
+    again: Vec<u64>,
+    /// How many can belong to no run.
+    beyond: u64,
+}
+
+impl Batch {
+    fn of(part: &[(u64, bool)]) -> Self {
+        let mut seqs: Seqs = part.iter().copied().filter(|(seq, _)| *seq < SEQ_MAX).collect();
+        let beyond = (part.len() - seqs.len()) as u64;
+        // Stable, so of two with the same seq the one that came first stays.
+        seqs.sort_by_key(|(seq, _)| *seq);
+        let mut again = Vec::new();
+        seqs.dedup_by(|later, first| {
+            let is_same = later.0 == first.0;
+            if is_same {
+                again.push(later.0);
+            }
+            is_same
+        });
+        Self { seqs, again, beyond }
+    }
+}
+
+fn split_by_run(settled: &[Settled]) -> BTreeMap<&RunId, Seqs> {
+    let mut by_run: BTreeMap<&RunId, Seqs> = BTreeMap::new();
+    for of_one_run in settled.chunk_by(|a, b| a.run == b.run) {
+        by_run.entry(&of_one_run[0].run).or_default().extend(of_one_run.iter().map(|job| (job.seq, job.dead)));
+    }
+    by_run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_keeps_what_came_first_and_says_what_came_again() {
+        let batch = Batch::of(&[(7, true), (3, false), (7, false), (u64::MAX, false), (3, true), (3, false)]);
+        assert_eq!((batch.seqs, batch.again, batch.beyond), (vec![(3, false), (7, true)], vec![3, 3, 7], 1));
+    }
+
+    #[test]
+    fn jobs_of_several_runs_are_put_together() {
+        let (a, b) = (RunId::generate(1), RunId::generate(2));
+        let job = |run: &RunId, seq| Settled { run: run.clone(), seq, dead: false };
+        let settled = [job(&b, 1), job(&a, 2), job(&a, 3), job(&b, 4)];
+        let split = split_by_run(&settled);
+        assert_eq!(split[&a], [(2, false), (3, false)]);
+        assert_eq!(split[&b], [(1, false), (4, false)]);
+    }
+}

@@ -1,0 +1,220 @@
+//! Runs: how they are started once, read, listed and changed.
+//!
+//! A step that touches more than the run's own keys is ordered so that a crash in between leaves nothing wrong: the request id
+//! is claimed first, then the run is written, then it is listed; a repeat of the request completes what is missing.
+
+use std::collections::HashMap;
+
+use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ports::ledger::{Created, Fence, RunChange, check_advance};
+use paceline_core::run::{RunRecord, RunSpec, RunState};
+use paceline_core::{Error, ErrorKind, Result};
+use redis::{ScriptInvocation, cmd};
+use serde::de::DeserializeOwned;
+
+use super::ledger::RedisLedger;
+
+/// How often the owner's step is judged again when the run changes under its eyes.
+const ADVANCE_TRIES_MAX: usize = 5;
+
+/// A hash as Redis answers it.
+pub(super) type Fields = HashMap<String, String>;
+
+impl RedisLedger {
+    pub(super) async fn create_run_once(&self, spec: &RunSpec, request_id: &str) -> Result<Created> {
+        if request_id.is_empty() {
+            self.write_run(spec).await?;
+            return Ok(Created::New);
+        }
+        let mut claim = self.scripts.claim_request.prepare_invoke();
+        claim.key(self.keys.request(request_id)).arg(spec.run_id.as_str());
+        match self.connection.script::<Option<String>>("request", &claim).await? {
+            None => {
+                self.write_run(spec).await?;
+                Ok(Created::New)
+            }
+            Some(bound) => {
+                let run_id = RunId::parse(&bound).map_err(|e| Error::internal(e.message))?;
+                // Whoever claimed it may have died before the run was written: then this call writes it.
+                self.write_run(&RunSpec { run_id: run_id.clone(), ..spec.clone() }).await?;
+                Ok(Created::Existing(run_id))
+            }
+        }
+    }
+
+    /// Idempotent. An ended run is not listed as active again.
+    async fn write_run(&self, spec: &RunSpec) -> Result<()> {
+        let id = spec.run_id.as_str();
+        let (spec_json, total) = (to_json(spec)?, total_field(spec.total));
+        let mut create = self.scripts.create_run.prepare_invoke();
+        create.key(self.keys.run(&spec.run_id));
+        create.arg("spec").arg(spec_json).arg("total").arg(total).arg("state").arg(RunState::Running.name());
+        create.arg("pacing").arg(to_json(&paceline_core::pacing::Pacing::default())?);
+        create.arg("owner").arg("");
+        for counter in ["revision", "cursor", "epoch", "lease_until_ms", "published"] {
+            create.arg(counter).arg(0);
+        }
+        let state: String = self.connection.script(&format!("run {id}"), &create).await?;
+        self.connection.command::<()>(cmd("ZADD").arg(self.keys.runs()).arg(0).arg(id)).await?;
+        if !RunState::parse(&state).is_some_and(RunState::is_terminal) {
+            self.connection.command::<()>(cmd("SADD").arg(self.keys.active()).arg(id)).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn read_run(&self, run: &RunId) -> Result<Option<RunRecord>> {
+        let fields: Fields = self.connection.command(cmd("HGETALL").arg(self.keys.run(run))).await?;
+        if fields.is_empty() { Ok(None) } else { parse_record(&fields).map(Some) }
+    }
+
+    pub(super) async fn list_runs(&self, before: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        let newest = before.map_or("+".to_owned(), |run| format!("({run}"));
+        let mut list = cmd("ZREVRANGEBYLEX");
+        list.arg(self.keys.runs()).arg(newest).arg("-").arg("LIMIT").arg(0).arg(limit);
+        parse_ids(self.connection.command(&list).await?)
+    }
+
+    pub(super) async fn list_active_runs(&self) -> Result<Vec<RunId>> {
+        let mut ids = parse_ids(self.connection.command(cmd("SMEMBERS").arg(self.keys.active())).await?)?;
+        ids.sort();
+        let states = ids.iter().map(|run| async move {
+            let state: Option<String> =
+                self.connection.command(cmd("HGET").arg(self.keys.run(run)).arg("state")).await?;
+            Ok::<_, Error>(state.and_then(|name| RunState::parse(&name)).is_some_and(RunState::is_terminal))
+        });
+        let has_ended = futures::future::try_join_all(states).await?;
+        let mut active = Vec::new();
+        for (run, has_ended) in ids.into_iter().zip(has_ended) {
+            if has_ended {
+                // Its last change was not followed by this step.
+                self.unlist_active(&run).await?;
+            } else {
+                active.push(run);
+            }
+        }
+        Ok(active)
+    }
+
+    async fn unlist_active(&self, run: &RunId) -> Result<()> {
+        self.connection.command(cmd("SREM").arg(self.keys.active()).arg(run.as_str())).await
+    }
+
+    pub(super) async fn apply_change(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
+        let current = self.known_run(run).await?;
+        if !change.check(&current)? {
+            return Ok(current);
+        }
+        let total = total_field(change.spec.total);
+        let mut transition = self.transition(run, None, &current, &total, change.state);
+        transition.arg("spec").arg(to_json(&change.spec)?).arg("total").arg(&total);
+        self.finish_transition(run, &transition, change.state).await
+    }
+
+    pub(super) async fn apply_advance(
+        &self,
+        run: &RunId,
+        fence: Fence,
+        next: RunState,
+        failure: Option<&str>,
+    ) -> Result<RunRecord> {
+        for _ in 0..ADVANCE_TRIES_MAX {
+            let numbers = self.read_numbers(run, DEFAULT_GROUP).await?.ok_or_else(|| unknown(run))?;
+            numbers.check_fence(run, fence)?;
+            let snapshot = numbers.into_snapshot()?;
+            if !check_advance(&snapshot.record, next, snapshot.is_drained())? {
+                return Ok(snapshot.record);
+            }
+            let mut transition = self.transition(run, Some(fence), &snapshot.record, "", next);
+            failure.into_iter().for_each(|reason| {
+                transition.arg("failure").arg(reason);
+            });
+            match self.finish_transition(run, &transition, next).await {
+                // A caller changed the run meanwhile, or the fence is lost: the next round sees which.
+                Err(error) if error.kind == ErrorKind::Aborted => {}
+                result => return result,
+            }
+        }
+        Err(Error::aborted(format!("run {run} keeps changing; try again")))
+    }
+
+    fn transition(
+        &self,
+        run: &RunId,
+        fence: Option<Fence>,
+        current: &RunRecord,
+        total: &str,
+        next: RunState,
+    ) -> ScriptInvocation<'_> {
+        let mut transition = self.scripts.transition.prepare_invoke();
+        transition.key(self.keys.run(run)).arg(fence.map_or(String::new(), |fence| fence.epoch.to_string()));
+        transition.arg(current.revision).arg(total).arg(u8::from(next.is_terminal()));
+        transition.arg("state").arg(next.name());
+        transition
+    }
+
+    async fn finish_transition(
+        &self,
+        run: &RunId,
+        transition: &ScriptInvocation<'_>,
+        next: RunState,
+    ) -> Result<RunRecord> {
+        let fields: Fields = self.connection.script(&format!("run {run}"), transition).await?;
+        if next.is_terminal() {
+            self.unlist_active(run).await?;
+        }
+        parse_record(&fields)
+    }
+
+    async fn known_run(&self, run: &RunId) -> Result<RunRecord> {
+        self.read_run(run).await?.ok_or_else(|| unknown(run))
+    }
+}
+
+pub(super) fn unknown(run: &RunId) -> Error {
+    Error::not_found(format!("run {run} is not in the ledger"))
+}
+
+pub(super) fn parse_record(fields: &Fields) -> Result<RunRecord> {
+    let state = field(fields, "state")?;
+    Ok(RunRecord {
+        spec: from_json(field(fields, "spec")?)?,
+        state: RunState::parse(state).ok_or_else(|| unreadable("state", state))?,
+        revision: number(fields, "revision")?,
+        cursor: number(fields, "cursor")?,
+        pacing: from_json(field(fields, "pacing")?)?,
+        ended_at_ms: fields
+            .get("ended_at_ms")
+            .map(|text| text.parse().map_err(|_| unreadable("ended_at_ms", text)))
+            .transpose()?,
+        failure: fields.get("failure").cloned(),
+    })
+}
+
+/// A counter; one that was never counted is 0.
+pub(super) fn number(fields: &Fields, name: &str) -> Result<u64> {
+    fields.get(name).map_or(Ok(0), |text| text.parse().map_err(|_| unreadable(name, text)))
+}
+
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::internal(format!("cannot write to the ledger: {e}")))
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::internal(format!("cannot read what is in the ledger: {e}")))
+}
+
+pub(super) fn unreadable(name: &str, text: &str) -> Error {
+    Error::internal(format!("{name} in the ledger is {text:?}; was it changed by hand?"))
+}
+
+fn field<'a>(fields: &'a Fields, name: &str) -> Result<&'a str> {
+    fields.get(name).map(String::as_str).ok_or_else(|| unreadable(name, ""))
+}
+
+fn total_field(total: Option<u64>) -> String {
+    total.map_or(String::new(), |total| total.to_string())
+}
+
+fn parse_ids(texts: Vec<String>) -> Result<Vec<RunId>> {
+    texts.iter().map(|text| RunId::parse(text).map_err(|_| unreadable("run id", text))).collect()
+}

@@ -1,0 +1,32 @@
+//! The workers that are alive: one hash, whose entries carry the end of their ttl by the server's clock.
+
+use std::time::Duration;
+
+use paceline_core::Result;
+use paceline_core::ports::ledger::WorkerInfo;
+use redis::cmd;
+
+use super::leases::ttl_ms;
+use super::ledger::RedisLedger;
+use super::runs::{from_json, to_json};
+
+impl RedisLedger {
+    pub(super) async fn announce_worker(&self, worker: &WorkerInfo, ttl: Duration) -> Result<()> {
+        let mut heartbeat = self.scripts.heartbeat.prepare_invoke();
+        heartbeat.key(self.keys.workers_alive()).arg(&worker.worker_id).arg(ttl_ms(ttl)).arg(to_json(worker)?);
+        self.connection.script("worker", &heartbeat).await
+    }
+
+    pub(super) async fn drop_worker(&self, worker_id: &str) -> Result<()> {
+        self.connection.command(cmd("HDEL").arg(self.keys.workers_alive()).arg(worker_id)).await
+    }
+
+    pub(super) async fn list_workers(&self) -> Result<Vec<WorkerInfo>> {
+        let mut workers = self.scripts.workers.prepare_invoke();
+        workers.key(self.keys.workers_alive());
+        let alive: Vec<String> = self.connection.script("workers", &workers).await?;
+        let mut alive = alive.iter().map(|info| from_json(info)).collect::<Result<Vec<WorkerInfo>>>()?;
+        alive.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
+        Ok(alive)
+    }
+}

@@ -1,0 +1,122 @@
+//! Compares the evidence: pure, so every way to be wrong has a test.
+//!
+//! Proved exactly if: counted = scheduled, stored ∪ dead = scheduled, disjoint, dead by both accounts, nothing foreign.
+
+use crate::ids::JobId;
+use crate::run::{RunState, Snapshot};
+use crate::seqset::SeqSet;
+
+use super::collect::Evidence;
+use super::{IDS_LISTED_MAX, Verification};
+
+/// The verdict on a run. `ok` exactly if there is no problem to name.
+pub fn compare(evidence: &Evidence, strict: bool) -> Verification {
+    let Evidence { after, admitted, dead, documents, .. } = evidence;
+    let run = &after.record.spec.run_id;
+    let scheduled = SeqSet::up_to(after.enqueued);
+    let missing = scheduled.minus(&documents.completed.union(&documents.dead).intersection(admitted));
+
+    let mut problems = Vec::new();
+    sets(evidence, &scheduled, &missing, &mut problems);
+    if strict {
+        strictly(evidence, &mut problems);
+    }
+    Verification {
+        run_id: run.clone(),
+        state: after.record.state,
+        scheduled: after.enqueued,
+        admitted: admitted.len(),
+        stored: documents.completed.len(),
+        dead: dead.len(),
+        missing: missing.iter().take(IDS_LISTED_MAX).map(|seq| JobId::new(run.clone(), seq).to_string()).collect(),
+        missing_count: missing.len(),
+        foreign: documents.foreign.clone(),
+        foreign_count: documents.foreign_count,
+        double_executed: after.duplicates,
+        in_flight: after.in_flight(),
+        ok: problems.is_empty(),
+        problems,
+    }
+}
+
+fn sets(evidence: &Evidence, scheduled: &SeqSet, missing: &SeqSet, problems: &mut Vec<String>) {
+    let Evidence { before, after, admitted, dead, documents } = evidence;
+    let in_sink = documents.completed.union(&documents.dead);
+    let mut problem = |count: u64, words: &str| {
+        if count > 0 {
+            problems.push(format!("{count} {} {words}", if count == 1 { "job" } else { "jobs" }));
+        }
+    };
+    // These hold at every moment, also while the run is going: what is counted was stored before.
+    problem(admitted.minus(&in_sink).len(), "counted in the ledger without a document in the sink");
+    problem(admitted.minus(scheduled).len(), "counted beyond what was scheduled");
+    problem(documents.completed.intersection(&documents.dead).len(), "both completed and dead in the sink");
+    problem(dead.minus(&documents.dead).len(), "dead in the ledger, but not in the sink");
+    problem(dead.minus(admitted).len(), "dead in the ledger, but not counted");
+    problem(documents.repeated_count, "stored more than once");
+
+    let moved = moved(before, after);
+    let is_going = moved || (after.in_flight() > 0 && !after.record.state.is_terminal());
+    if !moved {
+        problem(documents.dead.intersection(admitted).minus(dead).len(), "dead in the sink, but counted as processed");
+    }
+    if !is_going {
+        problem(missing.minus(admitted).minus(&in_sink).len(), "neither counted nor stored");
+        problem(in_sink.minus(admitted).len(), "stored in the sink, but not counted in the ledger");
+    }
+    match documents.foreign_count {
+        0 => (),
+        1 => problems.push("1 foreign document in the sink".into()),
+        count => problems.push(format!("{count} foreign documents in the sink")),
+    }
+    if moved || (is_going && !missing.is_empty()) {
+        problems.push(still_going(after));
+    }
+}
+
+/// What `--strict` adds. Counters are compared with bitmaps only if nothing was counted between reading the two.
+fn strictly(evidence: &Evidence, problems: &mut Vec<String>) {
+    let Evidence { before, after, admitted, dead, .. } = evidence;
+    let (state, total) = (after.record.state, after.record.spec.total);
+    if !state.is_terminal() {
+        problems.push(format!("the run has not ended: it is {state}"));
+    }
+    if state == RunState::Completed && total != Some(after.enqueued) {
+        let asked = total.map_or("no total".into(), |total| format!("a total of {total}"));
+        problems.push(format!("the run is {state} with {} jobs enqueued and {asked}", after.enqueued));
+    }
+    if after.ranges_outstanding > 0 {
+        problems
+            .push(format!("ranges that are reserved, but not confirmed by the broker: {}", after.ranges_outstanding));
+    }
+    if after.published != after.enqueued {
+        problems
+            .push(format!("the counter of published jobs is {}, of enqueued ones {}", after.published, after.enqueued));
+    }
+    if moved(before, after) {
+        return;
+    }
+    let processed = admitted.minus(dead).len();
+    for (counter, counted, in_bitmap) in [("processed", after.processed, processed), ("dead", after.dead, dead.len())] {
+        if counted != in_bitmap {
+            problems.push(format!("the counter of {counter} jobs is {counted}, the bitmap holds {in_bitmap}"));
+        }
+    }
+}
+
+fn moved(before: &Snapshot, after: &Snapshot) -> bool {
+    (before.enqueued, before.processed, before.dead) != (after.enqueued, after.processed, after.dead)
+}
+
+fn still_going(after: &Snapshot) -> String {
+    let state = after.record.state;
+    match after.in_flight() {
+        0 => format!("run is {state} and moved while it was read; verify again"),
+        1 => format!("run is {state}: 1 job in flight; verify again when it has drained"),
+        jobs => format!("run is {state}: {jobs} jobs in flight; verify again when it has drained"),
+    }
+}
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;
