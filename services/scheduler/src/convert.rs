@@ -71,7 +71,7 @@ fn numbers(snapshot: &Snapshot) -> v1::Snapshot {
     }
 }
 
-fn state(state: RunState) -> v1::RunState {
+pub fn state(state: RunState) -> v1::RunState {
     match state {
         RunState::Running => v1::RunState::Running,
         RunState::Paused => v1::RunState::Paused,

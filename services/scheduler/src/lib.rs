@@ -12,6 +12,7 @@ pub mod producers;
 mod service;
 mod supervisor;
 mod validate;
+mod verify;
 mod watch;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use paceline_core::Result;
 use paceline_core::clock::SharedClock;
 use paceline_core::ports::{Ledger, Sink};
 use paceline_proto::v1::scheduler_service_server::SchedulerServiceServer;
+use paceline_proto::v1::verify_service_server::VerifyServiceServer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::grpc::{self, Health};
 use paceline_runtime::lifecycle::Shutdown;
@@ -50,10 +52,11 @@ pub async fn run(context: Context, listener: TcpListener, token: RequireToken, s
     let health = Health::new();
     health.reporter.set_serving::<SchedulerServiceServer<service::Service>>().await;
     let scheduler = Scheduler::new(context.clone());
-    let service = SchedulerServiceServer::with_interceptor(service::Service::new(scheduler.clone()), token);
+    let service = SchedulerServiceServer::with_interceptor(service::Service::new(scheduler.clone()), token.clone());
+    let proof = VerifyServiceServer::with_interceptor(verify::Service(context.clone()), token);
     let supervising = supervisor::supervise(context.clone(), scheduler.wakers(), shutdown.clone());
     let probing = context.producers.probe(shutdown.clone());
-    let serving = grpc::serve(listener, health, |routes| routes.add_service(service), shutdown);
+    let serving = grpc::serve(listener, health, |routes| routes.add_service(service).add_service(proof), shutdown);
     let ((), (), served) = tokio::join!(supervising, probing, serving);
     served
 }

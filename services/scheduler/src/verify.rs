@@ -1,0 +1,44 @@
+//! The edge of `paceline.v1.VerifyService`: the proof of a run, asked over gRPC because an embedded folder has one opener.
+
+use paceline_core::ids::{self, RunId};
+use paceline_core::verify::{Options, Verification, verify};
+use paceline_proto::v1::verify_service_server::VerifyService;
+use paceline_proto::v1::{VerifyRunRequest, VerifyRunResponse};
+use paceline_runtime::status::to_status;
+use tonic::{Request, Response, Status};
+
+use crate::{Context, convert};
+
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl VerifyService for Service {
+    async fn verify_run(&self, request: Request<VerifyRunRequest>) -> Result<Response<VerifyRunResponse>, Status> {
+        let request = request.into_inner();
+        let group = if request.group.is_empty() { self.0.group.clone() } else { request.group };
+        ids::check_name("group", &group).map_err(to_status)?;
+        let run = RunId::parse(&request.run_id).map_err(to_status)?;
+        let options = Options { group, strict: request.strict };
+        let proof = verify(&*self.0.ledger, &*self.0.sink, &run, &options).await;
+        proof.map(|proof| Response::new(answer(proof))).map_err(to_status)
+    }
+}
+
+fn answer(proof: Verification) -> VerifyRunResponse {
+    VerifyRunResponse {
+        run_id: proof.run_id.to_string(),
+        state: convert::state(proof.state).into(),
+        scheduled: proof.scheduled,
+        admitted: proof.admitted,
+        stored: proof.stored,
+        dead: proof.dead,
+        missing: proof.missing,
+        missing_count: proof.missing_count,
+        foreign: proof.foreign,
+        foreign_count: proof.foreign_count,
+        double_executed: proof.double_executed,
+        in_flight: proof.in_flight,
+        problems: proof.problems,
+        ok: proof.ok,
+    }
+}
