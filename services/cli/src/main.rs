@@ -1,1 +1,42 @@
-fn main() {}
+//! The one binary `paceline`: options, settings, telemetry, run, exit code. What each command does is in [`commands`].
+
+mod client;
+mod commands;
+mod exit;
+mod options;
+mod output;
+mod payload;
+mod views;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use paceline_core::Error;
+use paceline_runtime::telemetry;
+
+use commands::Context;
+use exit::Exit;
+use options::Options;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long the end of the process may wait for what cannot be cancelled, such as the lookup of a name.
+const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
+    start(Options::parse()).unwrap_or_else(|error| exit::report(&error)).into()
+}
+
+fn start(options: Options) -> anyhow::Result<Exit> {
+    let settings = options.global.settings()?;
+    let filter = options.log_filter(&settings);
+    telemetry::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
+    let context = Context::new(&options.global, settings);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(options.command.execute(&context));
+    runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
+    outcome
+}

@@ -1,0 +1,46 @@
+//! `paceline doctor`: reaches everything that Paceline needs, all at once, and says what to do about the rest.
+//!
+//! It only looks: it declares no queue, makes no index and no folder. [`probes`] reach, [`checkup`] is what they find.
+
+mod checkup;
+mod probes;
+
+use clap::Args;
+
+use super::{Context, connections};
+use crate::exit::Exit;
+use checkup::{Check, Checkup};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Whatever is not running or not there yet is a failure too
+    #[arg(long)]
+    strict: bool,
+}
+
+pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+    let settings = &context.settings;
+    let (broker, sink, ledger, scheduler, producers) = tokio::join!(
+        probes::broker(settings),
+        probes::sink(settings),
+        probes::ledger(settings),
+        probes::role("scheduler", &settings.server, settings),
+        probes::producers(settings),
+    );
+    let mut checks: Vec<Check> = broker.into_iter().chain([sink]).chain(ledger).collect();
+    if scheduler.is_ok() && !arguments.strict {
+        let urls = [("broker", &settings.broker_url), ("sink", &settings.sink_url), ("ledger", &settings.ledger_url)];
+        for (name, url) in urls {
+            let is_its_own = connections::is_embedded(url) || connections::are_default(settings);
+            checks
+                .iter_mut()
+                .filter(|check| is_its_own && check.name == name)
+                .for_each(|check| check.excuse(&settings.server));
+        }
+    }
+    checks.push(scheduler);
+    checks.extend(producers);
+    let checkup = Checkup::new(checks, arguments.strict);
+    context.output.data(&checkup, Checkup::text)?;
+    Ok(if checkup.ok { Exit::Done } else { Exit::No })
+}

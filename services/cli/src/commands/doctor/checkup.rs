@@ -1,0 +1,145 @@
+//! What doctor found: a line for each check, with its remedy, and whether all of it will do.
+
+use std::fmt::Write as _;
+
+use paceline_core::Error;
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Ok,
+    Failed,
+    /// Not there, not measurable or not needed now.
+    Skipped,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    pub name: String,
+    pub verdict: Verdict,
+    /// Nothing works without it; another failure is only named, unless --strict.
+    pub required: bool,
+    /// What was found.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    pub fn ok(name: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { name: name.into(), verdict: Verdict::Ok, required: false, what: what.into(), remedy: None }
+    }
+
+    pub fn failed(name: impl Into<String>, error: &Error, remedy: impl Into<String>) -> Self {
+        let what = error.message.clone();
+        Self { name: name.into(), verdict: Verdict::Failed, required: false, what, remedy: Some(remedy.into()) }
+    }
+
+    pub fn skipped(name: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Skipped, ..Self::ok(name, what) }
+    }
+
+    pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    pub fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    pub fn is_ok(&self) -> bool {
+        self.verdict == Verdict::Ok
+    }
+
+    /// A scheduler serves, so it has what it needs, and this one could not be reached only by us.
+    pub fn excuse(&mut self, server: &str) {
+        if self.verdict == Verdict::Failed {
+            self.verdict = Verdict::Skipped;
+            self.remedy = Some(format!(
+                "the scheduler at {server} serves, so it uses another one or has it to itself, as `paceline dev` does; \
+                 to check yours, configure it"
+            ));
+        }
+    }
+
+    fn stands_in_the_way(&self, strict: bool) -> bool {
+        match self.verdict {
+            Verdict::Ok => false,
+            Verdict::Failed => self.required || strict,
+            Verdict::Skipped => strict && self.remedy.is_some(),
+        }
+    }
+
+    fn line(&self, name_width: usize) -> String {
+        let mark = match self.verdict {
+            Verdict::Ok => '✓',
+            Verdict::Failed => '✗',
+            Verdict::Skipped => '–',
+        };
+        let mut line = format!("{mark} {:<name_width$}  {}", self.name, self.what);
+        if let Some(remedy) = &self.remedy {
+            // Writing to a String cannot fail.
+            _ = write!(line, "\n  {:name_width$}  → {remedy}", "");
+        }
+        line
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Checkup {
+    pub ok: bool,
+    pub checks: Vec<Check>,
+}
+
+impl Checkup {
+    /// `strict`: whatever has a remedy stands in the way.
+    pub fn new(checks: Vec<Check>, strict: bool) -> Self {
+        Self { ok: !checks.iter().any(|check| check.stands_in_the_way(strict)), checks }
+    }
+
+    pub fn text(&self) -> String {
+        let name_width = self.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+        self.checks.iter().map(|check| check.line(name_width)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed() -> Check {
+        Check::failed("broker", &Error::unavailable("connection refused"), "start it")
+    }
+
+    #[test]
+    fn only_what_is_required_stands_in_the_way_unless_strict() {
+        assert!(Checkup::new(vec![Check::ok("sink", "x").required()], true).ok);
+        assert!(!Checkup::new(vec![failed().required()], false).ok);
+        assert!(Checkup::new(vec![failed()], false).ok);
+        assert!(!Checkup::new(vec![failed()], true).ok);
+        let away = Check::skipped("scheduler", "not running").with_remedy("start one");
+        assert!(Checkup::new(vec![away.clone()], false).ok);
+        assert!(!Checkup::new(vec![away], true).ok);
+        assert!(Checkup::new(vec![Check::skipped("clock", "not measurable")], true).ok);
+    }
+
+    #[test]
+    fn an_excuse_needs_something_to_excuse() {
+        let mut check = failed().required();
+        check.excuse("http://s");
+        assert_eq!(check.verdict, Verdict::Skipped);
+        assert!(Checkup::new(vec![check], false).ok);
+        let mut fine = Check::ok("broker", "fine");
+        fine.excuse("http://s");
+        assert_eq!(fine, Check::ok("broker", "fine"));
+    }
+
+    #[test]
+    fn each_line_has_mark_name_what_and_remedy() {
+        let checkup = Checkup::new(vec![Check::ok("scheduler", "serving"), failed()], false);
+        assert_eq!(checkup.text(), "✓ scheduler  serving\n✗ broker     connection refused\n             → start it");
+        let json = serde_json::to_value(&checkup).unwrap();
+        assert_eq!((&json["ok"], &json["checks"][1]["verdict"]), (&true.into(), &"failed".into()));
+    }
+}

@@ -1,0 +1,212 @@
+//! Reaches one thing each, within [`PROBE_TIMEOUT`], and says what it found. A connection is made once and asked everything,
+//! because the embedded files refuse a second one.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::future::join_all;
+use paceline_adapters::resolve;
+use paceline_core::clock::SystemClock;
+use paceline_core::ports::{Broker, Ledger};
+use paceline_core::{Error, ErrorKind, Result};
+use paceline_runtime::settings::Settings;
+use paceline_runtime::status;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::checkup::Check;
+use super::connections;
+use crate::client;
+
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Clocks further apart than this make latencies and estimates wrong.
+const CLOCK_SKEW_MS_MAX: i64 = 1_000;
+
+async fn within<T>(probe: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Error::unavailable(format!("no answer within {} s", PROBE_TIMEOUT.as_secs()));
+    tokio::time::timeout(PROBE_TIMEOUT, probe).await.map_err(late)?
+}
+
+/// The broker, then its queues.
+pub async fn broker(settings: &Settings) -> Vec<Check> {
+    let reached = within(async {
+        connections::must_exist(&settings.broker_url)?;
+        let broker = resolve::broker(&connections::connections(settings), SystemClock::shared()).await?;
+        let what = broker.check().await?;
+        Ok((broker, what))
+    });
+    match reached.await {
+        Ok((broker, what)) => {
+            let queues = settings.queues.keys().map(|queue| depth(&*broker, queue, &settings.group));
+            let queues = join_all(queues).await;
+            std::iter::once(Check::ok("broker", what).required()).chain(queues).collect()
+        }
+        Err(error) => {
+            let queues = settings
+                .queues
+                .keys()
+                .map(|queue| Check::skipped(format!("queue {queue}"), "the broker was not reached"));
+            std::iter::once(service("broker", &settings.broker_url, &error)).chain(queues).collect()
+        }
+    }
+}
+
+async fn depth(broker: &dyn Broker, queue: &str, group: &str) -> Check {
+    let name = format!("queue {queue}");
+    match within(broker.depth(queue, group)).await {
+        Ok(depth) => {
+            let unacked = depth.unacked;
+            Check::ok(
+                name,
+                format!("{} ready, {unacked} unacked, {} delayed, {} dead", depth.ready, depth.delayed, depth.dead),
+            )
+        }
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            Check::skipped(name, "not there yet").with_remedy("the first worker or producer makes it")
+        }
+        Err(error) => Check::failed(name, &error, "if it is not there yet, the first worker or producer makes it"),
+    }
+}
+
+pub async fn sink(settings: &Settings) -> Check {
+    let reached = within(async {
+        connections::must_exist(&settings.sink_url)?;
+        resolve::sink(&connections::connections(settings), SystemClock::shared()).await?.check().await
+    });
+    match reached.await {
+        Ok(what) => Check::ok("sink", what).required(),
+        Err(error) => service("sink", &settings.sink_url, &error),
+    }
+}
+
+/// The ledger, then its clock.
+pub async fn ledger(settings: &Settings) -> Vec<Check> {
+    let reached = within(async {
+        connections::must_exist(&settings.ledger_url)?;
+        let ledger = resolve::ledger(&connections::connections(settings), SystemClock::shared()).await?;
+        let what = ledger.check().await?;
+        Ok((ledger, what))
+    });
+    match reached.await {
+        Ok((ledger, what)) => vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await],
+        Err(error) => {
+            let clock = Check::skipped("clock", "not measurable: the ledger was not reached");
+            vec![service("ledger", &settings.ledger_url, &error), clock]
+        }
+    }
+}
+
+/// The time at which the ledger says it was read, between the times at which we began and ended to ask.
+async fn clock(ledger: &dyn Ledger, settings: &Settings) -> Check {
+    if connections::is_embedded(&settings.ledger_url) {
+        return Check::skipped("clock", "the ledger has this machine's clock");
+    }
+    let clock = SystemClock::shared();
+    let measured = within(async {
+        let Some(newest) = ledger.run_ids(None, 1).await?.into_iter().next() else { return Ok(None) };
+        let begun_ms = clock.wall_ms();
+        let snapshot = ledger.snapshot(&newest, &settings.group).await?;
+        Ok(snapshot.map(|snapshot| skew_ms(begun_ms, snapshot.read_at_ms, clock.wall_ms())))
+    });
+    match measured.await {
+        Ok(None) => Check::skipped("clock", "not measurable before the first run"),
+        Ok(Some(skew_ms)) if skew_ms.abs() <= CLOCK_SKEW_MS_MAX => {
+            Check::ok("clock", "agrees with the ledger's within a second")
+        }
+        Ok(Some(skew_ms)) => {
+            let apart =
+                Error::failed_precondition(format!("the ledger's clock is {skew_ms} ms ahead of this machine's"));
+            Check::failed("clock", &apart, "let both take their time from NTP")
+        }
+        Err(error) => Check::failed("clock", &error, "look at the ledger"),
+    }
+}
+
+/// How far `theirs` lies outside of what ours saw begin and end; positive: theirs is ahead.
+fn skew_ms(begun: i64, theirs: i64, ended: i64) -> i64 {
+    if theirs > ended { theirs - ended } else { theirs.min(begun) - begun }
+}
+
+pub async fn producers(settings: &Settings) -> Vec<Check> {
+    let addresses = settings.producer_addresses();
+    join_all(addresses.iter().map(|address| role("producer", address, settings))).await
+}
+
+/// A role's gRPC health. Not running is no failure: a machine need not run everything.
+pub async fn role(name: &str, address: &str, settings: &Settings) -> Check {
+    match within(serving_status(address, settings)).await {
+        Ok(ServingStatus::Serving) => Check::ok(name, format!("serves at {address}")),
+        Ok(status) => {
+            let status = status.as_str_name().to_ascii_lowercase();
+            let error = Error::unavailable(format!("answers at {address}, but says {status}"));
+            Check::failed(name, &error, "its log says what it waits for")
+        }
+        Err(error) if error.kind == ErrorKind::Unavailable => {
+            let remedy = format!("start it with `paceline {name}`, or `paceline dev` for everything");
+            Check::skipped(name, format!("not running at {address}")).with_remedy(remedy)
+        }
+        Err(error) => Check::failed(name, &error, "is it a Paceline of this version, and PACELINE_TOKEN its token?"),
+    }
+}
+
+async fn serving_status(address: &str, settings: &Settings) -> Result<ServingStatus> {
+    let mut health = HealthClient::new(client::authorized(address, settings, Some(PROBE_TIMEOUT))?);
+    let answer = health.check(HealthCheckRequest { service: String::new() }).await;
+    answer.map(|answer| answer.into_inner().status()).map_err(|status| status::from_status(&status))
+}
+
+fn service(name: &str, url: &str, error: &Error) -> Check {
+    let variable = format!("PACELINE_{}_URL", name.to_ascii_uppercase());
+    let remedy =
+        format!("is it running at {}? {variable} or `{name}_url` in the settings file says where it is", redacted(url));
+    Check::failed(name, error, remedy).required()
+}
+
+/// A URL without what may be a secret in it. The last `@` counts, so a password with odd characters does not leak.
+fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}://{}", host.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::checkup::Verdict;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("amqp://user:secret@host:5672/vhost", "amqp://host:5672"),
+            ("redis://:se/cr@et@host", "redis://host"),
+            ("http://127.0.0.1:9200", "http://127.0.0.1:9200"),
+            ("embedded:data", "embedded:data"),
+        ] {
+            assert_eq!(redacted(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_clock_is_off_only_by_what_the_time_of_the_call_does_not_explain() {
+        assert_eq!(skew_ms(100, 105, 110), 0);
+        assert_eq!(skew_ms(100, 5_110, 110), 5_000);
+        assert_eq!(skew_ms(5_100, 100, 5_110), -5_000);
+    }
+
+    #[tokio::test]
+    async fn a_role_that_is_not_running_is_skipped_with_a_remedy() {
+        let check = role("producer", "http://127.0.0.1:1", &Settings::default()).await;
+        assert_eq!((check.verdict, check.is_ok()), (Verdict::Skipped, false));
+        assert!(check.remedy.unwrap().contains("paceline producer"));
+    }
+
+    #[tokio::test]
+    async fn a_data_folder_that_is_not_there_fails_and_is_not_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        let settings = Settings { sink_url: format!("embedded:{}", folder.display()), ..Settings::default() };
+        let check = sink(&settings).await;
+        assert_eq!((check.verdict, check.required, folder.exists()), (Verdict::Failed, true, false));
+    }
+}

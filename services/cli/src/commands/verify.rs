@@ -1,0 +1,147 @@
+//! `paceline verify`: the proof of a run, over the ports or, where the ports belong to another process, by the scheduler.
+
+mod report;
+
+use clap::Args;
+use paceline_adapters::resolve;
+use paceline_core::clock::SystemClock;
+use paceline_core::ids::RunId;
+use paceline_core::verify::{self, Options, Verification};
+use paceline_core::{Error, Result};
+use paceline_proto::v1;
+use paceline_proto::v1::verify_service_client::VerifyServiceClient;
+use paceline_runtime::settings::Settings;
+
+use super::{Context, connections};
+use crate::client::{self, LAST, Scheduler};
+use crate::exit::Exit;
+use crate::views;
+
+/// An answer with both lists full, of foreign ids as long as a sink allows.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Prove that a run stored every job exactly once
+///
+/// Compares, seq by seq: the jobs that were scheduled, those that the ledger counted, and the documents in the sink. The
+/// exit code is 0 if nothing is missing, counted twice or foreign, and 1 otherwise, also while jobs are in flight.
+///
+/// Reads ledger and sink directly, so it needs no scheduler. The scheduler is asked instead if --server is given; and, if
+/// one answers, when ledger or sink are embedded (their files belong to one process) or when no broker, sink and ledger
+/// are configured at all (then it is `paceline dev` that runs).
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Arguments {
+    /// A run's id, or `last`
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Also: the run has ended, nothing is outstanding, and the counters equal the bitmaps
+    #[arg(long)]
+    strict: bool,
+    /// Consumer group whose work is proved [default: the configured one]
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+}
+
+pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+    let settings = &context.settings;
+    let group = arguments.group.unwrap_or_else(|| settings.group.clone());
+    let options = Options { group, strict: arguments.strict };
+    let scheduler = Scheduler::new(settings)?;
+    let verification = if context.server_is_explicit || (prefers_scheduler(settings) && scheduler.answers().await) {
+        by_scheduler(&scheduler, &arguments.run, options).await?
+    } else {
+        over_ports(settings, &arguments.run, &options).await?
+    };
+    context.output.data(&verification, report::text)?;
+    Ok(if verification.ok { Exit::Done } else { Exit::No })
+}
+
+/// Whether a scheduler, if there is one, knows better than our own connections would.
+fn prefers_scheduler(settings: &Settings) -> bool {
+    let is_embedded = [&settings.ledger_url, &settings.sink_url].into_iter().any(|url| connections::is_embedded(url));
+    is_embedded || connections::are_default(settings)
+}
+
+async fn over_ports(settings: &Settings, run: &str, options: &Options) -> Result<Verification> {
+    [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
+    let (connections, clock) = (connections::connections(settings), SystemClock::shared());
+    let ledger = resolve::ledger(&connections, clock.clone()).await?;
+    let sink = resolve::sink(&connections, clock).await?;
+    let run = match run {
+        LAST => ledger.run_ids(None, 1).await?.into_iter().next().ok_or_else(client::no_runs)?,
+        id => RunId::parse(id)?,
+    };
+    verify::verify(&*ledger, &*sink, &run, options).await
+}
+
+async fn by_scheduler(scheduler: &Scheduler, run: &str, options: Options) -> Result<Verification> {
+    let run_id = scheduler.resolve(run).await?;
+    let request = v1::VerifyRunRequest { run_id, strict: options.strict, group: options.group };
+    let mut client = VerifyServiceClient::new(scheduler.patient.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
+    from_wire(scheduler.answer(client.verify_run(request).await)?)
+}
+
+fn from_wire(answer: v1::VerifyRunResponse) -> Result<Verification> {
+    let unknown = || Error::internal(format!("the scheduler's state {} is unknown here; is it newer?", answer.state));
+    Ok(Verification {
+        run_id: RunId::parse(&answer.run_id)?,
+        state: views::state(answer.state).ok_or_else(unknown)?,
+        scheduled: answer.scheduled,
+        admitted: answer.admitted,
+        stored: answer.stored,
+        dead: answer.dead,
+        missing: answer.missing,
+        missing_count: answer.missing_count,
+        foreign: answer.foreign,
+        foreign_count: answer.foreign_count,
+        double_executed: answer.double_executed,
+        in_flight: answer.in_flight,
+        problems: answer.problems,
+        ok: answer.ok,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::ErrorKind;
+    use paceline_core::run::RunState;
+
+    fn settings(ledger_url: &str) -> Settings {
+        Settings { ledger_url: ledger_url.into(), ..Settings::default() }
+    }
+
+    #[test]
+    fn a_scheduler_is_asked_where_the_ports_are_its_own() {
+        assert!(prefers_scheduler(&Settings::default()));
+        assert!(prefers_scheduler(&settings("embedded:data")));
+        assert!(!prefers_scheduler(&settings("redis://elsewhere:6379")));
+        let only_broker = Settings { broker_url: "embedded:data".into(), ..settings("redis://elsewhere:6379") };
+        assert!(!prefers_scheduler(&only_broker));
+    }
+
+    #[test]
+    fn the_answer_of_a_scheduler_is_the_same_value() {
+        let answer = v1::VerifyRunResponse {
+            run_id: "r".into(),
+            state: v1::RunState::Stopped.into(),
+            scheduled: 3,
+            missing: vec!["r-1".into()],
+            missing_count: 1,
+            problems: vec!["1 job neither counted nor stored".into()],
+            ..v1::VerifyRunResponse::default()
+        };
+        let verification = from_wire(answer.clone()).unwrap();
+        assert_eq!((verification.state, verification.scheduled, verification.ok), (RunState::Stopped, 3, false));
+        assert_eq!((verification.missing, verification.problems.len()), (vec!["r-1".to_owned()], 1));
+        assert_eq!(from_wire(v1::VerifyRunResponse { state: 99, ..answer }).unwrap_err().kind, ErrorKind::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_data_folder_that_is_not_there_is_an_answer() {
+        let settings = settings("embedded:/nowhere/at/all");
+        let options = Options { group: "main".into(), strict: false };
+        let error = over_ports(&settings, "last", &options).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
+    }
+}

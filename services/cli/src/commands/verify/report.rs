@@ -1,0 +1,107 @@
+//! A verification as text: the numbers, what is wrong, the verdict.
+
+use std::fmt::Write as _;
+
+use paceline_core::verify::Verification;
+
+use crate::output::counted;
+
+/// Ids that a person is shown; --json has more.
+const IDS_SHOWN_MAX: usize = 20;
+
+pub fn text(verification: &Verification) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |label: &str, value: &str| _ = writeln!(text, "{label:<11}{value}");
+    line("run", verification.run_id.as_str());
+    line("state", verification.state.name());
+    let numbers = [
+        ("scheduled", verification.scheduled),
+        ("admitted", verification.admitted),
+        ("stored", verification.stored),
+        ("dead", verification.dead),
+        ("in flight", verification.in_flight),
+    ];
+    numbers.into_iter().for_each(|(label, number)| line(label, &number.to_string()));
+    line("twice", &format!("{} executed again and suppressed", verification.double_executed));
+    let lists = [
+        ("missing", &verification.missing, verification.missing_count),
+        ("foreign", &verification.foreign, verification.foreign_count),
+    ];
+    lists.into_iter().for_each(|(label, ids, count)| line(label, &shortened(ids, count)));
+    verification.problems.iter().for_each(|problem| line("✗", problem));
+    if verification.ok {
+        line("✓", &proved(verification));
+    }
+    text
+}
+
+fn proved(verification: &Verification) -> String {
+    match verification.dead {
+        0 => format!("each of {} is stored and counted exactly once", counted(verification.scheduled, "job")),
+        dead => {
+            let jobs = counted(verification.scheduled, "job");
+            format!("each of {jobs} is stored and counted exactly once, {dead} of them dead with their reason")
+        }
+    }
+}
+
+/// The first ids and how many more there are. Foreign ids are anybody's text, so they are shown escaped.
+fn shortened(ids: &[String], count: u64) -> String {
+    let shown: Vec<_> = ids.iter().take(IDS_SHOWN_MAX).map(|id| id.escape_debug().to_string()).collect();
+    match count.saturating_sub(shown.len() as u64) {
+        0 if shown.is_empty() => "0".to_owned(),
+        0 => format!("{count}: {}", shown.join(", ")),
+        more => format!("{count}: {} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::ids::RunId;
+    use paceline_core::run::RunState;
+
+    fn verification() -> Verification {
+        Verification {
+            run_id: RunId::parse("r").unwrap(),
+            state: RunState::Completed,
+            scheduled: 100,
+            admitted: 100,
+            stored: 98,
+            dead: 2,
+            missing: Vec::new(),
+            missing_count: 0,
+            foreign: Vec::new(),
+            foreign_count: 0,
+            double_executed: 3,
+            in_flight: 0,
+            problems: Vec::new(),
+            ok: true,
+        }
+    }
+
+    #[test]
+    fn a_proof_is_said_in_a_sentence() {
+        let text = text(&verification());
+        assert!(text.contains("each of 100 jobs is stored and counted exactly once, 2 of them dead"), "{text}");
+        assert!(text.contains("missing    0\n") && text.contains("twice      3 "), "{text}");
+    }
+
+    #[test]
+    fn long_lists_are_shortened_and_problems_named() {
+        let failed = Verification {
+            missing: (0..30).map(|seq| format!("r-{seq}")).collect(),
+            missing_count: 50,
+            foreign: vec!["\x1b[31m".into()],
+            foreign_count: 1,
+            problems: vec!["50 jobs neither counted nor stored".into()],
+            ok: false,
+            ..verification()
+        };
+        let text = text(&failed);
+        assert!(text.contains("50: r-0, r-1") && text.contains("r-19 and 30 more"), "{text}");
+        assert!(text.contains("1: \\u{1b}[31m") && text.contains("✗          50 jobs"), "{text}");
+        assert!(!text.contains('✓'));
+    }
+}

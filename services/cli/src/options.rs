@@ -1,0 +1,110 @@
+//! The command line: global flags, which come last and so win over file and environment, and the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+use paceline_core::Result;
+use paceline_runtime::settings::Settings;
+
+use crate::commands::Command;
+use crate::exit;
+
+/// What the commands for people log, unless told otherwise: only what is wrong, because their answer is their output.
+const QUIET_LOG: &str = "warn";
+
+/// Turns "X jobs every Y minutes" into stored documents, each exactly once, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "paceline", version, after_help = exit::HELP, disable_help_subcommand = true)]
+pub struct Options {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Settings file [default: paceline.toml, if it is there]; every setting is also a variable, PACELINE_<SETTING>
+    #[arg(long, global = true, value_name = "FILE", env = "PACELINE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print data as JSON, an object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to log, in the syntax of RUST_LOG (PACELINE_LOG)
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// The scheduler's address [default: http://127.0.0.1:50051] (PACELINE_SERVER)
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// Prefix of queues, indices and keys (PACELINE_NAMESPACE)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+}
+
+impl Global {
+    /// File and environment, then the flags; all of it checked.
+    pub fn settings(&self) -> Result<Settings> {
+        let mut settings = Settings::load(self.config.as_deref())?;
+        let flags = [
+            (&self.log, &mut settings.log),
+            (&self.server, &mut settings.server),
+            (&self.namespace, &mut settings.namespace),
+        ];
+        for (flag, setting) in flags {
+            if let Some(value) = flag {
+                setting.clone_from(value);
+            }
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+impl Options {
+    /// The log filter; a default that nobody chose is quieter for commands that answer a person.
+    pub fn log_filter(&self, settings: &Settings) -> String {
+        let is_chosen = self.global.log.is_some() || settings.log != Settings::default().log;
+        if is_chosen || !self.command.answers_a_person() { settings.log.clone() } else { QUIET_LOG.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Options, clap::Error> {
+        Options::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent_and_the_help_names_the_exit_codes() {
+        Options::command().debug_assert();
+        assert!(Options::command().render_help().to_string().contains("Exit codes"));
+    }
+
+    #[test]
+    fn global_flags_may_stand_anywhere_and_win_over_settings() {
+        let options = parse("paceline --json run list --server http://other:1 --namespace mine --log debug").unwrap();
+        assert!(options.global.json);
+        let settings = options.global.settings().unwrap();
+        let found = (settings.server.as_str(), settings.namespace.as_str(), settings.log.as_str());
+        assert_eq!(found, ("http://other:1", "mine", "debug"));
+    }
+
+    #[test]
+    fn a_bad_flag_is_found_by_the_check_of_the_settings() {
+        let options = parse("paceline doctor --server nonsense").unwrap();
+        assert_eq!(options.global.settings().unwrap_err().fields[0].field, "server");
+    }
+
+    #[test]
+    fn commands_for_people_are_quiet_unless_told_otherwise() {
+        let settings = Settings::default();
+        assert_eq!(parse("paceline doctor").unwrap().log_filter(&settings), "warn");
+        assert_eq!(parse("paceline doctor --log info").unwrap().log_filter(&settings), "info");
+        let chosen = Settings { log: "trace".into(), ..settings };
+        assert_eq!(parse("paceline doctor").unwrap().log_filter(&chosen), "trace");
+    }
+}
