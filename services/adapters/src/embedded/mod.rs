@@ -3,4 +3,4 @@
 mod broker;
 pub mod database;
 mod ledger;
-mod sink;
+pub mod sink;
