@@ -1,1 +1,23 @@
-//! (in the making)
+//! The sink port over Elasticsearch 8 and 9: one document a job, in one index a day.
+//!
+//! A flush walks through these files: `write` sends what `bulk` encoded, `client` carries it, `verdict` reads the answer.
+//! `read` answers `count`, `ids` and `get`; `template` says how documents are indexed; `index` says where.
+
+mod bulk;
+mod check;
+mod client;
+mod config;
+mod index;
+mod read;
+mod sink;
+mod template;
+mod verdict;
+mod write;
+
+#[cfg(test)]
+mod fake_server;
+#[cfg(test)]
+mod fake_server_tests;
+
+pub use config::ElasticConfig;
+pub use sink::ElasticSink;

@@ -1,6 +1,6 @@
 //! The ports in one process over SQLite files, nothing to install; survives `kill -9`. What `paceline dev` runs on.
 
-mod broker;
+pub mod broker;
 pub mod database;
 pub mod ledger;
-mod sink;
+pub mod sink;

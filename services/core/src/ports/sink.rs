@@ -6,7 +6,12 @@ use async_trait::async_trait;
 
 use crate::document::{Document, Status};
 use crate::error::Result;
-use crate::ids::RunId;
+use crate::ids::{JobId, RunId};
+
+/// The longest job id that a sink keeps, in bytes.
+pub const JOB_ID_BYTES_MAX: usize = 512;
+/// The highest seq that a sink keeps: what a signed 64-bit integer holds.
+pub const SEQ_MAX: u64 = i64::MAX as u64;
 
 /// What became of one document of an upsert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +31,20 @@ pub struct StoredId {
     pub job_id: String,
     pub seq: u64,
     pub status: Status,
+}
+
+/// Why no sink keeps this document, or none: its own fields contradict each other or do not fit. Adapters ask this before they
+/// send anything, because one such document would otherwise fail the whole request.
+pub fn refusal(document: &Document) -> Option<String> {
+    let Document { job_id, run_id, seq, .. } = document;
+    if job_id.is_empty() || job_id.len() > JOB_ID_BYTES_MAX {
+        return Some(format!("the job id has {} bytes; it may have 1 to {JOB_ID_BYTES_MAX}", job_id.len()));
+    }
+    if *seq > SEQ_MAX {
+        return Some(format!("seq {seq} is beyond {SEQ_MAX}"));
+    }
+    let claimed = JobId::parse(job_id).filter(|id| id.run == *run_id && id.seq != *seq)?;
+    Some(format!("the job id {job_id} says seq {}, but the document says {seq}", claimed.seq))
 }
 
 /// Documents by jobId.

@@ -1,0 +1,85 @@
+//! Says what is at the other end, for `doctor` and readiness: version, cluster, health, and disks that are filling up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use paceline_core::Result;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::client::Client;
+use super::index::Names;
+
+/// A probe answers soon or not at all.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Elasticsearch's own first watermark, both conditions as it ships: fuller than this, and less room than that.
+const DISK_USED_PERCENT_MAX: u64 = 85;
+const DISK_FREE_BYTES_MIN: u64 = 200 << 30;
+
+#[derive(Deserialize)]
+struct Health {
+    cluster_name: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Nodes<T> {
+    nodes: BTreeMap<String, T>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Disk {
+    name: String,
+    fs: FileSystem,
+}
+
+#[derive(Deserialize)]
+struct FileSystem {
+    total: Space,
+}
+
+#[derive(Deserialize)]
+struct Space {
+    total_in_bytes: u64,
+    available_in_bytes: u64,
+}
+
+/// In words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it may be missing.
+pub async fn check(client: &Client, names: &Names) -> Result<String> {
+    let client = client.with_timeout(PROBE_TIMEOUT);
+    let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern())).await?;
+    let local: Nodes<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
+    // Not every user may read the disks' state; then there is no warning.
+    let disks: Option<Nodes<Disk>> =
+        ask(&client, "_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total").await.ok();
+
+    let version = local.nodes.into_values().next().map_or_else(|| "of unknown version".into(), |node| node.version);
+    let (address, Health { cluster_name, status }) = (client.address(), health);
+    let mut words = format!("elasticsearch {version} at {address}, cluster {cluster_name}, our indices are {status}");
+    for warning in disks.iter().flat_map(|disks| disks.nodes.values()).filter_map(Disk::warning) {
+        words += &format!("; {warning}");
+    }
+    Ok(words)
+}
+
+impl Disk {
+    fn warning(&self) -> Option<String> {
+        let Space { total_in_bytes, available_in_bytes } = self.fs.total;
+        let used_percent = 100 - available_in_bytes.min(total_in_bytes) * 100 / total_in_bytes.max(1);
+        let filling = used_percent >= DISK_USED_PERCENT_MAX && available_in_bytes < DISK_FREE_BYTES_MIN;
+        filling.then(|| {
+            let name = &self.name;
+            format!("the disk of node {name} is {used_percent} % full: at 95 % elasticsearch makes indices read-only, so make room")
+        })
+    }
+}
+
+async fn ask<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T> {
+    let body = client.expect_ok(client.get(path).await?)?;
+    serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))
+}

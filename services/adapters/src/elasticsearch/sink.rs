@@ -1,0 +1,80 @@
+//! The sink port: each method finds the run's index and leaves the work to the file that knows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paceline_core::Result;
+use paceline_core::clock::SharedClock;
+use paceline_core::document::{Document, Status};
+use paceline_core::ids::RunId;
+use paceline_core::ports::sink::{Sink, StoredId, Verdict};
+
+use super::client::{Client, REQUEST_TIMEOUT};
+use super::config::ElasticConfig;
+use super::index::Names;
+use super::write::Writer;
+use super::{check, read, template, write};
+
+/// Documents in the indices of a namespace. A cheap handle; clones share the connections.
+#[derive(Clone)]
+pub struct ElasticSink {
+    client: Client,
+    names: Names,
+    writer: Arc<Writer>,
+    clock: SharedClock,
+}
+
+impl ElasticSink {
+    /// Checks the config and builds the client. The server is reached by the first call, so that a role can start before it.
+    pub fn connect(config: ElasticConfig, clock: SharedClock) -> Result<Self> {
+        let client = Client::new(&config, REQUEST_TIMEOUT)?;
+        Ok(Self { client, names: Names::new(&config.namespace), writer: Arc::default(), clock })
+    }
+
+    /// The same sink with another patience for a request.
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.client = self.client.with_timeout(timeout);
+        self
+    }
+}
+
+// === impl Sink ===
+
+#[async_trait]
+impl Sink for ElasticSink {
+    async fn prepare(&self) -> Result<()> {
+        template::prepare(&self.client, &self.names).await
+    }
+
+    async fn upsert(&self, documents: &[Document]) -> Result<Vec<Verdict>> {
+        self.writer.upsert(&self.client, &self.names, documents).await
+    }
+
+    async fn count(&self, run: &RunId, status: Status) -> Result<u64> {
+        read::count(&self.client, &self.names.index(run), run, status).await
+    }
+
+    async fn ids(&self, run: &RunId, after: Option<&StoredId>, limit: usize) -> Result<Vec<StoredId>> {
+        read::ids(&self.client, &self.names.index(run), run, after, limit).await
+    }
+
+    async fn get(&self, run: &RunId, job_id: &str) -> Result<Option<Document>> {
+        read::get(&self.client, &self.names.index(run), run, job_id).await
+    }
+
+    async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool> {
+        // Runs of one day share an index: what another run keeps under this id stays.
+        if self.get(run, job_id).await?.is_none() {
+            return Ok(false);
+        }
+        write::delete(&self.client, &self.names.index(run), job_id).await
+    }
+
+    async fn check(&self) -> Result<String> {
+        let start_ns = self.clock.monotonic_ns();
+        let words = check::check(&self.client, &self.names).await?;
+        let took_ms = (self.clock.monotonic_ns() - start_ns) / 1_000_000;
+        Ok(format!("{words} (asked in {took_ms} ms)"))
+    }
+}

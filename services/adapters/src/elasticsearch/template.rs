@@ -1,0 +1,86 @@
+//! How documents are indexed. Strict: a field that we did not name is a mistake of ours, and the user's own fields live
+//! under `payload`, where they cannot collide with ours or with each other.
+
+use paceline_core::Result;
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::index::Names;
+
+/// Longer strings inside `payload` and `error` are kept but cannot be searched for: a term may have 32,766 bytes, and one
+/// longer would make Elasticsearch refuse the document.
+const SEARCHABLE_CHARS_MAX: u32 = 1_024;
+/// The deepest nesting of a payload; JSON that we can parse ends at 128.
+const PAYLOAD_DEPTH_MAX: u32 = 128;
+/// Above the templates that Elasticsearch and its tools ship.
+const PRIORITY: usize = 500;
+
+/// Puts the template, and the fields that are new since an index was made into the indices there are: otherwise a job of a
+/// running run would be refused after an upgrade.
+pub async fn prepare(client: &Client, names: &Names) -> Result<()> {
+    let path = format!("_index_template/{}", names.template());
+    client.expect_ok(client.put(&path, &template(names)).await?)?;
+
+    let path = format!("{}/_mapping", names.pattern());
+    let reply = client.put(&path, &json!({ "properties": properties() })).await?;
+    if !reply.is_index_missing() {
+        client.expect_ok(reply)?;
+    }
+    Ok(())
+}
+
+fn template(names: &Names) -> Value {
+    let pattern = names.pattern();
+    json!({
+        // The longer pattern is the narrower one, should two namespaces begin alike.
+        "priority": PRIORITY + pattern.len(),
+        "index_patterns": [pattern],
+        "template": { "settings": { "index": settings() }, "mappings": mappings() },
+        "_meta": { "owner": "paceline", "about": "documents of jobs; put at every start, so changes by hand are lost" },
+    })
+}
+
+/// The translog's durability stays `request`: what is answered is on the disk.
+fn settings() -> Value {
+    json!({
+        "number_of_shards": 1,
+        "auto_expand_replicas": "0-1",
+        // Reads that must see everything refresh by themselves; dashboards bear a few seconds.
+        "refresh_interval": "5s",
+        // A deleted document is forgotten at once: repair stores the job again from its first attempt, which a remembered
+        // version would refuse as older.
+        "gc_deletes": "-1",
+    })
+}
+
+fn mappings() -> Value {
+    json!({ "dynamic": "strict", "properties": properties() })
+}
+
+/// What is only sorted, counted or shown is not indexed for search (`index: false`); what is only searched for keeps no
+/// column (`doc_values: false`).
+fn properties() -> Value {
+    let keyword = json!({ "type": "keyword" });
+    let column = |kind: &str| json!({ "type": kind, "index": false });
+    let moment = json!({ "type": "date", "format": "epoch_millis" });
+    let moment_column = json!({ "type": "date", "format": "epoch_millis", "index": false });
+    json!({
+        "jobId": column("keyword"),
+        "runId": keyword,
+        "queue": keyword,
+        "group": keyword,
+        "seq": { "type": "long" },
+        "status": keyword,
+        "attempts": column("integer"),
+        "scheduledAt": moment_column,
+        "enqueuedAt": moment_column,
+        "startedAt": moment_column,
+        "completedAt": moment,
+        "waitMs": column("long"),
+        "runMs": column("long"),
+        "workerId": keyword,
+        "traceId": { "type": "keyword", "doc_values": false },
+        "error": { "type": "keyword", "ignore_above": SEARCHABLE_CHARS_MAX },
+        "payload": { "type": "flattened", "ignore_above": SEARCHABLE_CHARS_MAX, "depth_limit": PAYLOAD_DEPTH_MAX },
+    })
+}

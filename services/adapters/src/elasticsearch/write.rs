@@ -1,0 +1,137 @@
+//! Stores documents by bulk requests, and finds the one among many that spoils a request.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use paceline_core::document::Document;
+use paceline_core::ports::sink::{Verdict, refusal};
+use paceline_core::{Error, Result};
+
+use super::bulk::{self, BODY_BYTES_MAX};
+use super::client::{Cause, Client, RETRY_AFTER, Reply};
+use super::index::Names;
+use super::verdict::{BulkReply, FILTER_PATH, ItemStatus};
+
+/// How long Elasticsearch waits for a shard before it answers 503 for an item: less than our own patience, so that one shard
+/// that is away costs its own documents a retry and not the whole request.
+const SHARD_TIMEOUT: &str = "10s";
+
+/// Sends bulk requests of a size that the server takes.
+pub struct Writer {
+    /// Lowered when the server, or a proxy before it, takes less.
+    bytes_max: AtomicUsize,
+}
+
+/// What became of one request.
+enum Outcome {
+    Items(Vec<Verdict>),
+    /// None was stored, and the request as a whole may be sent again.
+    NotNow(String),
+    /// The request is too large for the server.
+    TooLarge(String),
+    /// Some document spoils the request and the server does not say which.
+    Spoilt(String),
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self { bytes_max: AtomicUsize::new(BODY_BYTES_MAX) }
+    }
+}
+
+impl Writer {
+    pub async fn upsert(&self, client: &Client, names: &Names, documents: &[Document]) -> Result<Vec<Verdict>> {
+        let refused = |document| refusal(document).map(|reason| Verdict::Reject { reason });
+        let mut verdicts: Vec<Option<Verdict>> = documents.iter().map(refused).collect();
+        let sendable: Vec<usize> = (0..documents.len()).filter(|position| verdicts[*position].is_none()).collect();
+
+        let mut waiting = vec![&sendable[..]];
+        while let Some(positions) = waiting.pop() {
+            if positions.is_empty() {
+                continue;
+            }
+            let body = bulk::encode(names, documents, positions, self.bytes_max.load(Ordering::Relaxed))?;
+            let body_bytes = body.lines.len();
+            let (now, later) = positions.split_at(body.taken);
+            waiting.push(later);
+            match post(client, body).await? {
+                Outcome::Items(items) => {
+                    now.iter().zip(items).for_each(|(position, verdict)| verdicts[*position] = Some(verdict))
+                }
+                Outcome::NotNow(reason) => {
+                    let verdict = Verdict::Retry { after: RETRY_AFTER, reason };
+                    now.iter().for_each(|position| verdicts[*position] = Some(verdict.clone()));
+                }
+                Outcome::TooLarge(reason) | Outcome::Spoilt(reason) if now.len() == 1 => {
+                    verdicts[now[0]] = Some(Verdict::Reject { reason });
+                }
+                Outcome::TooLarge(_) => {
+                    self.bytes_max.fetch_min(body_bytes / 2, Ordering::Relaxed);
+                    waiting.push(now);
+                }
+                Outcome::Spoilt(_) => {
+                    let (left, right) = now.split_at(now.len() / 2);
+                    waiting.extend([right, left]);
+                }
+            }
+        }
+        let unanswered = || Error::internal("a document was left without a verdict");
+        verdicts.into_iter().map(|verdict| verdict.ok_or_else(unanswered)).collect()
+    }
+}
+
+async fn post(client: &Client, body: bulk::Body) -> Result<Outcome> {
+    let path = format!("{}/_bulk?timeout={SHARD_TIMEOUT}&filter_path={FILTER_PATH}", body.index);
+    let reply = client.post_lines(&path, body.lines).await?;
+    match reply.status {
+        200..300 => Ok(Outcome::Items(read_items(client, &reply, body.taken)?)),
+        413 => {
+            Ok(Outcome::TooLarge(format!("elasticsearch refuses the document as too large (413): {}", reply.cause())))
+        }
+        429 => Ok(Outcome::NotNow(format!("elasticsearch answers 429: {}", reply.cause()))),
+        400 if spoilt(&reply.cause()) => Ok(Outcome::Spoilt(reply.cause().to_string())),
+        _ => Err(client.refused(&reply)),
+    }
+}
+
+/// A 400 that a document caused, and not, say, plain HTTP spoken to a port of TLS: that one must not kill jobs.
+fn spoilt(cause: &Cause) -> bool {
+    const BY_A_DOCUMENT: [&str; 5] = [
+        "action_request_validation_exception",
+        "illegal_argument_exception",
+        "parse_exception",
+        "parsing_exception",
+        "x_content_parse_exception",
+    ];
+    BY_A_DOCUMENT.contains(&cause.kind.as_str())
+}
+
+fn read_items(client: &Client, reply: &Reply, sent: usize) -> Result<Vec<Verdict>> {
+    let BulkReply { errors, items } = serde_json::from_slice(&reply.body).map_err(|e| client.unreadable(&e))?;
+    if items.len() != sent {
+        let (address, answered) = (client.address(), items.len());
+        return Err(Error::unavailable(format!("elasticsearch at {address} answered {answered} of {sent} documents")));
+    }
+    let verdicts: Vec<Verdict> = items.into_iter().map(|item| item.into_status().into_verdict()).collect();
+    debug_assert!(errors || verdicts.iter().all(|verdict| *verdict == Verdict::Stored));
+    Ok(verdicts)
+}
+
+/// Removes a document; whether it was there.
+pub async fn delete(client: &Client, index: &str, job_id: &str) -> Result<bool> {
+    // By `_bulk`, because a job id may hold what a path cannot.
+    let line = format!("{}\n", serde_json::json!({ "delete": { "_id": job_id } }));
+    let path = format!("{index}/_bulk?timeout={SHARD_TIMEOUT}&filter_path={FILTER_PATH}");
+    let body = client.expect_ok(client.post_lines(&path, line.into()).await?)?;
+    let reply: BulkReply = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
+    let item = reply.items.into_iter().next().map(|item| item.into_status());
+    match item {
+        Some(ItemStatus { status: 200, .. }) => Ok(true),
+        Some(ItemStatus { status: 404, .. }) => Ok(false),
+        other => {
+            let why = other.and_then(|item| item.error).unwrap_or_default();
+            let address = client.address();
+            Err(Error::unavailable(format!("elasticsearch at {address} did not delete {job_id}: {why}"))
+                .with_retry_after(RETRY_AFTER))
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Both sinks pass the same cases. `embedded` always runs; `elasticsearch` needs the feature `services` and a server.
+
+mod embedded {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use paceline_adapters::embedded::sink::EmbeddedSink;
+    use paceline_core::ErrorKind;
+    use paceline_core::ports::sink::Sink;
+    use paceline_core::testkit::sink::Harness;
+    use tempfile::TempDir;
+
+    struct Folder {
+        folder: TempDir,
+        sink: Option<EmbeddedSink>,
+    }
+
+    async fn open() -> Folder {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sink = EmbeddedSink::open(folder.path()).expect("the sink opens");
+        sink.prepare().await.expect("prepare answers");
+        Folder { folder, sink: Some(sink) }
+    }
+
+    #[async_trait]
+    impl Harness for Folder {
+        fn sink(&self) -> Arc<dyn Sink> {
+            Arc::new(self.sink.clone().expect("the sink is open"))
+        }
+
+        async fn reopen(&mut self) {
+            drop(self.sink.take());
+            // The writer's thread lets go of the lock when it has seen that nobody is left.
+            self.sink = Some(loop {
+                match EmbeddedSink::open(self.folder.path()) {
+                    Err(error) if error.kind == ErrorKind::FailedPrecondition => tokio::task::yield_now().await,
+                    opened => break opened.expect("the sink opens again"),
+                }
+            });
+        }
+
+        async fn close(self) {}
+    }
+
+    paceline_core::sink_conformance!(open);
+}
+
+#[cfg(feature = "services")]
+mod elasticsearch {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use elasticsearch::Elasticsearch;
+    use elasticsearch::http::transport::Transport;
+    use elasticsearch::indices::{IndicesDeleteIndexTemplateParts, IndicesDeleteParts, IndicesGetParts};
+    use paceline_adapters::elasticsearch::{ElasticConfig, ElasticSink};
+    use paceline_core::clock::SystemClock;
+    use paceline_core::ports::sink::Sink;
+    use paceline_core::testkit::sink::{Harness, new_run};
+    use serde_json::{Map, Value};
+
+    struct Namespace {
+        config: ElasticConfig,
+        sink: ElasticSink,
+    }
+
+    fn url() -> String {
+        std::env::var("PACELINE_SINK_URL").unwrap_or_else(|_| {
+            panic!("PACELINE_SINK_URL is not set: run `make test`, or eval \"$(infra/local/stack up)\" first")
+        })
+    }
+
+    fn connect(config: &ElasticConfig) -> ElasticSink {
+        ElasticSink::connect(config.clone(), SystemClock::shared()).expect("the config is usable")
+    }
+
+    async fn open() -> Namespace {
+        let namespace = format!("test-{}", new_run());
+        let config = ElasticConfig { url: url(), namespace, ca_file: None };
+        let sink = connect(&config);
+        sink.prepare().await.expect("prepare answers");
+        Namespace { config, sink }
+    }
+
+    #[async_trait]
+    impl Harness for Namespace {
+        fn sink(&self) -> Arc<dyn Sink> {
+            Arc::new(self.sink.clone())
+        }
+
+        async fn reopen(&mut self) {
+            self.sink = connect(&self.config);
+        }
+
+        async fn close(self) {
+            let client = Elasticsearch::new(Transport::single_node(&self.config.url).expect("a url"));
+            let namespace = self.config.namespace;
+            // By name: a cluster may refuse to delete by a pattern.
+            let pattern = format!("{namespace}-jobs-*");
+            let indices = client.indices();
+            let found = indices.get(IndicesGetParts::Index(&[&pattern])).filter_path(&["*.aliases"]).send().await;
+            let found: Map<String, Value> = found.expect("an answer").json().await.expect("a list");
+            let names: Vec<&str> = found.keys().map(String::as_str).collect();
+            if !names.is_empty() {
+                let deleted = indices.delete(IndicesDeleteParts::Index(&names)).send().await.expect("an answer");
+                assert!(deleted.status_code().is_success(), "{names:?} are deleted");
+            }
+            let parts = IndicesDeleteIndexTemplateParts::Name(&namespace);
+            let deleted = indices.delete_index_template(parts).send().await.expect("an answer");
+            assert!(deleted.status_code().is_success(), "the template is deleted");
+        }
+    }
+
+    paceline_core::sink_conformance!(open);
+}
