@@ -7,6 +7,7 @@ mod options;
 mod output;
 mod payload;
 mod views;
+mod waiting;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -20,7 +20,7 @@ const QUEUE_MAX: usize = 4096;
 type Write = Box<dyn FnOnce(&Connection) -> Commit + Send>;
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 /// Answers one caller; told whether the transaction was committed.
-type Commit = Box<dyn FnOnce(Result<()>) + Send>;
+type Commit = Box<dyn FnOnce(Result<()>)>;
 
 /// A cheap handle; the file closes when the last one is dropped.
 #[derive(Clone)]
@@ -58,17 +58,53 @@ impl Database {
     /// Runs `change` in a transaction, shared with what else is waiting, and answers after the commit. If `change` fails, its
     /// own effects are undone and nobody else's.
     pub async fn write<T: Send + 'static>(&self, change: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static) -> Result<T> {
+        self.write_then(change, |outcome| outcome).await
+    }
+
+    /// The same; `after` runs right after the commit, in the order of the changes, before anybody is answered.
+    pub async fn write_then<T: 'static, U: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
+        after: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Result<U> {
         let (answer, result) = oneshot::channel();
         let path = self.inner.path.clone();
         let write: Write = Box::new(move |connection| {
             let outcome = in_savepoint(connection, change).map_err(|e| e.into_error(&path));
             Box::new(move |committed| {
                 // The caller may have gone; then nobody wants the answer.
-                _ = answer.send(committed.and(outcome));
+                _ = answer.send(committed.and(outcome).map(after));
             })
         });
         self.inner.writes.send(write).await.map_err(|_| self.closed())?;
         result.await.map_err(|_| self.closed())?
+    }
+
+    /// Like [`Database::write`] for a caller that cannot wait: a drop. Lost when the queue of changes is full or the file closed.
+    pub fn write_detached(&self, change: impl FnOnce(&Connection) -> Result<(), WriteError> + Send + 'static) {
+        let path = self.inner.path.clone();
+        let write: Write = Box::new(move |connection| {
+            let outcome = in_savepoint(connection, change);
+            Box::new(move |committed| {
+                if let Err(error) = committed.and(outcome.map_err(|e| e.into_error(&path))) {
+                    tracing::warn!(%error, "a change is lost");
+                }
+            })
+        });
+        if self.inner.writes.try_send(write).is_err() {
+            tracing::warn!(path = %self.inner.path.display(), "a change is lost: the file is closed or busy");
+        }
+    }
+
+    /// Runs `query` on the reading thread and `then` with its result there; does not wait.
+    pub fn read_detached<T: 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        then: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> Result<()> {
+        let path = self.inner.path.clone();
+        let read: Read = Box::new(move |connection| then(query(connection).map_err(|e| failed(&path, e))));
+        self.inner.reads.send(read).map_err(|_| self.closed())
     }
 
     /// Runs `query` on the reading connection, as of one moment.

@@ -4,3 +4,7 @@ pub mod broker;
 pub mod database;
 pub mod ledger;
 pub mod sink;
+
+pub use broker::EmbeddedBroker;
+pub use ledger::EmbeddedLedger;
+pub use sink::EmbeddedSink;

@@ -1,8 +1,10 @@
 //! The commands, one file each. Every one takes the [`Context`] and answers how the process ends.
 
 mod connections;
+pub mod dev;
 pub mod doctor;
 pub mod run;
+pub mod serve;
 pub mod verify;
 pub mod watch;
 
@@ -30,6 +32,14 @@ impl Context {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Everything in one process, nothing to install
+    Dev(dev::Arguments),
+    /// Keep the pace of runs and answer the API
+    Scheduler(serve::Scheduler),
+    /// Publish the jobs of runs
+    Producer(serve::ProducerArguments),
+    /// Do the jobs: consume, handle, store, count, acknowledge
+    Worker(serve::Worker),
     /// Start, change, show and watch runs
     #[command(subcommand)]
     Run(run::Command),
@@ -42,6 +52,10 @@ pub enum Command {
 impl Command {
     pub async fn execute(self, context: &Context) -> anyhow::Result<Exit> {
         match self {
+            Self::Dev(arguments) => dev::execute(arguments, context).await,
+            Self::Scheduler(arguments) => serve::scheduler(arguments, context).await,
+            Self::Producer(arguments) => serve::producer(arguments, context).await,
+            Self::Worker(arguments) => serve::worker(arguments, context).await,
             Self::Run(command) => run::execute(command, context).await,
             Self::Verify(arguments) => verify::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
@@ -51,7 +65,8 @@ impl Command {
     /// Its output is the answer to a person, rather than the log of a process that serves.
     pub fn answers_a_person(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Verify(_) | Self::Doctor(_) => true,
+            Self::Dev(_) | Self::Run(_) | Self::Verify(_) | Self::Doctor(_) => true,
+            Self::Scheduler(_) | Self::Producer(_) | Self::Worker(_) => false,
         }
     }
 }

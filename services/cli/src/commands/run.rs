@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use paceline_core::run::RunState;
 use paceline_proto::v1;
+use paceline_runtime::settings::Settings;
 
 use super::{Context, watch};
 use crate::client::Scheduler;
@@ -115,7 +116,7 @@ pub struct List {
     state: Option<RunState>,
 }
 
-fn minutes(text: &str) -> Result<f64, String> {
+pub fn minutes(text: &str) -> Result<f64, String> {
     let minutes: f64 = text.parse().map_err(|_| "must be a number of minutes".to_owned())?;
     if minutes.is_finite() && minutes > 0.0 { Ok(minutes) } else { Err("must be above 0".to_owned()) }
 }
@@ -192,6 +193,16 @@ async fn start(arguments: Start, scheduler: &Scheduler, context: &Context) -> an
             .talk(format!("follow it with `paceline run watch {run_id}`, prove it with `paceline verify {run_id}`"));
     }
     Ok(Exit::Done)
+}
+
+/// For `paceline dev`: starts a plain run at the scheduler of `settings` and follows it to its end.
+pub async fn start_and_follow(jobs: u64, per_minutes: f64, total: Option<u64>, settings: &Settings, context: &Context) -> anyhow::Result<Exit> {
+    let scheduler = Scheduler::new(settings)?;
+    let request = v1::StartRunRequest { jobs, per_minutes, total, ..Default::default() };
+    let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;
+    let run_id = run.as_ref().map(|run| run.run_id.clone()).unwrap_or_default();
+    changed(run, context)?;
+    watch::execute(&scheduler, run_id, context).await
 }
 
 fn start_request(arguments: Start) -> anyhow::Result<v1::StartRunRequest> {

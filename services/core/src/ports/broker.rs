@@ -49,7 +49,8 @@ pub enum Confirm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
     pub ready: u64,
-    pub unacked: u64,
+    /// Handed out and not settled; `None` where the broker does not say (unknown is never zero).
+    pub unacked: Option<u64>,
     /// Waiting for their retry.
     pub delayed: u64,
     pub dead: u64,

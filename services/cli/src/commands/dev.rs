@@ -1,0 +1,186 @@
+//! `paceline dev`: every role in one process on embedded adapters. The production wiring, with nothing to install.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use paceline_adapters::resolve::{self, Backends, Connections};
+use paceline_core::clock::{SharedClock, SystemClock};
+use paceline_core::seam::NoFaults;
+use paceline_producer::Producer;
+use paceline_runtime::auth::{RequireToken, check_bind};
+use paceline_runtime::grpc;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::settings::Settings;
+use paceline_scheduler::{Context as SchedulerContext, Producers};
+use paceline_worker::{BATCH_MAX_DEFAULT, Config, Handlers};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::serve::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, rules};
+use super::{Context, run};
+use crate::exit::Exit;
+use crate::output::table;
+
+/// Consumers of each worker: in one process more would only share the same lock.
+const CONSUMERS: usize = 4;
+const PREFETCH: u16 = 100;
+const GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Folder for everything that is kept; one process at a time
+    #[arg(long, value_name = "FOLDER", default_value = ".paceline")]
+    data_dir: PathBuf,
+    /// Workers in this process
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    workers: u32,
+    /// Start a run at once: X of "X jobs every Y minutes"
+    #[arg(long, value_name = "X", requires = "per_minutes", value_parser = clap::value_parser!(u64).range(1..))]
+    jobs: Option<u64>,
+    /// Y of that run; may have a fraction
+    #[arg(long, value_name = "Y", requires = "jobs", value_parser = run::minutes)]
+    per_minutes: Option<f64>,
+    /// Stop that run at exactly this many jobs [default: go on until stopped]
+    #[arg(long, value_name = "T", requires = "jobs", value_parser = clap::value_parser!(u64).range(1..))]
+    total: Option<u64>,
+    /// End when that run has ended, instead of serving on
+    #[arg(long, requires = "jobs")]
+    exit_when_done: bool,
+    /// Address of the scheduler; port 0 picks a free one, which is printed
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_SCHEDULER)]
+    listen: SocketAddr,
+    /// Address of the producer; port 0 picks a free one, which is printed
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_PRODUCER)]
+    producer_listen: SocketAddr,
+    /// Let everybody call, on an address that others can reach, without PACELINE_TOKEN
+    #[arg(long)]
+    allow_anonymous: bool,
+}
+
+/// What is where, for people as a table and for scripts as JSON.
+#[derive(Debug, Serialize)]
+struct Ready {
+    scheduler: String,
+    producer: String,
+    workers: u32,
+    data_dir: PathBuf,
+    ready_ms: u64,
+}
+
+pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+    let (clock, shutdown) = (SystemClock::shared(), Shutdown::on_signal()?);
+    let mut roles = JoinSet::new();
+    let ready = start(&arguments, &context.settings, &clock, &shutdown, &mut roles).await?;
+    show(&ready, context)?;
+
+    let settings = Settings { server: ready.scheduler.clone(), ..context.settings.clone() };
+    let exit = tokio::select! {
+        // A role that ends by itself has failed; the others are stopped.
+        ended = roles.join_next() => ended.map_or(Ok(Exit::Done), |role| role?.map(|()| Exit::Done).map_err(Into::into)),
+        exit = work(&arguments, &settings, context, &shutdown) => exit,
+    };
+    shutdown.trigger();
+    while let Some(ended) = roles.join_next().await {
+        ended??;
+    }
+    exit
+}
+
+/// Binds, opens the folder and starts every role.
+async fn start(
+    arguments: &Arguments,
+    settings: &Settings,
+    clock: &SharedClock,
+    shutdown: &Shutdown,
+    roles: &mut JoinSet<paceline_core::Result<()>>,
+) -> anyhow::Result<Ready> {
+    for address in [arguments.listen, arguments.producer_listen] {
+        check_bind(address, settings.token.as_deref(), arguments.allow_anonymous)?;
+    }
+    let (scheduler, producer) = (grpc::bind(arguments.listen).await?, grpc::bind(arguments.producer_listen).await?);
+    let backends = resolve::connect(&Connections::embedded(&arguments.data_dir), clock.clone()).await?;
+    let ready = Ready {
+        scheduler: url(&scheduler)?,
+        producer: url(&producer)?,
+        workers: arguments.workers,
+        data_dir: arguments.data_dir.clone(),
+        ready_ms: clock.monotonic_ns() / 1_000_000,
+    };
+    let token = RequireToken::new(settings.token.as_deref());
+    let local = Producer::new("dev-producer", &settings.group, backends.broker.clone(), backends.ledger.clone(), clock.clone());
+    let role = SchedulerContext {
+        id: "dev-scheduler".into(),
+        group: settings.group.clone(),
+        ledger: backends.ledger.clone(),
+        sink: backends.sink.clone(),
+        producers: Arc::new(Producers::local(Arc::new(local.clone()))),
+        clock: clock.clone(),
+        rules: rules(settings),
+    };
+    roles.spawn(paceline_scheduler::run(role, scheduler, token.clone(), shutdown.clone()));
+    roles.spawn(paceline_producer::run(local, producer, token, shutdown.clone()));
+    for number in 1..=arguments.workers {
+        roles.spawn(paceline_worker::run(worker(number, settings, clock, &backends), shutdown.clone()));
+    }
+    Ok(ready)
+}
+
+fn worker(number: u32, settings: &Settings, clock: &SharedClock, backends: &Backends) -> Config {
+    Config {
+        id: format!("dev-worker-{number}"),
+        group: settings.group.clone(),
+        queues: settings.queues.clone(),
+        consumers: CONSUMERS,
+        prefetch: PREFETCH,
+        batch_max: BATCH_MAX_DEFAULT,
+        grace: GRACE,
+        broker: backends.broker.clone(),
+        sink: backends.sink.clone(),
+        ledger: backends.ledger.clone(),
+        handlers: Handlers::builtin(),
+        clock: clock.clone(),
+        faults: Arc::new(NoFaults),
+    }
+}
+
+/// Starts and follows the run that was asked for, then serves on until a stop.
+async fn work(arguments: &Arguments, settings: &Settings, context: &Context, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    if let (Some(jobs), Some(per_minutes)) = (arguments.jobs, arguments.per_minutes) {
+        let following = run::start_and_follow(jobs, per_minutes, arguments.total, settings, context);
+        let Some(exit) = shutdown.or(following).await.transpose()? else { return Ok(Exit::Done) };
+        if shutdown.is_triggered() {
+            return Ok(Exit::Done);
+        }
+        if arguments.exit_when_done {
+            return Ok(exit);
+        }
+        context.output.talk("the run has ended; serving on, Ctrl-C stops");
+    }
+    shutdown.triggered().await;
+    Ok(Exit::Done)
+}
+
+fn url(listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+fn show(ready: &Ready, context: &Context) -> anyhow::Result<()> {
+    context.output.data(ready, |ready| {
+        let rows = [
+            ["scheduler (gRPC)".to_owned(), ready.scheduler.clone()],
+            ["producer (gRPC)".to_owned(), ready.producer.clone()],
+            ["workers".to_owned(), format!("{} in this process", ready.workers)],
+            ["data".to_owned(), ready.data_dir.display().to_string()],
+        ];
+        let address = ready.scheduler.trim_start_matches("http://");
+        let addresses = table(["WHAT", "WHERE"], &rows);
+        format!(
+            "Paceline is ready after {} ms\n\n{addresses}\n\nTry it:\n  grpcurl -plaintext -d '{{\"jobs\":1000,\"per_minutes\":1}}' {address} paceline.v1.SchedulerService/StartRun\n  paceline run start --jobs 1000 --per-minutes 1\n",
+            ready.ready_ms
+        )
+    })
+}

@@ -1,0 +1,188 @@
+//! `paceline scheduler`, `producer` and `worker`: one role in this process, on the configured services.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use paceline_adapters::resolve;
+use paceline_core::clock::SystemClock;
+use paceline_core::policy::Policy;
+use paceline_core::ports::broker::PREFETCH_DEFAULT;
+use paceline_core::seam::NoFaults;
+use paceline_core::{Error, ids};
+use paceline_producer::Producer;
+use paceline_runtime::auth::{RequireToken, check_bind};
+use paceline_runtime::grpc;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::settings::Settings;
+use paceline_scheduler::{Context as SchedulerContext, Producers, Rules};
+use paceline_worker::{BATCH_MAX_DEFAULT, CONSUMERS_DEFAULT, Config, GRACE_DEFAULT, Handlers};
+use tokio::net::TcpListener;
+
+use super::Context;
+use super::connections::connections;
+use crate::exit::Exit;
+use crate::waiting::connected;
+
+#[derive(Debug, Args)]
+pub struct Listen {
+    /// Address of the gRPC server; port 0 picks a free one, which is printed
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<SocketAddr>,
+    /// Let everybody call, on an address that others can reach, without PACELINE_TOKEN
+    #[arg(long)]
+    allow_anonymous: bool,
+    /// Name of this process in leases, counts and logs [default: host and process id]
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Scheduler {
+    #[command(flatten)]
+    listen: Listen,
+    /// Where the producers are, separated by commas (PACELINE_PRODUCERS) [default: http://127.0.0.1:50052]
+    #[arg(long, value_name = "URLS")]
+    producers: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProducerArguments {
+    #[command(flatten)]
+    listen: Listen,
+}
+
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// Consume only these queues [default: all that are configured]
+    #[arg(long = "queue", value_name = "QUEUE")]
+    queues: Vec<String>,
+    /// Consumers a queue, each on a channel of its own
+    #[arg(long, value_name = "N", default_value_t = CONSUMERS_DEFAULT as u32, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    consumers: u32,
+    /// Unacknowledged jobs a consumer may hold
+    #[arg(long, value_name = "N", default_value_t = PREFETCH_DEFAULT, value_parser = clap::value_parser!(u16).range(1..))]
+    prefetch: u16,
+    /// The most documents in one request to the sink
+    #[arg(long, value_name = "N", default_value_t = BATCH_MAX_DEFAULT as u32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    batch: u32,
+    /// Seconds that a stop may take to finish what is held
+    #[arg(long, value_name = "SECONDS", default_value_t = GRACE_DEFAULT.as_secs_f64(), value_parser = seconds)]
+    grace: f64,
+    /// Name of this worker in documents, counts and logs [default: host and process id]
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("must be 0 to 3600".to_owned()) }
+}
+
+pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Result<Exit> {
+    let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
+    let listener = bind(&arguments.listen, settings, DEFAULT_SCHEDULER).await?;
+    let addresses = Settings { producers: arguments.producers.unwrap_or(settings.producers.clone()), ..settings.clone() };
+    addresses.check()?;
+    let producers = Producers::remote(&addresses.producer_addresses(), settings.token.as_deref())?;
+    let at = connections(settings);
+    announce(context, "scheduler", &listener)?;
+    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let id = name(arguments.listen.id.as_deref(), "scheduler")?;
+    let producers = Arc::new(producers);
+    let role = SchedulerContext { id, group: settings.group.clone(), ledger, sink, producers, clock, rules: rules(settings) };
+    paceline_scheduler::run(role, listener, RequireToken::new(settings.token.as_deref()), shutdown).await?;
+    Ok(Exit::Done)
+}
+
+pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow::Result<Exit> {
+    let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
+    let listener = bind(&arguments.listen, settings, DEFAULT_PRODUCER).await?;
+    let at = connections(settings);
+    announce(context, "producer", &listener)?;
+    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let producer = Producer::new(&name(arguments.listen.id.as_deref(), "producer")?, &settings.group, broker, ledger, clock);
+    paceline_producer::run(producer, listener, RequireToken::new(settings.token.as_deref()), shutdown).await?;
+    Ok(Exit::Done)
+}
+
+pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit> {
+    let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
+    let queues = queues(&arguments.queues, settings)?;
+    let id = name(arguments.id.as_deref(), "worker")?;
+    let at = connections(settings);
+    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers = arguments.consumers, prefetch = arguments.prefetch, "working");
+    let config = Config {
+        id,
+        group: settings.group.clone(),
+        queues,
+        consumers: arguments.consumers as usize,
+        prefetch: arguments.prefetch,
+        batch_max: arguments.batch as usize,
+        grace: Duration::from_secs_f64(arguments.grace),
+        broker,
+        sink,
+        ledger,
+        handlers: Handlers::builtin(),
+        clock,
+        faults: Arc::new(NoFaults),
+    };
+    paceline_worker::run(config, shutdown).await?;
+    Ok(Exit::Done)
+}
+
+pub const DEFAULT_SCHEDULER: &str = "127.0.0.1:50051";
+pub const DEFAULT_PRODUCER: &str = "127.0.0.1:50052";
+
+async fn bind(listen: &Listen, settings: &Settings, default: &str) -> anyhow::Result<TcpListener> {
+    let address = listen.listen.unwrap_or_else(|| default.parse().expect("the default is an address"));
+    check_bind(address, settings.token.as_deref(), listen.allow_anonymous)?;
+    Ok(grpc::bind(address).await?)
+}
+
+/// The address on stdout: with port 0 a script needs it.
+fn announce(context: &Context, role: &str, listener: &TcpListener) -> anyhow::Result<()> {
+    let address = format!("http://{}", listener.local_addr()?);
+    let data = BTreeMap::from([("role", role.to_owned()), ("address", address.clone())]);
+    context.output.data(&data, |_| format!("{role} {address}"))
+}
+
+/// What a run may name, by the settings.
+pub fn rules(settings: &Settings) -> Rules {
+    Rules { queues: settings.queues.keys().cloned().collect(), handlers: Handlers::builtin().names() }
+}
+
+/// The default is unique on this host as long as the process lives, and across hosts by their names.
+fn name(asked: Option<&str>, role: &str) -> paceline_core::Result<String> {
+    let name = match asked {
+        Some(name) => name.to_owned(),
+        None => {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let host: String = host.trim().to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+            format!("{role}-{host}-{}", std::process::id())
+        }
+    };
+    ids::check_name("id", &name).map(|()| name)
+}
+
+fn queues(asked: &[String], settings: &Settings) -> paceline_core::Result<BTreeMap<String, Policy>> {
+    if asked.is_empty() {
+        return Ok(settings.queues.clone());
+    }
+    let one = |queue: &String| match settings.queues.get(queue) {
+        Some(policy) => Ok((queue.clone(), *policy)),
+        None => {
+            let known = settings.queues.keys().cloned().collect::<Vec<_>>().join(", ");
+            Err(Error::invalid_field("queue", format!("{queue:?} is not configured; there are: {known}")))
+        }
+    };
+    asked.iter().map(one).collect()
+}
+

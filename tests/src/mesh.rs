@@ -1,0 +1,197 @@
+//! A mesh: the services of one test (or their embedded stand-ins) and the roles that a test starts on them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use paceline_adapters::resolve::{self, Backends, Connections};
+use paceline_core::Result;
+use paceline_core::clock::{SharedClock, SystemClock};
+use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE};
+use paceline_core::policy::Policy;
+use paceline_core::seam::{Faults, NoFaults};
+use paceline_producer::Producer;
+use paceline_runtime::auth::RequireToken;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_scheduler::{Context, Producers, Rules};
+use paceline_worker::{Config, Handlers};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What a mesh stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Embedded,
+    Services,
+}
+
+/// One test's services. Dropping it removes the embedded folder; a namespace on real services is left to the stack's wipe.
+pub struct Mesh {
+    pub connections: Connections,
+    pub clock: SharedClock,
+    /// The embedded adapters: the folder belongs to one opener, so every role shares them.
+    shared: Option<Backends>,
+    _folder: Option<tempfile::TempDir>,
+    roles: AtomicU32,
+}
+
+/// What a test may change about a worker.
+pub struct WorkerOptions {
+    pub consumers: usize,
+    pub prefetch: u16,
+    pub policy: Policy,
+    pub handlers: Handlers,
+    pub faults: Arc<dyn Faults>,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self { consumers: 4, prefetch: 10, policy: Policy::default(), handlers: Handlers::builtin(), faults: Arc::new(NoFaults) }
+    }
+}
+
+/// A running role.
+pub struct Role {
+    pub id: String,
+    pub address: Option<SocketAddr>,
+    shutdown: Shutdown,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Role {
+    /// As SIGTERM would: waits until the role has ended in order.
+    pub async fn stop(self) {
+        self.shutdown.trigger();
+        self.task.await.expect("a role does not panic").expect("a role stops without an error");
+    }
+
+    /// As SIGKILL would: the role's tasks end where they stand.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err_and(|end| end.is_cancelled()), "the role was still running");
+    }
+
+    /// Waits until the role ends by itself.
+    pub async fn ended(self) -> Result<()> {
+        self.task.await.expect("a role does not panic")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address.expect("the role listens"))
+    }
+}
+
+impl Mesh {
+    pub async fn new(backend: Backend) -> Self {
+        let clock = SystemClock::shared();
+        let (connections, folder) = match backend {
+            Backend::Embedded => {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                (Connections::embedded(folder.path()), Some(folder))
+            }
+            Backend::Services => (services(), None),
+        };
+        let shared = match backend {
+            Backend::Embedded => Some(resolve::connect(&connections, clock.clone()).await.expect("the embedded backends open")),
+            Backend::Services => None,
+        };
+        Self { connections, clock, shared, _folder: folder, roles: AtomicU32::new(0) }
+    }
+
+    /// A role's own adapters.
+    pub async fn backends(&self) -> Backends {
+        match &self.shared {
+            Some(shared) => shared.clone(),
+            None => resolve::connect(&self.connections, self.clock.clone()).await.expect("the services answer"),
+        }
+    }
+
+    pub async fn producer(&self) -> Role {
+        let Backends { broker, ledger, .. } = self.backends().await;
+        let id = self.name("producer");
+        let producer = Producer::new(&id, DEFAULT_GROUP, broker, ledger, self.clock.clone());
+        self.listen(id, |listener, shutdown| paceline_producer::run(producer, listener, RequireToken::default(), shutdown)).await
+    }
+
+    /// A scheduler with these producers, or with one in its own process when there are none.
+    pub async fn scheduler(&self, producers: &[&Role]) -> Role {
+        let Backends { broker, sink, ledger } = self.backends().await;
+        let id = self.name("scheduler");
+        let producers = match producers {
+            [] => {
+                let local = Producer::new(&self.name("producer"), DEFAULT_GROUP, broker, ledger.clone(), self.clock.clone());
+                Producers::local(Arc::new(local))
+            }
+            remote => {
+                let addresses: Vec<_> = remote.iter().map(|role| role.url()).collect();
+                Producers::remote(&addresses, None).expect("the addresses are valid")
+            }
+        };
+        let context = Context {
+            id: id.clone(),
+            group: DEFAULT_GROUP.into(),
+            ledger,
+            sink,
+            producers: Arc::new(producers),
+            clock: self.clock.clone(),
+            rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into(), "test".into()] },
+        };
+        self.listen(id, |listener, shutdown| paceline_scheduler::run(context, listener, RequireToken::default(), shutdown)).await
+    }
+
+    pub async fn worker(&self, options: WorkerOptions) -> Role {
+        let Backends { broker, sink, ledger } = self.backends().await;
+        let config = Config {
+            id: self.name("worker"),
+            group: DEFAULT_GROUP.into(),
+            queues: BTreeMap::from([(DEFAULT_QUEUE.into(), options.policy)]),
+            consumers: options.consumers,
+            prefetch: options.prefetch,
+            batch_max: paceline_worker::BATCH_MAX_DEFAULT,
+            grace: Duration::from_secs(10),
+            broker,
+            sink,
+            ledger,
+            handlers: options.handlers,
+            clock: self.clock.clone(),
+            faults: options.faults,
+        };
+        let shutdown = Shutdown::new();
+        let id = config.id.clone();
+        Role { id, address: None, task: start(paceline_worker::run(config, shutdown.clone())), shutdown }
+    }
+
+    async fn listen<F>(&self, id: String, run: impl FnOnce(TcpListener, Shutdown) -> F) -> Role
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let shutdown = Shutdown::new();
+        Role { id, address: Some(address), task: start(run(listener, shutdown.clone())), shutdown }
+    }
+
+    fn name(&self, role: &str) -> String {
+        format!("{role}-{}", self.roles.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the test holds the handle: it stops or kills the role")]
+fn start(role: impl Future<Output = Result<()>> + Send + 'static) -> JoinHandle<Result<()>> {
+    tokio::spawn(role)
+}
+
+fn services() -> Connections {
+    let url = |name: &str| {
+        std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or eval \"$(infra/local/stack up)\""))
+    };
+    Connections {
+        broker_url: url("PACELINE_BROKER_URL"),
+        sink_url: url("PACELINE_SINK_URL"),
+        ledger_url: url("PACELINE_LEDGER_URL"),
+        namespace: format!("test-{:012x}", fastrand::u64(..) >> 16),
+        ca_file: None,
+    }
+}

@@ -1,0 +1,12 @@
+//! End to end, on both backends: every case is one function that takes a [`Backend`]; `both!` makes a test of it for each.
+
+#[macro_use]
+mod support;
+
+mod changes;
+mod input;
+mod messages;
+mod pace;
+mod processes;
+mod restarts;
+mod seams;
