@@ -1,0 +1,101 @@
+//! The broker port over RabbitMQ.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paceline_core::clock::SharedClock;
+use paceline_core::ids::check_name;
+use paceline_core::ports::broker::{Broker, Confirm, Consumer, DeadLetter, Depth, Message};
+use paceline_core::{Error, Result};
+
+use super::config::{Endpoint, RabbitConfig};
+use super::link::{Epoch, Link};
+use super::message::Target;
+use super::publisher::Publisher;
+use super::topology::{self, Names};
+use super::wire::Connection;
+use super::{consumer, inspect};
+
+/// Holds two connections, one for publishing and one for everything else, and rebuilds each on the call after it failed.
+pub struct RabbitBroker {
+    config: RabbitConfig,
+    endpoint: Endpoint,
+    publisher: Arc<Publisher>,
+    consuming: Link<Connection>,
+}
+
+impl Epoch for Connection {
+    fn failure(&self) -> Option<Error> {
+        Connection::failure(self)
+    }
+}
+
+impl RabbitBroker {
+    /// Connects at once, so that a wrong address or login shows at the start.
+    pub async fn connect(config: RabbitConfig, clock: SharedClock) -> Result<Self> {
+        let endpoint = config.endpoint()?;
+        let publisher =
+            Publisher::new(endpoint.clone(), config.ca_file.clone(), config.namespace.clone(), clock.clone());
+        let broker = Self { config, endpoint, publisher: Arc::new(publisher), consuming: Link::new(clock) };
+        broker.connection().await?;
+        Ok(broker)
+    }
+
+    /// Deletes the queue, its dead queue and its delay queues for `group`, with all that is in them.
+    pub async fn remove(&self, queue: &str, group: &str) -> Result<()> {
+        let names = self.names(queue, group)?;
+        inspect::remove(&*self.connection().await?, &names).await
+    }
+
+    async fn connection(&self) -> Result<Arc<Connection>> {
+        let ca_file = self.config.ca_file.as_deref();
+        self.consuming.get(async || Connection::open(&self.endpoint, ca_file, "paceline consumer").await).await
+    }
+
+    fn names(&self, queue: &str, group: &str) -> Result<Names> {
+        Names::new(&self.config.namespace, queue, group)
+    }
+}
+
+#[async_trait]
+impl Broker for RabbitBroker {
+    async fn declare(&self, queue: &str, group: &str) -> Result<()> {
+        let names = self.names(queue, group)?;
+        let (channel, _) = self.connection().await?.channel().await?;
+        topology::declare(&channel, &names).await
+    }
+
+    async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
+        check_name("queue", queue)?;
+        let target = Target { exchange: &self.config.namespace, routing_key: queue, reason: None };
+        self.publisher.publish(target, &batch).await
+    }
+
+    async fn consume(&self, queue: &str, group: &str, prefetch: u16) -> Result<Consumer> {
+        let names = self.names(queue, group)?;
+        let connection = self.connection().await?;
+        consumer::start(&connection, names, prefetch, self.publisher.clone()).await
+    }
+
+    async fn depth(&self, queue: &str, group: &str) -> Result<Depth> {
+        let names = self.names(queue, group)?;
+        inspect::depth(&*self.connection().await?, &names).await
+    }
+
+    async fn purge(&self, queue: &str, group: &str) -> Result<u64> {
+        let names = self.names(queue, group)?;
+        inspect::purge(&*self.connection().await?, &names).await
+    }
+
+    async fn dead_letters(&self, queue: &str, group: &str, limit: usize) -> Result<Vec<DeadLetter>> {
+        let names = self.names(queue, group)?;
+        inspect::dead_letters(&*self.connection().await?, &names, limit).await
+    }
+
+    async fn check(&self) -> Result<String> {
+        let connection = self.connection().await?;
+        // A channel that opens shows that the broker answers now, not only that it once did.
+        connection.channel().await?;
+        Ok(format!("{} at {}", connection.server(), self.endpoint))
+    }
+}

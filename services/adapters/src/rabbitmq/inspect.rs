@@ -1,0 +1,75 @@
+//! Looks into the queues: how much is where, what is dead, and out with what is ready. Each on a channel of its own, because a
+//! question about a queue that is not there closes the channel.
+
+use std::time::Duration;
+
+use paceline_core::ports::broker::{DeadLetter, Depth};
+use paceline_core::{Error, Result};
+
+use super::message::Decoder;
+use super::topology::Names;
+use super::wire::{Connection, Event, requests};
+
+/// How many messages are asked for at once.
+const GETS_AT_ONCE: usize = 64;
+const GET_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// AMQP does not say what is unacknowledged.
+pub async fn depth(connection: &Connection, names: &Names) -> Result<Depth> {
+    let (channel, _) = connection.channel().await?;
+    let ask = |queue: &str| channel.request(|out, number| requests::queue_declare_passive(out, number, queue));
+    let (main, given_up, dead) = (ask(&names.main)?, ask(&names.given_up)?, ask(&names.dead)?);
+    let retries = names.retries().iter().map(|queue| ask(queue)).collect::<Result<Vec<_>>>()?;
+    // What the broker gave up on waits for a consumer too.
+    let ready = main.await? + given_up.await?;
+    let dead = dead.await?;
+    let mut delayed = 0;
+    for retry in retries {
+        delayed += retry.await?;
+    }
+    Ok(Depth { ready, unacked: None, delayed, dead })
+}
+
+pub async fn purge(connection: &Connection, names: &Names) -> Result<u64> {
+    let (channel, _) = connection.channel().await?;
+    let purge = |queue: &str| channel.request(|out, number| requests::queue_purge(out, number, queue));
+    let (main, given_up) = (purge(&names.main)?, purge(&names.given_up)?);
+    Ok(main.await? + given_up.await?)
+}
+
+/// Deletes every queue of a (queue, group) with what is in it.
+pub async fn remove(connection: &Connection, names: &Names) -> Result<()> {
+    let (channel, _) = connection.channel().await?;
+    let delete = |queue: &str| channel.request(|out, number| requests::queue_delete(out, number, queue));
+    let replies = names.queues().map(delete).collect::<Result<Vec<_>>>()?;
+    for reply in replies {
+        reply.await?;
+    }
+    Ok(())
+}
+
+/// Takes up to `limit` messages without settling them; when the channel closes they are back where they were.
+pub async fn dead_letters(connection: &Connection, names: &Names, limit: usize) -> Result<Vec<DeadLetter>> {
+    let (channel, mut deliveries) = connection.channel().await?;
+    let mut decoder = Decoder::default();
+    let mut letters = Vec::new();
+    while letters.len() < limit {
+        let asked = GETS_AT_ONCE.min(limit - letters.len());
+        for _ in 0..asked {
+            channel.get(&names.dead)?;
+        }
+        for _ in 0..asked {
+            let event = tokio::time::timeout(GET_TIMEOUT, deliveries.recv()).await;
+            let event =
+                event.map_err(|_| Error::unavailable(format!("RabbitMQ does not read the queue {}", names.dead)))?;
+            match event.ok_or_else(|| channel.failure())? {
+                Event::Message(incoming) => {
+                    let (message, envelope) = decoder.decode(incoming);
+                    letters.push(DeadLetter { message, reason: envelope.reason.unwrap_or_default() });
+                }
+                Event::Empty | Event::Cancelled => return Ok(letters),
+            }
+        }
+    }
+    Ok(letters)
+}

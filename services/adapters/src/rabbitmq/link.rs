@@ -1,0 +1,120 @@
+//! Keeps one epoch (a connection and all that was built on it) and replaces it whole when it has failed.
+//!
+//! Nothing reconnects in the background: the next caller does, so an epoch is always built with what the caller needs. Callers that
+//! come meanwhile share the attempt and its outcome, and attempts keep a growing distance.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use paceline_core::clock::{SharedClock, nanos};
+use paceline_core::{Error, Result};
+use tokio::sync::Mutex;
+
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Something that fails once and for all.
+pub trait Epoch {
+    fn failure(&self) -> Option<Error>;
+}
+
+pub struct Link<T> {
+    clock: SharedClock,
+    /// How many attempts have ended; tells those who waited whether one was made for them.
+    attempts: AtomicU64,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    current: Option<Arc<T>>,
+    failures: u32,
+    not_before_ns: u64,
+    last: Option<Error>,
+}
+
+impl<T: Epoch> Link<T> {
+    pub fn new(clock: SharedClock) -> Self {
+        let state = State { current: None, failures: 0, not_before_ns: 0, last: None };
+        Self { clock, attempts: AtomicU64::new(0), state: Mutex::new(state) }
+    }
+
+    /// The epoch that works, or a new one made by `open`.
+    pub async fn get(&self, open: impl AsyncFnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let attempts_before = self.attempts.load(Ordering::Acquire);
+        let mut state = self.state.lock().await;
+        if let Some(current) = state.current.as_ref().filter(|current| current.failure().is_none()) {
+            return Ok(current.clone());
+        }
+        state.current = None;
+        if self.attempts.load(Ordering::Acquire) != attempts_before
+            && let Some(error) = state.last.clone()
+        {
+            return Err(error);
+        }
+        let wait_ns = state.not_before_ns.saturating_sub(self.clock.monotonic_ns());
+        if wait_ns > 0 {
+            tokio::time::sleep(Duration::from_nanos(wait_ns)).await;
+        }
+        let opened = open().await.map(Arc::new);
+        self.attempts.fetch_add(1, Ordering::AcqRel);
+        state.settle(&opened, self.clock.monotonic_ns());
+        opened
+    }
+}
+
+impl<T> State<T> {
+    fn settle(&mut self, opened: &Result<Arc<T>>, now_ns: u64) {
+        self.current = opened.as_ref().ok().cloned();
+        self.last = opened.as_ref().err().cloned();
+        self.failures = if opened.is_ok() { 0 } else { self.failures + 1 };
+        let backoff = BACKOFF_MIN.saturating_mul(1 << self.failures.min(10)).min(BACKOFF_MAX);
+        // Also after a success: an epoch that dies at once is not rebuilt in a tight loop.
+        self.not_before_ns = now_ns + nanos(backoff);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_core::clock::SystemClock;
+    use std::sync::atomic::AtomicBool;
+
+    struct Fragile(AtomicBool);
+
+    impl Epoch for Fragile {
+        fn failure(&self) -> Option<Error> {
+            self.0.load(Ordering::Relaxed).then(|| Error::unavailable("broken"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_epoch_is_kept_until_it_fails() {
+        let link = Link::new(SystemClock::shared());
+        let open = async || Ok(Fragile(AtomicBool::new(false)));
+        let first = link.get(open).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &link.get(open).await.unwrap()));
+        first.0.store(true, Ordering::Relaxed);
+        assert!(!Arc::ptr_eq(&first, &link.get(open).await.unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_share_one_failed_attempt_and_attempts_keep_their_distance() {
+        let link = Link::<Fragile>::new(SystemClock::shared());
+        let opened = AtomicU64::new(0);
+        let open = async || {
+            opened.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Err(Error::unavailable("away"))
+        };
+        let all = futures::future::join_all((0..64).map(|_| link.get(open))).await;
+        assert!(all.iter().all(Result::is_err));
+        assert_eq!(opened.load(Ordering::Relaxed), 1);
+
+        let start = tokio::time::Instant::now();
+        for _ in 0..10 {
+            assert!(link.get(open).await.is_err());
+        }
+        assert!(start.elapsed() > Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+}

@@ -1,0 +1,59 @@
+//! The socket below: TCP, or TLS by rustls with the system's certificates and those of a CA file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use paceline_core::{Error, Result};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::rabbitmq::config::Endpoint;
+
+pub type Input = Box<dyn AsyncRead + Send + Unpin>;
+pub type Output = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// The two directions of a fresh socket.
+pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<(Input, Output)> {
+    let address = (endpoint.host.as_str(), endpoint.port);
+    let socket = TcpStream::connect(address).await;
+    let socket =
+        socket.map_err(|e| Error::unavailable(format!("cannot reach RabbitMQ at {endpoint}: {e}; is it running?")))?;
+    // Writes are gathered already: waiting for more would only delay them.
+    socket
+        .set_nodelay(true)
+        .map_err(|e| Error::unavailable(format!("cannot set up the connection to {endpoint}: {e}")))?;
+    if !endpoint.is_tls {
+        let (input, output) = socket.into_split();
+        return Ok((Box::new(input), Box::new(output)));
+    }
+    let name = ServerName::try_from(endpoint.host.clone());
+    let name =
+        name.map_err(|_| Error::invalid_field("broker_url", format!("{:?} is not a name for TLS", endpoint.host)))?;
+    let socket = connector(ca_file)?.connect(name, socket).await.map_err(|e| {
+        let advice =
+            "check that the port speaks TLS and that its certificate is signed by a trusted CA or by the CA file";
+        Error::failed_precondition(format!("no TLS with RabbitMQ at {endpoint}: {e}; {advice}"))
+    })?;
+    let (input, output) = tokio::io::split(socket);
+    Ok((Box::new(input), Box::new(output)))
+}
+
+fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    // Without usable system certificates the CA file may still be enough; the handshake says so if it is not.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca_file {
+        let wrong = |reason: String| Error::invalid_field("broker_ca_file", format!("{}: {reason}", path.display()));
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|e| wrong(format!("not a PEM certificate: {e}")))?;
+            roots.add(certificate).map_err(|e| wrong(format!("not a usable certificate: {e}")))?;
+        }
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
