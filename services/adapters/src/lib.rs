@@ -7,3 +7,4 @@ pub mod elasticsearch;
 pub mod embedded;
 pub mod rabbitmq;
 pub mod redis;
+pub mod resolve;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use paceline_core::clock::SharedClock;
 use paceline_core::ports::{Broker, Ledger, Sink};
-use paceline_core::{Error, Result};
+use paceline_core::Result;
 
 use crate::elasticsearch::{ElasticConfig, ElasticSink};
 use crate::embedded::{EmbeddedBroker, EmbeddedLedger, EmbeddedSink};
@@ -81,16 +81,4 @@ pub async fn ledger(connections: &Connections, clock: SharedClock) -> Result<Arc
 
 fn folder(url: &str) -> Option<PathBuf> {
     url.strip_prefix("embedded:").map(PathBuf::from)
-}
-
-/// For a URL in a message: without user and password.
-pub fn without_secrets(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.has_host() => {
-            // Only URLs that cannot have credentials refuse this.
-            let cleared = parsed.set_username("").and_then(|()| parsed.set_password(None));
-            if cleared.is_ok() { parsed.to_string() } else { Error::internal("").message }
-        }
-        _ => url.to_owned(),
-    }
 }

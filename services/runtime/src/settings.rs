@@ -72,8 +72,9 @@ impl Settings {
             return Err(Error::not_found(format!("no configuration file at {}", missing.display())));
         }
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-        let layers = Figment::from(Serialized::defaults(Self::default()))
-            .merge(Toml::file_exact(path))
+        let defaults = Figment::from(Serialized::defaults(Self::default()));
+        let with_file = if path.is_file() { defaults.merge(Toml::file_exact(path)) } else { defaults };
+        let layers = with_file
             // PACELINE_CONFIG names this file; it is not a setting.
             .merge(Env::prefixed("PACELINE_").ignore(&["config", "queues", "cache_dir"]).filter(|key| !key.as_str().starts_with("rabbitmq_")));
         let settings: Self = layers.extract().map_err(|errors| {

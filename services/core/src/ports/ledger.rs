@@ -171,6 +171,7 @@ pub struct WorkerInfo {
 /// * `record` counts a job once per group, however often and by whomever it is called; `processed + dead ≤ enqueued` always (L1).
 /// * Calls with a fence fail with `Aborted` once a newer fence exists, and change nothing.
 /// * Runs that are read are as they were at one moment.
+/// * A step of a run that the ledger does not know fails with `NotFound`, where it does not say otherwise.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
     /// Starts a run in state RUNNING. The same non-empty `request_id` again answers `Existing`, at any time, also after a crash between.
@@ -184,21 +185,23 @@ pub trait Ledger: Send + Sync + 'static {
     /// Ids of the runs that have not ended.
     async fn active_run_ids(&self) -> Result<Vec<RunId>>;
 
-    /// Applies a caller's change and answers the run as it is then. `Aborted`: the revision moved on, read again.
-    /// `FailedPrecondition`: the state diagram forbids it, or the total is below what is enqueued.
+    /// Applies a caller's change and answers the run as it is then; a change to what is so already changes nothing, the revision
+    /// neither. `Aborted`: the revision moved on, read again. `FailedPrecondition`: the state diagram forbids it (DRAINING,
+    /// COMPLETED and STOPPED are the owner's steps), the total is below what is enqueued, or rate or total come too late.
     async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord>;
 
     /// Takes or renews the lease of a run for `ttl`. `Some`: `owner` has it; the same epoch while it held it all along, a new
     /// one otherwise. `None`: somebody else's lease is still good.
     async fn lease(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>>;
 
-    /// Gives the lease up, so that another may take it at once. Not owning it is no error.
+    /// Gives the lease up, so that another may take it at once; its fence is stale from then on. Not owning it is no error.
     async fn release(&self, run: &RunId, fence: Fence) -> Result<()>;
 
     /// Renews the lease for `ttl` and stores the pacer's state. `Aborted`: the lease was lost.
     async fn keep(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord>;
 
-    /// Reserves the next `count` jobs, fewer if the total comes first: from now on they exist, and the range is outstanding.
+    /// Reserves the next `count` jobs, fewer if the total comes first: from now on they exist, and the range is outstanding. An
+    /// empty range says that the total is reached. `Unavailable` leaves open whether it happened: read the run again.
     /// `Aborted`: the fence or the revision is stale; nothing changed. `FailedPrecondition`: the run is not RUNNING.
     async fn reserve(&self, run: &RunId, fence: Fence, reservation: &Reservation) -> Result<Range>;
 
@@ -209,8 +212,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn outstanding(&self, run: &RunId) -> Result<Vec<Range>>;
 
     /// The owner's step along the state diagram (DRAINING, COMPLETED, STOPPED, FAILED). To DRAINING only if the total is
-    /// reserved, to COMPLETED or STOPPED only if the run is drained: otherwise `FailedPrecondition`, and nothing changes.
-    /// Being in that state already is a success.
+    /// reserved, to COMPLETED or STOPPED only if the run is drained for [`crate::ids::DEFAULT_GROUP`], which every queue has:
+    /// otherwise `FailedPrecondition`, and nothing changes. Being in that state already is a success.
     async fn advance_state(
         &self,
         run: &RunId,
@@ -219,13 +222,14 @@ pub trait Ledger: Send + Sync + 'static {
         failure: Option<&str>,
     ) -> Result<RunRecord>;
 
-    /// Counts jobs that are stored in the sink, each once per group. May mix runs.
+    /// Counts jobs that are stored in the sink, each once per group, as what it was recorded first. May mix runs and repeat jobs.
+    /// In the snapshot a worker's number is the jobs that it processed, so without the dead.
     async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded>;
 
     /// All numbers of a run for `group`, as of one moment; `None` for an unknown run.
     async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>>;
 
-    /// The admitted jobs (processed or dead) of a run.
+    /// The admitted jobs (processed or dead) of a run. What is recorded while it is read may be missing from it.
     async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet>;
 
     /// The dead ones among the admitted.

@@ -1,0 +1,204 @@
+//! The conformance suite of the ledger port. An adapter passes it with one line in its tests:
+//!
+//! ```ignore
+//! paceline_core::ledger_conformance!(harness); // fn harness(case: &str) -> impl Harness
+//! ```
+//! Every case has a store of its own, so all of them run in parallel; nothing waits by sleeping for a fixed time.
+
+pub mod leases;
+pub mod ranges;
+pub mod record;
+pub mod runs;
+pub mod snapshot;
+pub mod steps;
+pub mod workers;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use crate::error::{ErrorKind, Result};
+use crate::ids::{DEFAULT_GROUP, DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
+use crate::job::Range;
+use crate::pacing::{CatchUp, Pacing, Rate};
+use crate::ports::ledger::{Created, Fence, Ledger, Reservation, RunChange, Settled};
+use crate::run::{RunRecord, RunSpec, RunState, Snapshot};
+
+/// How an adapter lends a case its store.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// One more handle to the store of this case. Once all handles are dropped, it opens the store anew.
+    async fn open(&self) -> Arc<dyn Ledger>;
+}
+
+/// One test per case. `$harness` is a function from the case's name to its [`Harness`].
+#[macro_export]
+macro_rules! ledger_conformance {
+    ($harness:path) => {
+        $crate::ledger_conformance! { $harness =>
+            runs::a_run_reads_back_as_it_was_asked_for,
+            runs::a_request_starts_one_run,
+            runs::concurrent_requests_start_one_run,
+            runs::runs_are_listed_newest_first_in_pages,
+            runs::ended_runs_are_no_longer_active,
+            runs::an_unknown_run_is_named_as_such,
+            runs::what_is_answered_survives_reopening,
+            steps::a_change_applies_to_the_revision_it_was_made_for,
+            steps::one_of_concurrent_changes_applies,
+            steps::callers_follow_the_state_diagram,
+            steps::owners_follow_the_state_diagram,
+            steps::a_total_below_the_cursor_is_refused,
+            steps::a_run_ends_only_when_it_is_drained,
+            leases::a_run_has_one_owner,
+            leases::one_of_concurrent_takers_becomes_the_owner,
+            leases::an_expired_lease_goes_on_with_a_new_epoch,
+            leases::a_released_lease_is_free_at_once,
+            leases::keeping_renews_the_lease_and_stores_the_pacing,
+            leases::a_stale_fence_changes_nothing,
+            ranges::ranges_follow_each_other_and_are_outstanding_in_order,
+            ranges::a_total_is_reserved_exactly,
+            ranges::a_stale_revision_or_a_run_that_is_not_running_reserves_nothing,
+            ranges::concurrent_reservations_share_no_job,
+            ranges::a_range_is_confirmed_once,
+            record::recording_twice_counts_once,
+            record::a_job_stays_what_it_was_first,
+            record::what_the_run_does_not_have_is_foreign,
+            record::runs_and_groups_count_apart,
+            record::concurrent_recorders_count_exactly_the_union,
+            record::any_sequence_of_calls_counts_like_a_set,
+            record::bitmaps_go_on_beyond_one_chunk,
+            snapshot::a_snapshot_is_of_one_moment,
+            snapshot::rates_cover_the_last_whole_seconds,
+            workers::workers_are_listed_until_they_leave,
+            workers::a_worker_that_falls_silent_is_forgotten,
+            workers::check_says_what_the_ledger_is,
+        }
+    };
+    ($harness:path => $($module:ident :: $case:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::testkit::ledger::$module::$case(&$harness(stringify!($case))).await;
+            }
+        )+
+    };
+}
+
+/// Longer than any case takes.
+const LONG: Duration = Duration::from_secs(600);
+/// How long a case waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(10);
+
+const GROUP: &str = DEFAULT_GROUP;
+
+/// A run with its owner.
+struct Owned {
+    run: RunId,
+    fence: Fence,
+}
+
+fn spec(total: Option<u64>) -> RunSpec {
+    spec_of(RunId::generate(1_700_000_000_000), total)
+}
+
+fn spec_of(run_id: RunId, total: Option<u64>) -> RunSpec {
+    RunSpec {
+        run_id,
+        rate: Rate { jobs: 1000, per_ns: 60_000_000_000 },
+        total,
+        queue: DEFAULT_QUEUE.into(),
+        handler: DEFAULT_HANDLER.into(),
+        payload: Map::from_iter([("text".to_owned(), Value::from("grüße ✓ \"quoted\" \n 日本"))]),
+        catch_up: CatchUp::All,
+        created_at_ms: 1_700_000_000_000,
+    }
+}
+
+/// A pacer's state with numbers that a double cannot hold.
+fn pacing(unreserved: u64) -> Pacing {
+    Pacing {
+        remainder: 9_007_199_254_740_993,
+        unreserved,
+        owed_ns: 31_557_599_999_999_999,
+        as_of_ms: 1_700_000_000_123,
+    }
+}
+
+/// Starts a run and takes its lease.
+async fn owned(ledger: &dyn Ledger, total: Option<u64>) -> Owned {
+    let spec = spec(total);
+    assert_eq!(ledger.create_run(&spec, "").await.unwrap(), Created::New);
+    let fence = ledger.lease(&spec.run_id, "owner", LONG).await.unwrap().expect("nobody else knows the run");
+    Owned { run: spec.run_id, fence }
+}
+
+/// Starts a run with `count` jobs reserved.
+async fn owned_with(ledger: &dyn Ledger, count: u64) -> Owned {
+    let owned = owned(ledger, None).await;
+    reserve_all(ledger, &owned, count).await;
+    owned
+}
+
+async fn reserve_all(ledger: &dyn Ledger, owned: &Owned, count: u64) {
+    let end = read(ledger, &owned.run).await.cursor + count;
+    let mut cursor = end - count;
+    while cursor < end {
+        cursor = reserve(ledger, owned, (end - cursor).min(crate::job::RANGE_JOBS_MAX)).await.unwrap().end();
+    }
+}
+
+/// Reserves at the run's present revision.
+async fn reserve(ledger: &dyn Ledger, owned: &Owned, count: u64) -> Result<Range> {
+    let revision = read(ledger, &owned.run).await.revision;
+    ledger.reserve(&owned.run, owned.fence, &reservation(count, revision)).await
+}
+
+fn reservation(count: u64, revision: u64) -> Reservation {
+    Reservation { count, scheduled_at_ms: 1_700_000_001_000, pacing: pacing(count), revision }
+}
+
+async fn read(ledger: &dyn Ledger, run: &RunId) -> RunRecord {
+    ledger.run(run).await.unwrap().expect("the run is there")
+}
+
+async fn numbers(ledger: &dyn Ledger, run: &RunId) -> Snapshot {
+    ledger.snapshot(run, GROUP).await.unwrap().expect("the run is there")
+}
+
+/// A caller's change of the state alone.
+async fn become_state(ledger: &dyn Ledger, run: &RunId, state: RunState) -> Result<RunRecord> {
+    let current = read(ledger, run).await;
+    ledger.change_run(run, &RunChange { expected_revision: current.revision, spec: current.spec, state }).await
+}
+
+fn processed(run: &RunId, seqs: impl IntoIterator<Item = u64>) -> Vec<Settled> {
+    seqs.into_iter().map(|seq| Settled { run: run.clone(), seq, dead: false }).collect()
+}
+
+fn dead(run: &RunId, seqs: impl IntoIterator<Item = u64>) -> Vec<Settled> {
+    seqs.into_iter().map(|seq| Settled { run: run.clone(), seq, dead: true }).collect()
+}
+
+fn assert_refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind) {
+    match result {
+        Err(error) if error.kind == kind => {}
+        other => panic!("expected {kind:?}, found {other:?}"),
+    }
+}
+
+/// Polls until `ready` answers something; fails after [`PATIENCE`].
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ready: impl FnMut() -> F) -> T {
+    let polled = async {
+        loop {
+            if let Some(answer) = ready().await {
+                return answer;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, polled).await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
+}

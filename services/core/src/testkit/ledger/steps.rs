@@ -1,0 +1,158 @@
+//! Cases: how a run changes, by its callers and by its owner.
+
+use tokio::task::JoinSet;
+
+use super::*;
+
+pub async fn a_change_applies_to_the_revision_it_was_made_for(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    let owned = owned(&*ledger, Some(10)).await;
+    let before = read(&*ledger, &owned.run).await;
+    let faster = RunSpec { rate: Rate { jobs: 7, per_ns: 1_000_000 }, total: None, ..before.spec.clone() };
+    let change = RunChange { expected_revision: before.revision, spec: faster.clone(), state: RunState::Paused };
+    let after = ledger.change_run(&owned.run, &change).await.unwrap();
+    assert_eq!(
+        after,
+        RunRecord { spec: faster, state: RunState::Paused, revision: before.revision + 1, ..before.clone() }
+    );
+    assert_eq!(read(&*ledger, &owned.run).await, after);
+
+    assert_refused(ledger.change_run(&owned.run, &change).await, ErrorKind::Aborted);
+    let other_queue = RunSpec { queue: "other".into(), ..after.spec.clone() };
+    let fixed = RunChange { expected_revision: after.revision, spec: other_queue, state: RunState::Running };
+    assert_refused(ledger.change_run(&owned.run, &fixed).await, ErrorKind::InvalidArgument);
+    assert_eq!(read(&*ledger, &owned.run).await, after, "what is refused changes nothing");
+
+    // Asking for what is so already is a success, and no change.
+    let same = RunChange { expected_revision: after.revision, spec: after.spec.clone(), state: after.state };
+    assert_eq!(ledger.change_run(&owned.run, &same).await.unwrap(), after);
+}
+
+pub async fn one_of_concurrent_changes_applies(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    let owned = owned(&*ledger, None).await;
+    let before = read(&*ledger, &owned.run).await;
+    let mut callers = JoinSet::new();
+    for jobs in 1..=8 {
+        let (handle, run) = (harness.open().await, owned.run.clone());
+        let spec = RunSpec { rate: Rate { jobs, ..before.spec.rate }, ..before.spec.clone() };
+        let change = RunChange { expected_revision: before.revision, spec, state: before.state };
+        callers.spawn(async move { handle.change_run(&run, &change).await });
+    }
+    let (applied, refused): (Vec<_>, Vec<_>) = callers.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!(applied.len(), 1);
+    refused.into_iter().for_each(|result| assert_refused(result, ErrorKind::Aborted));
+    let after = read(&*ledger, &owned.run).await;
+    assert_eq!((applied[0].as_ref().unwrap(), after.revision), (&after, before.revision + 1));
+}
+
+/// A drained run in `state`, whose total is reserved if it has to be.
+async fn in_state(ledger: &dyn Ledger, state: RunState) -> Owned {
+    let owned = owned(ledger, Some(0)).await;
+    let path: &[RunState] = match state {
+        RunState::Running => &[],
+        RunState::Paused => &[RunState::Paused],
+        RunState::Stopping => &[RunState::Stopping],
+        RunState::Stopped => &[RunState::Stopping, RunState::Stopped],
+        RunState::Draining => &[RunState::Draining],
+        RunState::Completed => &[RunState::Draining, RunState::Completed],
+        RunState::Failed => &[RunState::Failed],
+    };
+    for step in path {
+        ledger.advance_state(&owned.run, owned.fence, *step, None).await.unwrap();
+    }
+    owned
+}
+
+pub async fn callers_follow_the_state_diagram(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    for from in RunState::ALL {
+        for next in RunState::ALL.into_iter().filter(|next| *next != from) {
+            let owned = in_state(&*ledger, from).await;
+            let before = read(&*ledger, &owned.run).await;
+            // What needs a proof (all reserved, all drained) is the owner's step.
+            let is_callers = !matches!(next, RunState::Draining | RunState::Completed | RunState::Stopped);
+            let result = become_state(&*ledger, &owned.run, next).await;
+            if from.may_become(next) && is_callers {
+                let after = result.unwrap();
+                assert_eq!((after.state, after.revision), (next, before.revision + 1), "{from} to {next}");
+                assert_eq!(after.ended_at_ms.is_some(), next.is_terminal());
+            } else {
+                assert_refused(result, ErrorKind::FailedPrecondition);
+                assert_eq!(read(&*ledger, &owned.run).await, before, "{from} to {next}");
+            }
+        }
+    }
+}
+
+pub async fn owners_follow_the_state_diagram(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    for from in RunState::ALL {
+        for next in RunState::ALL {
+            let owned = in_state(&*ledger, from).await;
+            let before = read(&*ledger, &owned.run).await;
+            let result = ledger.advance_state(&owned.run, owned.fence, next, Some("because")).await;
+            if from == next {
+                assert_eq!(result.unwrap(), before, "being there already is a success");
+            } else if from.may_become(next) {
+                let after = result.unwrap();
+                assert_eq!((after.state, after.revision), (next, before.revision + 1), "{from} to {next}");
+                assert_eq!(
+                    (after.ended_at_ms.is_some(), after.failure.as_deref()),
+                    (next.is_terminal(), Some("because"))
+                );
+                assert_eq!(read(&*ledger, &owned.run).await, after);
+            } else {
+                assert_refused(result, ErrorKind::FailedPrecondition);
+                assert_eq!(read(&*ledger, &owned.run).await, before, "{from} to {next}");
+            }
+        }
+    }
+}
+
+pub async fn a_total_below_the_cursor_is_refused(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    let owned = owned_with(&*ledger, 20).await;
+    let current = read(&*ledger, &owned.run).await;
+    let with_total = |total, revision| {
+        let spec = RunSpec { total, ..current.spec.clone() };
+        RunChange { expected_revision: revision, spec, state: RunState::Running }
+    };
+    let refused = ledger.change_run(&owned.run, &with_total(Some(19), current.revision)).await;
+    assert_refused(refused, ErrorKind::FailedPrecondition);
+    assert_eq!(read(&*ledger, &owned.run).await, current);
+    let exact = ledger.change_run(&owned.run, &with_total(Some(20), current.revision)).await.unwrap();
+    assert_eq!(reserve(&*ledger, &owned, 5).await.unwrap().count, 0, "the new total holds at once");
+    let raised = ledger.change_run(&owned.run, &with_total(Some(23), exact.revision)).await.unwrap();
+    assert_eq!(reserve(&*ledger, &owned, 5).await.unwrap().count, 3);
+    let unlimited = ledger.change_run(&owned.run, &with_total(None, raised.revision)).await.unwrap();
+    assert_eq!((unlimited.spec.total, reserve(&*ledger, &owned, 5).await.unwrap().count), (None, 5));
+
+    // A run that drains has taken its total for good.
+    become_state(&*ledger, &owned.run, RunState::Stopping).await.unwrap();
+    let current = read(&*ledger, &owned.run).await;
+    let late = RunChange { state: RunState::Stopping, ..with_total(Some(99), current.revision) };
+    assert_refused(ledger.change_run(&owned.run, &late).await, ErrorKind::FailedPrecondition);
+}
+
+pub async fn a_run_ends_only_when_it_is_drained(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    let owned = owned(&*ledger, Some(10)).await;
+    let advance =
+        async |next| ledger.advance_state(&owned.run, owned.fence, next, None).await.map(|record| record.state);
+    let first = reserve(&*ledger, &owned, 4).await.unwrap();
+    assert_refused(advance(RunState::Draining).await, ErrorKind::FailedPrecondition);
+    let rest = reserve(&*ledger, &owned, 6).await.unwrap();
+    assert_eq!(advance(RunState::Draining).await.unwrap(), RunState::Draining);
+
+    for range in [first, rest] {
+        assert_refused(advance(RunState::Completed).await, ErrorKind::FailedPrecondition);
+        ledger.confirm(&owned.run, owned.fence, &range, "producer").await.unwrap();
+    }
+    ledger.record(GROUP, "worker", &processed(&owned.run, 0..9)).await.unwrap();
+    ledger.record("elsewhere", "worker", &processed(&owned.run, 0..10)).await.unwrap();
+    assert_refused(advance(RunState::Completed).await, ErrorKind::FailedPrecondition);
+    ledger.record(GROUP, "worker", &dead(&owned.run, 9..10)).await.unwrap();
+    assert_eq!(advance(RunState::Completed).await.unwrap(), RunState::Completed);
+    assert_eq!(advance(RunState::Completed).await.unwrap(), RunState::Completed);
+}

@@ -1,0 +1,57 @@
+//! Cases: the list of workers, and what the ledger says of itself.
+
+use super::*;
+use crate::ports::ledger::WorkerInfo;
+
+fn worker(id: &str, processed: u64) -> WorkerInfo {
+    WorkerInfo {
+        worker_id: id.into(),
+        queue: DEFAULT_QUEUE.into(),
+        group: GROUP.into(),
+        host: "höst: 1".into(),
+        pid: 42,
+        started_at_ms: 1_700_000_000_000,
+        heartbeat_at_ms: 1_700_000_001_000,
+        processed,
+        dead: 2,
+        retried: 3,
+        batches: 4,
+        batched_documents: 5,
+        stored_latency: "HISTFAAAAC94nJNpmSzMwMDAxAABzFCaEUoz2X+AMABRuQNU".into(),
+    }
+}
+
+pub async fn workers_are_listed_until_they_leave(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    assert_eq!(ledger.workers().await.unwrap(), []);
+    for (id, count) in [("b", 1), ("a", 1), ("b", u64::MAX)] {
+        ledger.heartbeat(&worker(id, count), LONG).await.unwrap();
+    }
+    let mut found = harness.open().await.workers().await.unwrap();
+    found.sort_by(|x, y| x.worker_id.cmp(&y.worker_id));
+    assert_eq!(found, [worker("a", 1), worker("b", u64::MAX)], "each with its last word");
+
+    ledger.forget_worker("a").await.unwrap();
+    ledger.forget_worker("a").await.unwrap();
+    assert_eq!(ledger.workers().await.unwrap(), [worker("b", u64::MAX)]);
+}
+
+pub async fn a_worker_that_falls_silent_is_forgotten(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    ledger.heartbeat(&worker("loud", 1), LONG).await.unwrap();
+    ledger.heartbeat(&worker("silent", 1), Duration::from_millis(30)).await.unwrap();
+    until("the silent worker to go", async || {
+        let workers = ledger.workers().await.unwrap();
+        assert!(workers.contains(&worker("loud", 1)));
+        (workers.len() == 1).then_some(())
+    })
+    .await;
+    // Its next heartbeat brings it back.
+    ledger.heartbeat(&worker("silent", 2), LONG).await.unwrap();
+    assert_eq!(ledger.workers().await.unwrap().len(), 2);
+}
+
+pub async fn check_says_what_the_ledger_is(harness: &impl Harness) {
+    let said = harness.open().await.check().await.unwrap();
+    assert!(said.contains(|c: char| c.is_ascii_digit()), "a version is part of {said:?}");
+}
