@@ -104,6 +104,7 @@ fn from_wire(answer: v1::VerifyRunResponse) -> Result<Verification> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_scheduler::{self, Fake};
     use paceline_core::ErrorKind;
     use paceline_core::run::RunState;
 
@@ -143,5 +144,22 @@ mod tests {
         let options = Options { group: "main".into(), strict: false };
         let error = over_ports(&settings, "last", &options).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_scheduler_proves_or_not() {
+        for (ok, exit) in [(true, Exit::Done), (false, Exit::No)] {
+            let verification = v1::VerifyRunResponse {
+                run_id: "r".into(),
+                state: v1::RunState::Completed.into(),
+                ok,
+                ..Default::default()
+            };
+            let runs = vec![fake_scheduler::run("r", v1::RunState::Completed)];
+            let (context, _guard) = Fake { runs, verification, ..Fake::default() }.serve().await;
+            let arguments = Arguments { run: "last".into(), strict: true, group: None };
+            assert_eq!(execute(arguments, &context).await.unwrap(), exit);
+            assert!(Scheduler::new(&context.settings).unwrap().answers().await);
+        }
     }
 }
