@@ -3,6 +3,8 @@
 mod client;
 mod commands;
 mod exit;
+#[cfg(test)]
+mod fake_scheduler;
 mod options;
 mod output;
 mod payload;

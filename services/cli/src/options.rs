@@ -45,7 +45,10 @@ pub struct Global {
 impl Global {
     /// File and environment, then the flags; all of it checked.
     pub fn settings(&self) -> Result<Settings> {
-        let mut settings = Settings::load(self.config.as_deref())?;
+        self.applied_to(Settings::load(self.config.as_deref())?)
+    }
+
+    fn applied_to(&self, mut settings: Settings) -> Result<Settings> {
         let flags = [
             (&self.log, &mut settings.log),
             (&self.server, &mut settings.server),
@@ -88,7 +91,7 @@ mod tests {
     fn global_flags_may_stand_anywhere_and_win_over_settings() {
         let options = parse("paceline --json run list --server http://other:1 --namespace mine --log debug").unwrap();
         assert!(options.global.json);
-        let settings = options.global.settings().unwrap();
+        let settings = options.global.applied_to(Settings::default()).unwrap();
         let found = (settings.server.as_str(), settings.namespace.as_str(), settings.log.as_str());
         assert_eq!(found, ("http://other:1", "mine", "debug"));
     }
@@ -96,7 +99,8 @@ mod tests {
     #[test]
     fn a_bad_flag_is_found_by_the_check_of_the_settings() {
         let options = parse("paceline doctor --server nonsense").unwrap();
-        assert_eq!(options.global.settings().unwrap_err().fields[0].field, "server");
+        let error = options.global.applied_to(Settings::default()).unwrap_err();
+        assert_eq!(error.fields[0].field, "server");
     }
 
     #[test]

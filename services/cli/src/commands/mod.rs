@@ -43,7 +43,7 @@ pub enum Command {
     /// Start, change, show and watch runs
     #[command(subcommand)]
     Run(run::Command),
-    /// Prove that a run stored every job exactly once
+    // Its help is with its arguments: it says whom it asks.
     Verify(verify::Arguments),
     /// Reach everything that Paceline needs and say what to do about the rest
     Doctor(doctor::Arguments),

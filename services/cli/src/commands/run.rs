@@ -141,7 +141,10 @@ pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit
         Command::Watch(Named { run }) => {
             return watch::execute(&scheduler, scheduler.resolve(&run).await?, context).await;
         }
-        Command::List(arguments) => list(&arguments, &scheduler, context).await?,
+        Command::List(arguments) => {
+            let runs = list(&arguments, &scheduler).await?;
+            context.output.data(&runs, |runs| views::list(runs))?;
+        }
         Command::Get(Named { run }) => {
             let request = v1::GetRunRequest { run_id: scheduler.resolve(&run).await? };
             let run = scheduler.answer(scheduler.calls.clone().get_run(request).await)?.run;
@@ -234,7 +237,7 @@ async fn update(arguments: &Update, scheduler: &Scheduler) -> anyhow::Result<Opt
     Ok(scheduler.answer(scheduler.calls.clone().update_run(request).await)?.run)
 }
 
-async fn list(arguments: &List, scheduler: &Scheduler, context: &Context) -> anyhow::Result<()> {
+async fn list(arguments: &List, scheduler: &Scheduler) -> anyhow::Result<Vec<RunView>> {
     let limit = arguments.limit as usize;
     // A filter may need to look at many more runs than it lets through.
     let page_size = if arguments.state.is_some() { PAGE_RUNS_MAX } else { arguments.limit.min(PAGE_RUNS_MAX) };
@@ -248,10 +251,9 @@ async fn list(arguments: &List, scheduler: &Scheduler, context: &Context) -> any
         runs.extend(wanted.take(limit - runs.len()).map(RunView::from));
         page_token = page.next_page_token;
         if runs.len() == limit || page_token.is_empty() {
-            break;
+            return Ok(runs);
         }
     }
-    context.output.data(&runs, |runs| views::list(runs))
 }
 
 #[cfg(test)]

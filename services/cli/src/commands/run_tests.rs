@@ -3,6 +3,9 @@
 use super::*;
 use clap::Parser;
 
+use crate::exit;
+use crate::fake_scheduler::{Fake, run};
+
 #[derive(Debug, Parser)]
 struct Line {
     #[command(subcommand)]
@@ -71,4 +74,43 @@ fn update_takes_rate_total_or_both() {
 fn states_may_be_written_in_lower_case() {
     let Command::List(arguments) = parse("list --state running --limit 5").unwrap() else { panic!() };
     assert_eq!((arguments.state, arguments.limit), (Some(RunState::Running), 5));
+}
+
+async fn listed(line: &str, fake: Fake) -> Vec<String> {
+    let (context, _guard) = fake.serve().await;
+    let Command::List(arguments) = parse(line).unwrap() else { panic!() };
+    let runs = list(&arguments, &Scheduler::new(&context.settings).unwrap()).await.unwrap();
+    runs.into_iter().map(|run| run.run_id).collect()
+}
+
+fn five_runs() -> Fake {
+    let state = |number| if number % 2 == 0 { v1::RunState::Completed } else { v1::RunState::Running };
+    Fake { runs: (1..=5).rev().map(|number| run(&format!("r{number}"), state(number))).collect(), ..Fake::default() }
+}
+
+#[tokio::test]
+async fn a_list_goes_over_pages_filters_and_stops_at_its_limit() {
+    assert_eq!(listed("list", five_runs()).await, ["r5", "r4", "r3", "r2", "r1"]);
+    assert_eq!(listed("list --limit 3", five_runs()).await, ["r5", "r4", "r3"]);
+    assert_eq!(listed("list --state completed", five_runs()).await, ["r4", "r2"]);
+    assert_eq!(listed("list --state RUNNING --limit 2", five_runs()).await, ["r5", "r3"]);
+    assert_eq!(listed("list", Fake::default()).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn last_is_the_newest_run_and_an_unknown_one_is_exit_code_3() {
+    let (context, _guard) = five_runs().serve().await;
+    let scheduler = Scheduler::new(&context.settings).unwrap();
+    assert_eq!(scheduler.resolve("last").await.unwrap(), "r5");
+    for line in
+        ["get last", "pause last", "resume r1", "stop r2", "update r3 --total none", "start --jobs 1 --per-minutes 1"]
+    {
+        assert_eq!(execute(parse(line).unwrap(), &context).await.unwrap(), Exit::Done, "{line}");
+    }
+    let error = execute(parse("get nobody").unwrap(), &context).await.unwrap_err();
+    assert_eq!((exit::report(&error), exit::describe(&error).as_str()), (Exit::NotFound, "no run nobody"));
+
+    let (empty, _guard) = Fake::default().serve().await;
+    let error = execute(parse("get last").unwrap(), &empty).await.unwrap_err();
+    assert!(exit::describe(&error).contains("no runs yet"));
 }

@@ -47,10 +47,13 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
     let group = arguments.group.unwrap_or_else(|| settings.group.clone());
     let options = Options { group, strict: arguments.strict };
     let scheduler = Scheduler::new(settings)?;
-    let verification = if context.server_is_explicit || (prefers_scheduler(settings) && scheduler.answers().await) {
+    let prefers_scheduler = prefers_scheduler(settings);
+    let verification = if context.server_is_explicit || (prefers_scheduler && scheduler.answers().await) {
         by_scheduler(&scheduler, &arguments.run, options).await?
     } else {
-        over_ports(settings, &arguments.run, &options).await?
+        let verified = over_ports(settings, &arguments.run, &options).await;
+        verified
+            .map_err(|error| if prefers_scheduler { no_scheduler_either(error, &scheduler) } else { error.into() })?
     };
     context.output.data(&verification, report::text)?;
     Ok(if verification.ok { Exit::Done } else { Exit::No })
@@ -60,6 +63,12 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
 fn prefers_scheduler(settings: &Settings) -> bool {
     let is_embedded = [&settings.ledger_url, &settings.sink_url].into_iter().any(|url| connections::is_embedded(url));
     is_embedded || connections::are_default(settings)
+}
+
+/// Who relies on `paceline dev` must hear that it is not running, not only that there is no service.
+fn no_scheduler_either(error: Error, scheduler: &Scheduler) -> anyhow::Error {
+    let context = format!("no scheduler answers at {}, and without it", scheduler.address);
+    anyhow::Error::from(error).context(context)
 }
 
 async fn over_ports(settings: &Settings, run: &str, options: &Options) -> Result<Verification> {
@@ -104,6 +113,8 @@ fn from_wire(answer: v1::VerifyRunResponse) -> Result<Verification> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit;
+    use crate::fake_scheduler::{self, Fake};
     use paceline_core::ErrorKind;
     use paceline_core::run::RunState;
 
@@ -143,5 +154,31 @@ mod tests {
         let options = Options { group: "main".into(), strict: false };
         let error = over_ports(&settings, "last", &options).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn who_relies_on_a_scheduler_hears_that_there_is_none() {
+        let scheduler = Scheduler::new(&Settings::default());
+        let error = no_scheduler_either(Error::unavailable("redis is away"), &scheduler.unwrap());
+        assert_eq!(exit::report(&error), Exit::Unavailable);
+        let text = exit::describe(&error);
+        assert_eq!(text, "no scheduler answers at http://127.0.0.1:50051, and without it: redis is away");
+    }
+
+    #[tokio::test]
+    async fn a_scheduler_proves_or_not() {
+        for (ok, exit) in [(true, Exit::Done), (false, Exit::No)] {
+            let verification = v1::VerifyRunResponse {
+                run_id: "r".into(),
+                state: v1::RunState::Completed.into(),
+                ok,
+                ..Default::default()
+            };
+            let runs = vec![fake_scheduler::run("r", v1::RunState::Completed)];
+            let (context, _guard) = Fake { runs, verification, ..Fake::default() }.serve().await;
+            let arguments = Arguments { run: "last".into(), strict: true, group: None };
+            assert_eq!(execute(arguments, &context).await.unwrap(), exit);
+            assert!(Scheduler::new(&context.settings).unwrap().answers().await);
+        }
     }
 }

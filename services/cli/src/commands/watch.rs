@@ -66,7 +66,7 @@ impl Watch<'_> {
                 return Err(broken.into());
             }
             if self.reconnects == 0 {
-                self.display.talk(&format!("lost the scheduler ({broken}); trying again"));
+                self.display.talk(&format!("{broken}; trying again"));
             }
             self.reconnects += 1;
             tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -84,7 +84,11 @@ impl Watch<'_> {
         loop {
             let run = match updates.message().await {
                 Ok(Some(update)) => update.run,
-                Ok(None) => return Ok(Streamed::Broken(Error::unavailable("it stopped before the run ended"))),
+                Ok(None) => {
+                    return Ok(Streamed::Broken(Error::unavailable(
+                        "the scheduler ended the stream before the run ended",
+                    )));
+                }
                 Err(status) => return Ok(Streamed::Broken(self.scheduler.failure(&status))),
             };
             let Some(run) = run else { continue };
@@ -164,6 +168,7 @@ fn draw(bar: &ProgressBar, run: &RunView) {
 mod tests {
     use super::*;
     use crate::exit;
+    use crate::fake_scheduler::{self, Fake};
 
     fn run(total: Option<u64>, processed: u64) -> RunView {
         let snapshot = v1::Snapshot { processed, dead: 1, ..v1::Snapshot::default() };
@@ -190,5 +195,33 @@ mod tests {
         let mut watch = Watch { scheduler: &scheduler, run_id: "r".into(), display, has_begun: false, reconnects: 0 };
         let error = watch.follow().await.unwrap_err();
         assert!(exit::describe(&error).starts_with("no scheduler answers at http://127.0.0.1:1"));
+    }
+
+    async fn watched(streams: &[&[RunState]]) -> anyhow::Result<Exit> {
+        let update = |state: &RunState| {
+            let name = format!("RUN_STATE_{state}");
+            fake_scheduler::run("r", v1::RunState::from_str_name(&name).unwrap())
+        };
+        let watches = streams.iter().map(|states| states.iter().map(update).collect()).collect();
+        let runs = vec![fake_scheduler::run("r", v1::RunState::Running)];
+        let fake = Fake { runs, watches: std::sync::Mutex::new(watches), ..Fake::default() };
+        let (context, _guard) = fake.serve().await;
+        execute(&Scheduler::new(&context.settings)?, "r".into(), &context).await
+    }
+
+    #[tokio::test]
+    async fn a_watch_ends_with_its_run_and_a_failed_run_is_exit_code_1() {
+        use RunState::*;
+        assert_eq!(watched(&[&[Running, Draining, Completed]]).await.unwrap(), Exit::Done);
+        assert_eq!(watched(&[&[Stopping, Stopped]]).await.unwrap(), Exit::Done);
+        assert_eq!(watched(&[&[Failed]]).await.unwrap(), Exit::No);
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_has_begun_survives_the_end_of_its_stream() {
+        use RunState::*;
+        assert_eq!(watched(&[&[Running], &[Running, Completed]]).await.unwrap(), Exit::Done);
+        let error = watched(&[&[]]).await.unwrap_err();
+        assert_eq!(exit::report(&error), Exit::Unavailable);
     }
 }

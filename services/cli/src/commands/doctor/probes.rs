@@ -209,4 +209,11 @@ mod tests {
         let check = sink(&settings).await;
         assert_eq!((check.verdict, check.required, folder.exists()), (Verdict::Failed, true, false));
     }
+
+    #[tokio::test]
+    async fn a_role_that_serves_is_fine() {
+        let (context, _guard) = crate::fake_scheduler::Fake::default().serve().await;
+        let check = role("scheduler", &context.settings.server, &context.settings).await;
+        assert_eq!((check.verdict, check.remedy), (Verdict::Ok, None));
+    }
 }
