@@ -61,6 +61,9 @@ mod embedded {
 mod redis {
     use paceline_adapters::redis::{RedisConfig, RedisLedger};
     use paceline_core::ids::RunId;
+    use paceline_core::pacing::{CatchUp, Rate};
+    use paceline_core::ports::ledger::{Created, RunChange};
+    use paceline_core::run::{RunSpec, RunState};
 
     use super::*;
 
@@ -81,4 +84,51 @@ mod redis {
     }
 
     paceline_core::ledger_conformance!(harness);
+
+    // === What only Redis can get wrong: a step over several keys that stopped half way ===
+
+    fn spec() -> RunSpec {
+        RunSpec {
+            run_id: RunId::generate(1_700_000_000_000),
+            rate: Rate { jobs: 1, per_ns: 1_000_000_000 },
+            total: None,
+            queue: "default".into(),
+            handler: "record".into(),
+            payload: serde_json::Map::new(),
+            catch_up: CatchUp::All,
+            created_at_ms: 1_700_000_000_000,
+        }
+    }
+
+    /// Runs one command in the namespace, as a process that then died.
+    async fn command(namespace: &Namespace, name: &str, key: &str, value: &RunId) {
+        let client = ::redis::Client::open(namespace.0.url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let key = format!("{}:{key}", namespace.0.namespace);
+        ::redis::cmd(name).arg(key).arg(value.as_str()).exec_async(&mut connection).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_stopped_half_way_is_completed_by_its_repeat() {
+        let namespace = harness("");
+        let claimed = spec().run_id;
+        command(&namespace, "SET", "request:r1", &claimed).await;
+        let ledger = namespace.open().await;
+        assert_eq!(ledger.create_run(&spec(), "r1").await.unwrap(), Created::Existing(claimed.clone()));
+        assert_eq!(ledger.run(&claimed).await.unwrap().unwrap().spec.run_id, claimed);
+        assert_eq!(ledger.run_ids(None, 9).await.unwrap(), std::slice::from_ref(&claimed));
+        assert_eq!(ledger.active_run_ids().await.unwrap(), [claimed]);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ended_but_stayed_listed_is_not_active() {
+        let namespace = harness("");
+        let (ledger, spec) = (namespace.open().await, spec());
+        ledger.create_run(&spec, "").await.unwrap();
+        let current = ledger.run(&spec.run_id).await.unwrap().unwrap();
+        let failed = RunChange { expected_revision: current.revision, spec: current.spec, state: RunState::Failed };
+        ledger.change_run(&spec.run_id, &failed).await.unwrap();
+        command(&namespace, "SADD", "active", &spec.run_id).await;
+        assert_eq!(ledger.active_run_ids().await.unwrap(), []);
+    }
 }

@@ -147,6 +147,9 @@ impl Owner {
             revision: known.record.revision,
         };
         let range = self.context.ledger.reserve(&self.run, self.fence, &reservation).await?;
+        if range.count == 0 {
+            return Err(Error::internal(format!("run {} is at its total, and the pacer did not know", self.run)));
+        }
         pacer.take(range.count);
         self.dispatcher.submit(range);
         let has_more = due > count || pacer.is_complete();

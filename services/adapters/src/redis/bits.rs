@@ -4,7 +4,7 @@
 use super::keys::CHUNK_SEQS;
 
 /// Bytes without a seq that are cheaper to send than another stretch.
-const GAP_BYTES_MAX: u64 = 8;
+const GAP_BYTES_MAX: u64 = 24;
 
 /// A piece of one chunk's bitmap; the most significant bit of a byte is the lowest seq.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) fn stretches(settled: &[(u64, bool)]) -> Vec<Stretch> {
     for (seq, is_dead) in settled {
         let (chunk, byte, bit) = (seq / CHUNK_SEQS, seq % CHUNK_SEQS / 8, 0x80 >> (seq % 8));
         let near = |s: &&mut Stretch| s.chunk == chunk && byte < s.end_byte() + GAP_BYTES_MAX;
-        match stretches.last_mut().filter(|last| near(&last)) {
+        match stretches.last_mut().filter(near) {
             Some(stretch) => stretch.set(byte, bit, *is_dead),
             None => {
                 let mut stretch = Stretch { chunk, first_byte: byte, ..Stretch::default() };

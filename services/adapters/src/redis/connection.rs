@@ -88,6 +88,9 @@ fn into_error(server: &str, error: &RedisError) -> Error {
     }
     match error.kind() {
         ErrorKind::AuthenticationFailed => unwelcome(server, error),
+        ErrorKind::Io if error.to_string().contains("certificate") => Error::unavailable(format!(
+            "cannot trust redis at {server}: {error}; if you signed it yourself, name the CA file"
+        )),
         ErrorKind::Io | ErrorKind::Parse => Error::unavailable(format!(
             "cannot reach redis at {server}: {error}; is it running, and is PACELINE_LEDGER_URL right?"
         )),
@@ -109,4 +112,36 @@ fn unwelcome(server: &str, error: &RedisError) -> Error {
     Error::failed_precondition(format!(
         "redis at {server} does not let us in ({reason}); check user and password in PACELINE_LEDGER_URL"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use paceline_core::ErrorKind as Kind;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn open(address: std::net::SocketAddr) -> Error {
+        let url = format!("redis://someone:s3cret@{address}");
+        let config = RedisConfig { url, namespace: "test".into(), ca_file: None };
+        Connection::open(&config).await.map(drop).unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_away_or_silent_is_an_error_in_bounded_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // It accepts, by the backlog, and never says a word.
+        let silent = tokio::time::timeout(CALL_MAX, open(address)).await.unwrap();
+        drop(listener);
+        let away = open(address).await;
+        for error in [silent, away] {
+            assert_eq!(error.kind, Kind::Unavailable, "{error}");
+            assert!(
+                error.message.contains(&address.to_string()) && error.message.contains("PACELINE_LEDGER_URL"),
+                "{error}"
+            );
+            assert!(!error.message.contains("s3cret"), "{error}");
+        }
+    }
 }

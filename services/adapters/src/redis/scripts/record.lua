@@ -2,7 +2,7 @@
 -- `dead` a bit for those of them that died ('' when none did). What is new is `mask` without what is stored already, so a
 -- job is whatever it was first, and one stretch costs two commands however many jobs are in it.
 -- KEYS: the run, its group's counters, its group's workers, then bitmap chunks.
--- ARGV: worker, seqs that the caller named twice, then per stretch: index of its admitted chunk in KEYS (its dead chunk
+-- ARGV: worker, how many seqs are in the masks, seqs that were named once more, then per stretch: index of its admitted chunk in KEYS (its dead chunk
 -- comes next), first seq, first byte within the chunk, mask, dead.
 -- Answers how many are counted, duplicates and foreign.
 local band, bnot, bor, lshift = bit.band, bit.bnot, bit.bor, bit.lshift
@@ -44,9 +44,8 @@ local function merge(key, offset, mask)
 end
 
 local cursor = tonumber(redis.call('HGET', KEYS[1], 'cursor') or 0)
-local counted, died, duplicates, foreign = 0, 0, 0, 0
-
-for seq in string.gmatch(ARGV[2], '%d+') do
+local duplicates, foreign = 0, 0
+for seq in string.gmatch(ARGV[3], '%d+') do
   if tonumber(seq) < cursor then
     duplicates = duplicates + 1
   else
@@ -54,28 +53,32 @@ for seq in string.gmatch(ARGV[2], '%d+') do
   end
 end
 
-for a = 3, #ARGV, 5 do
+local counted, died, beyond = 0, 0, 0
+for a = 4, #ARGV, 5 do
   local key_index, offset = tonumber(ARGV[a]), tonumber(ARGV[a + 2])
   local mask, dead = ARGV[a + 3], ARGV[a + 4]
   local existing = math.max(0, cursor - tonumber(ARGV[a + 1]))
   if existing < 8 * #mask then
     local named = ones_of(mask)
     mask, dead = first_bits(mask, existing), dead ~= '' and first_bits(dead, existing) or ''
-    foreign = foreign + named - ones_of(mask)
+    beyond = beyond + named - ones_of(mask)
   end
   if mask ~= '' then
     local stored = redis.call('GETRANGE', KEYS[key_index], offset, offset + #mask - 1)
     local merged, fresh_dead = {}, {}
-    local named, fresh, fresh_died = 0, 0, 0
+    local fresh, fresh_died = 0, 0
     for i = 1, #mask do
       local asked, had = byte(mask, i), byte(stored, i) or 0
       local new = band(asked, bnot(had))
-      named = named + ones(asked)
-      fresh = fresh + ones(new)
-      merged[i] = char(bor(asked, had))
+      if new ~= 0 then
+        fresh = fresh + ones(new)
+      end
+      merged[i] = char(had + new)
       if dead ~= '' then
         local new_dead = band(new, byte(dead, i))
-        fresh_died = fresh_died + ones(new_dead)
+        if new_dead ~= 0 then
+          fresh_died = fresh_died + ones(new_dead)
+        end
         fresh_dead[i] = char(new_dead)
       end
     end
@@ -87,9 +90,10 @@ for a = 3, #ARGV, 5 do
     end
     counted = counted + fresh
     died = died + fresh_died
-    duplicates = duplicates + named - fresh
   end
 end
+duplicates = duplicates + tonumber(ARGV[2]) - beyond - counted
+foreign = foreign + beyond
 
 local processed = counted - died
 if processed > 0 then

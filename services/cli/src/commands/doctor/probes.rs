@@ -56,7 +56,7 @@ async fn depth(broker: &dyn Broker, queue: &str, group: &str) -> Check {
     let name = format!("queue {queue}");
     match within(broker.depth(queue, group)).await {
         Ok(depth) => {
-            let unacked = depth.unacked;
+            let unacked = depth.unacked.map_or("unknown".to_owned(), |count| count.to_string());
             Check::ok(
                 name,
                 format!("{} ready, {unacked} unacked, {} delayed, {} dead", depth.ready, depth.delayed, depth.dead),

@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+#
+# One service, whichever it is: start, stop, kill, status. What differs is in <service>.sh, which defines
+#
+#   <service>_installed   is the program on this machine?
+#   <service>_port_names  the names of the ports it needs
+#   <service>_run         prepares its folder and spawns it
+#   <service>_answers     does it answer now?
+#   <service>_exports     the variables it gives to Paceline
+#
+# Everything of a service is in D/<service>: pid, port.*, lock, output.log and its data.
+
+require_installed() {
+    local service missing=()
+    for service in "$@"; do "${service}_installed" || missing+=("$service"); done
+    ((${#missing[@]} == 0)) && return 0
+    say "not installed: ${missing[*]}; run: infra/local/stack install"
+    exit "$exit_not_installed"
+}
+
+# Call in a subshell: the lock is held until that ends.
+service_start() {
+    local service=$1 pid names began_ms
+    lock_or_fail "$dir/$service/lock" "$lock_seconds_max"
+    began_ms=$(date +%s%3N)
+    if ! service_pid "$service" >/dev/null; then
+        process_kill_all "$service"
+        read -ra names <<<"$("${service}_port_names")"
+        ports_assign "$service" "${names[@]}"
+        ports_check_free "$service"
+        "${service}_run"
+    fi
+    pid=$(<"$dir/$service/pid")
+    if "${service}_answers"; then return 0; fi
+    if wait_until "$start_seconds_max" "$pid" "${service}_answers"; then
+        say "$service answers after $(($(date +%s%3N) - began_ms)) ms"
+        return 0
+    fi
+    say "$service (pid $pid) does not answer; the end of $dir/$service/output.log:"
+    tail -n 15 -- "$dir/$service/output.log" >&2
+    exit "$exit_failed"
+}
+
+# Call in a subshell, as above.
+service_stop() {
+    local service=$1
+    [[ -d $dir/$service ]] || return 0
+    lock_or_fail "$dir/$service/lock" "$lock_seconds_max"
+    process_stop_all "$service"
+}
+
+# Takes no lock: a fault test may kill a service while it starts.
+service_kill() {
+    local service=$1
+    service_pid "$service" >/dev/null || fail "$service is not running in $dir"
+    process_kill_all "$service"
+}
+
+service_status() {
+    local service=$1 pid state=down memory=- ports=- answers=1
+    if pid=$(service_pid "$service"); then
+        if "${service}_answers"; then state=up answers=0; else state='does not answer'; fi
+        memory=$(awk '/^VmRSS:/ { printf "%d MB", $2 / 1024 }' "/proc/$pid/status" 2>/dev/null || true)
+        ports=$(service_ports "$service")
+    fi
+    printf '%-14s %-16s pid %-8s memory %-8s ports %s\n' "$service" "$state" "${pid:--}" "${memory:--}" "$ports"
+    return "$answers"
+}
+
+service_ports() {
+    local service=$1 file list=''
+    for file in "$dir/$service"/port.*; do list+="${file##*/port.}=$(<"$file") "; done
+    printf '%s' "${list% }"
+}
