@@ -50,14 +50,15 @@ mod elasticsearch {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use elasticsearch::Elasticsearch;
     use elasticsearch::http::transport::Transport;
     use elasticsearch::indices::{IndicesDeleteIndexTemplateParts, IndicesDeleteParts, IndicesGetParts};
+    use elasticsearch::{Elasticsearch, SearchParts};
     use paceline_adapters::elasticsearch::{ElasticConfig, ElasticSink};
     use paceline_core::clock::SystemClock;
-    use paceline_core::ports::sink::Sink;
-    use paceline_core::testkit::sink::{Harness, new_run};
-    use serde_json::{Map, Value};
+    use paceline_core::document::Status;
+    use paceline_core::ports::sink::{Sink, Verdict};
+    use paceline_core::testkit::sink::{Harness, documents, new_run};
+    use serde_json::{Map, Value, json};
 
     struct Namespace {
         config: ElasticConfig,
@@ -112,4 +113,34 @@ mod elasticsearch {
     }
 
     paceline_core::sink_conformance!(open);
+
+    /// Flattened fields refuse a key with a zero byte, so this is Elasticsearch's own verdict on one of three.
+    #[tokio::test]
+    async fn what_elasticsearch_refuses_has_its_own_reason() {
+        let namespace = open().await;
+        let mut batch = documents(&new_run(), 0..3);
+        batch[1].payload.insert("a\0b".into(), Value::Bool(true));
+        let verdicts = namespace.sink.upsert(&batch).await.expect("the sink answers");
+        assert!(matches!(&verdicts[1], Verdict::Reject { reason } if reason.contains("[payload]")), "{verdicts:?}");
+        assert_eq!([&verdicts[0], &verdicts[2]], [&Verdict::Stored; 2]);
+        namespace.close().await;
+    }
+
+    #[tokio::test]
+    async fn fields_of_a_payload_can_be_searched_for() {
+        let namespace = open().await;
+        let run = new_run();
+        let batch = documents(&run, 0..20);
+        namespace.sink.upsert(&batch).await.expect("the sink answers");
+        // Makes them visible.
+        assert_eq!(namespace.sink.count(&run, Status::Completed).await.expect("count answers"), 20);
+
+        let client = Elasticsearch::new(Transport::single_node(&namespace.config.url).expect("a url"));
+        let pattern = format!("{}-jobs-*", namespace.config.namespace);
+        let query = json!({ "query": { "term": { "payload.number": "7" } } });
+        let found = client.search(SearchParts::Index(&[&pattern])).body(query).send().await.expect("an answer");
+        let found: Value = found.json().await.expect("a page");
+        assert_eq!(found["hits"]["hits"][0]["_id"], batch[7].job_id.as_str(), "{found}");
+        namespace.close().await;
+    }
 }

@@ -52,7 +52,7 @@ impl Flusher {
         let crashed = self.crashed.clone();
         let working = async {
             loop {
-                let (batch_max, in_flight_max) = (self.window().batch(), self.window().in_flight());
+                let (batch_max, in_flight_max) = self.limits();
                 if flights.len() >= in_flight_max {
                     flights.join_next().await;
                     continue;
@@ -177,6 +177,12 @@ impl Flusher {
             self.crashed.trigger();
         }
         dies
+    }
+
+    /// (documents in a request, requests in flight) as of now.
+    fn limits(&self) -> (usize, usize) {
+        let window = self.window();
+        (window.batch(), window.in_flight())
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {

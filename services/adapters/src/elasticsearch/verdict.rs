@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::client::{Cause, RETRY_AFTER};
 
 /// What a bulk reply is reduced to: the rest of an item repeats what we sent.
-pub const FILTER_PATH: &str = "errors,items.*.status,items.*.error";
+pub const FILTER_PATH: &str = "items.*.status,items.*.error";
 
 /// Refusals with status 400 that pass when an operator acts: too many shards, a closed index, a bad namespace.
 const NOT_THE_DOCUMENTS_FAULT: [&str; 4] =
@@ -17,7 +17,6 @@ const NOT_THE_DOCUMENTS_FAULT: [&str; 4] =
 
 #[derive(Deserialize)]
 pub struct BulkReply {
-    pub errors: bool,
     pub items: Vec<Item>,
 }
 

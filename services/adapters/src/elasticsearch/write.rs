@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use paceline_core::document::Document;
 use paceline_core::ports::sink::{Verdict, refusal};
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 
 use super::bulk::{self, BODY_BYTES_MAX};
 use super::client::{Cause, Client, RETRY_AFTER, Reply};
@@ -32,6 +32,12 @@ enum Outcome {
     Spoilt(String),
 }
 
+/// What to do with the documents of a request.
+enum Step<'a> {
+    Settled(Vec<Verdict>),
+    SendAgain([&'a [usize]; 2]),
+}
+
 impl Default for Writer {
     fn default() -> Self {
         Self { bytes_max: AtomicUsize::new(BODY_BYTES_MAX) }
@@ -53,29 +59,36 @@ impl Writer {
             let body_bytes = body.lines.len();
             let (now, later) = positions.split_at(body.taken);
             waiting.push(later);
-            match post(client, body).await? {
-                Outcome::Items(items) => {
-                    now.iter().zip(items).for_each(|(position, verdict)| verdicts[*position] = Some(verdict))
-                }
-                Outcome::NotNow(reason) => {
-                    let verdict = Verdict::Retry { after: RETRY_AFTER, reason };
-                    now.iter().for_each(|position| verdicts[*position] = Some(verdict.clone()));
-                }
-                Outcome::TooLarge(reason) | Outcome::Spoilt(reason) if now.len() == 1 => {
-                    verdicts[now[0]] = Some(Verdict::Reject { reason });
-                }
-                Outcome::TooLarge(_) => {
-                    self.bytes_max.fetch_min(body_bytes / 2, Ordering::Relaxed);
-                    waiting.push(now);
-                }
-                Outcome::Spoilt(_) => {
-                    let (left, right) = now.split_at(now.len() / 2);
-                    waiting.extend([right, left]);
+            match self.next_step(now, body_bytes, post(client, body).await?) {
+                Step::SendAgain(parts) => waiting.extend(parts),
+                Step::Settled(settled) => {
+                    for (position, verdict) in now.iter().zip(settled) {
+                        verdicts[*position] = Some(verdict);
+                    }
                 }
             }
         }
         let unanswered = || Error::internal("a document was left without a verdict");
         verdicts.into_iter().map(|verdict| verdict.ok_or_else(unanswered)).collect()
+    }
+
+    fn next_step<'a>(&self, sent: &'a [usize], body_bytes: usize, outcome: Outcome) -> Step<'a> {
+        match outcome {
+            Outcome::Items(verdicts) => Step::Settled(verdicts),
+            Outcome::NotNow(reason) => Step::Settled(vec![Verdict::Retry { after: RETRY_AFTER, reason }; sent.len()]),
+            Outcome::TooLarge(reason) | Outcome::Spoilt(reason) if sent.len() == 1 => {
+                Step::Settled(vec![Verdict::Reject { reason }])
+            }
+            Outcome::TooLarge(_) => {
+                self.bytes_max.fetch_min(body_bytes / 2, Ordering::Relaxed);
+                Step::SendAgain([sent, &[]])
+            }
+            Outcome::Spoilt(_) => {
+                let (first, second) = sent.split_at(sent.len() / 2);
+                // The last one is sent next.
+                Step::SendAgain([second, first])
+            }
+        }
     }
 }
 
@@ -89,7 +102,8 @@ async fn post(client: &Client, body: bulk::Body) -> Result<Outcome> {
         }
         429 => Ok(Outcome::NotNow(format!("elasticsearch answers 429: {}", reply.cause()))),
         400 if spoilt(&reply.cause()) => Ok(Outcome::Spoilt(reply.cause().to_string())),
-        _ => Err(client.refused(&reply)),
+        // Whatever stands there, it is not the documents' fault: they stay where they are until somebody has put it right.
+        _ => Err(Error { kind: ErrorKind::Unavailable, ..client.refused(&reply) }),
     }
 }
 
@@ -106,14 +120,12 @@ fn spoilt(cause: &Cause) -> bool {
 }
 
 fn read_items(client: &Client, reply: &Reply, sent: usize) -> Result<Vec<Verdict>> {
-    let BulkReply { errors, items } = serde_json::from_slice(&reply.body).map_err(|e| client.unreadable(&e))?;
+    let BulkReply { items } = serde_json::from_slice(&reply.body).map_err(|e| client.unreadable(&e))?;
     if items.len() != sent {
         let (address, answered) = (client.address(), items.len());
         return Err(Error::unavailable(format!("elasticsearch at {address} answered {answered} of {sent} documents")));
     }
-    let verdicts: Vec<Verdict> = items.into_iter().map(|item| item.into_status().into_verdict()).collect();
-    debug_assert!(errors || verdicts.iter().all(|verdict| *verdict == Verdict::Stored));
-    Ok(verdicts)
+    Ok(items.into_iter().map(|item| item.into_status().into_verdict()).collect())
 }
 
 /// Removes a document; whether it was there.

@@ -34,6 +34,7 @@ pub async fn start(
         return Err(Error::invalid_field("prefetch", "0 would mean no limit; use 1 or more"));
     }
     let (channel, deliveries) = connection.channel().await?;
+    channel.gather_acks(prefetch);
     topology::declare(&channel, &names).await?;
     let replies = [
         channel.request(|out, number| requests::qos(out, number, prefetch))?,
@@ -46,6 +47,8 @@ pub async fn start(
     }
     let (count, waiting) = (AtomicUsize::new(0), AtomicWaker::new());
     let held = Arc::new(Held { acker: channel.acker(), names, publisher, count, waiting });
+    let acker = channel.acker();
+    let closing = Box::pin(async move { acker.close(&[CONSUMER_MAIN, CONSUMER_GIVEN_UP]).await });
     let stream = RabbitStream {
         channel,
         deliveries,
@@ -54,7 +57,7 @@ pub async fn start(
         decoder: Decoder::default(),
         has_ended: false,
     };
-    Ok(Consumer { deliveries: stream.boxed(), closing: Box::pin(std::future::ready(())) })
+    Ok(Consumer { deliveries: stream.boxed(), closing })
 }
 
 struct RabbitStream {

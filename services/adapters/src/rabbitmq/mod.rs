@@ -6,8 +6,14 @@
 mod broker;
 mod config;
 mod consumer;
+#[cfg(test)]
+mod fake_broker;
+#[cfg(test)]
+mod fault_tests;
 mod inspect;
 mod link;
+#[cfg(all(test, feature = "services"))]
+mod live_tests;
 mod message;
 mod publisher;
 mod settle;

@@ -61,6 +61,7 @@ macro_rules! broker_conformance {
             a_waiting_consumer_wakes_for_a_message
             what_a_dropped_consumer_held_comes_back
             a_dropped_delivery_stays_with_its_consumer
+            a_closed_consumer_has_sent_its_acks_and_gives_back_the_rest
             a_slow_job_does_not_hold_back_its_neighbours
             only_what_was_acked_is_settled
             a_retry_waits_and_counts_the_attempt
@@ -103,7 +104,7 @@ fn message(seq: u64) -> Message {
         run: "run".into(),
         seq: Some(seq),
         attempt: 1,
-        timestamp_ms: 1_700_000_000_000,
+        timestamp_ms: 1_700_000_000_123,
         traceparent: None,
         body: Bytes::from(format!("{{\"seq\":{seq}}}")),
     }

@@ -45,7 +45,11 @@ const IDS: &str = "
     WHERE run = ?1 AND seq >= ?3 AND (seq > ?3 OR job_id > ?4)
     ORDER BY seq, job_id LIMIT ?5";
 
+/// A document is found by its run and one of the two that follow.
 const PLACE: &str = "run = (SELECT run FROM runs WHERE run_id = ?1) AND";
+const BY_SEQ: &str = "seq = ?2 AND foreign_id = ''";
+/// Repeats the condition of the partial index, else SQLite does not use it.
+const BY_FOREIGN_ID: &str = "foreign_id = ?2 AND foreign_id <> ''";
 
 // The constants of the port and of the schema are one rule.
 const _: () = assert!(JOB_ID_BYTES_MAX == 512);
@@ -169,10 +173,6 @@ pub fn delete(connection: &Connection, key: &Key) -> rusqlite::Result<bool> {
     };
     Ok(removed > 0)
 }
-
-const BY_SEQ: &str = "seq = ?2 AND foreign_id = ''";
-/// Repeats the condition of the partial index, else SQLite does not use it.
-const BY_FOREIGN_ID: &str = "foreign_id = ?2 AND foreign_id <> ''";
 
 fn stored_id(row: &Row<'_>) -> rusqlite::Result<StoredId> {
     Ok(StoredId { seq: unsigned(row, 0)?, status: status(row.get(1)?)?, job_id: row.get(2)? })

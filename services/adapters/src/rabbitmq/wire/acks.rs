@@ -1,8 +1,8 @@
 //! Which deliveries of a channel are unsettled, and which acks say so in the fewest frames. Pure.
 //!
 //! Everything up to the first unsettled delivery goes into one cumulative ack. What is settled behind it is acknowledged one by
-//! one, so that a slow job does not hold back its neighbours. Memory is bounded by the prefetch: a delivery leaves when
-//! its ack is taken.
+//! one when there is enough of it, or when it has waited: so a slow job does not hold back its neighbours, and jobs that only
+//! end in another order cost no ack of their own. Memory is bounded by the prefetch: a delivery leaves when its ack is taken.
 
 use std::collections::VecDeque;
 
@@ -50,8 +50,14 @@ impl Acks {
         self.settled = 0;
     }
 
-    /// Calls `ack(tag, multiple)` for what became settled, in an order that the broker takes.
-    pub fn take(&mut self, mut ack: impl FnMut(u64, bool)) {
+    /// How many are settled and not taken.
+    pub fn settled(&self) -> usize {
+        self.settled
+    }
+
+    /// Calls `ack(tag, multiple)` for what became settled, in an order that the broker takes. What is settled behind an unsettled
+    /// one stays while there are fewer of it than `singles_min`.
+    pub fn take(&mut self, singles_min: usize, mut ack: impl FnMut(u64, bool)) {
         let mut last = None;
         while self.settled > 0 && self.slots.front().is_some_and(|slot| slot.settled) {
             last = self.slots.pop_front();
@@ -60,7 +66,7 @@ impl Acks {
         if let Some(slot) = last {
             ack(slot.tag, true);
         }
-        if self.settled > 0 {
+        if self.settled > 0 && self.settled >= singles_min {
             self.settled = 0;
             self.slots.retain(|slot| {
                 if slot.settled {
@@ -94,7 +100,7 @@ mod tests {
 
     fn taken(acks: &mut Acks) -> Vec<(u64, bool)> {
         let mut taken = Vec::new();
-        acks.take(|tag, multiple| taken.push((tag, multiple)));
+        acks.take(1, |tag, multiple| taken.push((tag, multiple)));
         taken
     }
 
@@ -124,6 +130,21 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_out_of_order_waits_for_the_gap_to_close_unless_there_is_too_much_of_it() {
+        let mut acks = delivered(1..=9);
+        let mut taken = Vec::new();
+        assert!(acks.settle(1) && acks.settle(3) && acks.settle(4));
+        acks.take(3, |tag, multiple| taken.push((tag, multiple)));
+        assert!(acks.settle(2));
+        acks.take(3, |tag, multiple| taken.push((tag, multiple)));
+        assert_eq!((taken.as_slice(), acks.settled()), ([(1, true), (4, true)].as_slice(), 0));
+        taken.clear();
+        assert!(acks.settle(6) && acks.settle(7) && acks.settle(9));
+        acks.take(3, |tag, multiple| taken.push((tag, multiple)));
+        assert_eq!(taken, [(6, false), (7, false), (9, false)]);
+    }
+
+    #[test]
     fn a_delivery_settles_once() {
         let mut acks = delivered(1..=3);
         assert!(acks.settle(1) && !acks.settle(1) && !acks.forget(1));
@@ -141,7 +162,7 @@ mod tests {
         for tag in 2..10_000 {
             acks.delivered(tag);
             assert!(acks.settle(tag));
-            acks.take(|_, _| ());
+            acks.take(1, |_, _| ());
             assert_eq!(acks.slots.len(), 1);
         }
         assert!(acks.settle(1));

@@ -10,25 +10,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use paceline_core::{Error, Result};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::acks::Acks;
+use super::acker::{Acker, Gathered, Settling};
 use super::confirms::{Answer, Confirms};
 use super::connection::Shared;
 use super::reader::{Content, Entry};
-use super::{frame, locked, method, properties};
+use super::{frame, locked, properties, requests};
 
 /// The longest that the broker may take to answer a request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Channel {
-    shared: Arc<Shared>,
-    state: Arc<ChannelState>,
-}
-
-/// Settles deliveries of a channel. Once the channel is closed nothing is sent: the broker gives them out again anyway.
-#[derive(Clone)]
-pub struct Acker {
     shared: Arc<Shared>,
     state: Arc<ChannelState>,
 }
@@ -61,9 +54,11 @@ pub struct ChannelState {
     pub number: u16,
     replies: Mutex<VecDeque<oneshot::Sender<u64>>>,
     publishing: Mutex<Publishing>,
-    acks: Mutex<Settling>,
-    closed: OnceLock<Error>,
+    pub(super) settling: Mutex<Settling>,
+    pub(super) closed: OnceLock<Error>,
     has_sent_close: AtomicBool,
+    /// The broker knows that the channel is closed, or there is no broker any more.
+    pub gone: Notify,
 }
 
 #[derive(Default)]
@@ -71,14 +66,6 @@ struct Publishing {
     confirms: Confirms,
     /// Frames are made here, so that the outbox is held only to append them.
     frames: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Settling {
-    acks: Acks,
-    /// The writing task knows that there is something to acknowledge.
-    is_queued: bool,
-    is_closed: bool,
 }
 
 impl Channel {
@@ -99,9 +86,10 @@ impl Channel {
             number,
             replies: Mutex::default(),
             publishing: Mutex::default(),
-            acks: Mutex::default(),
+            settling: Mutex::default(),
             closed: OnceLock::new(),
             has_sent_close: AtomicBool::new(false),
+            gone: Notify::new(),
         });
         let (events, deliveries) = mpsc::unbounded_channel();
         let entry = Entry { state: state.clone(), events, content: Content::None };
@@ -112,31 +100,19 @@ impl Channel {
         Ok((Self { shared: shared.clone(), state }, deliveries))
     }
 
+    /// Lets acks wait a little until about half of what the consumer may hold is settled: every ack is a step of the queue's log in
+    /// the broker, and the other half keeps the consumer busy meanwhile.
+    pub fn gather_acks(&self, prefetch: u16) {
+        locked(&self.state.settling).gather(prefetch);
+    }
+
     pub fn acker(&self) -> Acker {
-        Acker { shared: self.shared.clone(), state: self.state.clone() }
+        Acker::new(self.shared.clone(), self.state.clone())
     }
 
     /// Sends a request at once, so that several can be under way; the future is its answer, in bounded time.
     pub fn request(&self, put: impl FnOnce(&mut Vec<u8>, u16)) -> Result<BoxFuture<'static, Result<u64>>> {
-        let (answer, reply) = oneshot::channel();
-        {
-            // Answers come in the order of the requests.
-            let mut replies = locked(&self.state.replies);
-            self.check()?;
-            replies.push_back(answer);
-            self.shared.send(|out| put(out, self.state.number));
-        }
-        let (state, shared) = (self.state.clone(), self.shared.clone());
-        Ok(Box::pin(async move {
-            match tokio::time::timeout(REQUEST_TIMEOUT, reply).await {
-                Ok(Ok(messages)) => Ok(messages),
-                Ok(Err(_)) => Err(state.failure(&shared)),
-                Err(_) => {
-                    let seconds = REQUEST_TIMEOUT.as_secs();
-                    Err(Error::unavailable(format!("RabbitMQ at {} did not answer within {seconds} s", shared.label)))
-                }
-            }
-        }))
+        ChannelState::request(&self.state, &self.shared, put)
     }
 
     /// Publishes `count` messages, whose frames `put(index, tag, out)` writes after the given method frame.
@@ -146,7 +122,7 @@ impl Channel {
         mut put: impl FnMut(usize, u64, &mut Vec<u8>),
     ) -> Result<oneshot::Receiver<Answer>> {
         let mut publishing = locked(&self.state.publishing);
-        self.check()?;
+        self.state.check()?;
         let Publishing { confirms, frames } = &mut *publishing;
         let (first, answer) = confirms.expect(count as u64);
         frames.clear();
@@ -166,8 +142,8 @@ impl Channel {
 
     /// Asks for one message of `queue`; it comes as an event, or [`Event::Empty`] does.
     pub fn get(&self, queue: &str) -> Result<()> {
-        self.check()?;
-        self.shared.send(|out| method::get(out, self.state.number, queue));
+        self.state.check()?;
+        self.shared.send(|out| requests::get(out, self.state.number, queue));
         Ok(())
     }
 
@@ -175,62 +151,55 @@ impl Channel {
     pub fn failure(&self) -> Error {
         self.state.failure(&self.shared)
     }
-
-    fn check(&self) -> Result<()> {
-        match self.state.closed.get() {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The broker puts back what is unsettled; acks that wait are sent before.
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.state.put_acks(&self.shared);
-        let was_open = self.state.closed.get().is_none();
-        self.state.close(&Error::aborted("the channel was closed here"));
-        if was_open {
-            self.state.has_sent_close.store(true, Ordering::Release);
-            self.shared.send(|out| method::close(out, self.state.number));
-        }
-    }
-}
-
-impl Acker {
-    pub fn ack(&self, tag: u64) {
-        let mut settling = locked(&self.state.acks);
-        if !settling.acks.settle(tag) || settling.is_queued {
-            return;
-        }
-        settling.is_queued = true;
-        drop(settling);
-        locked(&self.shared.unacknowledged).push(self.state.clone());
-        self.shared.wake.notify_one();
-    }
-
-    /// Back to the queue at once.
-    pub fn give_back(&self, tag: u64) {
-        let mut settling = locked(&self.state.acks);
-        if settling.acks.forget(tag) {
-            // Under the lock: a cumulative ack that is made later must come later.
-            self.shared.send(|out| method::nack_requeue(out, self.state.number, tag));
-        }
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.state.closed.get().is_some()
+        self.state.close_from_here(&self.shared);
     }
 }
 
 impl ChannelState {
+    pub(super) fn request(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        put: impl FnOnce(&mut Vec<u8>, u16),
+    ) -> Result<BoxFuture<'static, Result<u64>>> {
+        let (answer, reply) = oneshot::channel();
+        {
+            // Answers come in the order of the requests.
+            let mut replies = locked(&self.replies);
+            self.check()?;
+            replies.push_back(answer);
+            shared.send(|out| put(out, self.number));
+        }
+        let (state, shared) = (self.clone(), shared.clone());
+        Ok(Box::pin(async move {
+            match tokio::time::timeout(REQUEST_TIMEOUT, reply).await {
+                Ok(Ok(messages)) => Ok(messages),
+                Ok(Err(_)) => Err(state.failure(&shared)),
+                Err(_) => {
+                    let seconds = REQUEST_TIMEOUT.as_secs();
+                    Err(Error::unavailable(format!("RabbitMQ at {} did not answer within {seconds} s", shared.label)))
+                }
+            }
+        }))
+    }
+
+    pub(super) fn close_from_here(&self, shared: &Shared) {
+        self.put_acks(shared, Gathered::All);
+        let was_open = self.closed.get().is_none();
+        self.close(&Error::aborted("the channel was closed here"));
+        if was_open && !self.has_sent_close.swap(true, Ordering::AcqRel) {
+            shared.send(|out| requests::close(out, self.number));
+        }
+    }
+
     /// Only the first reason counts. Nothing is settled, answered or confirmed after it.
     pub(super) fn close(&self, error: &Error) {
         _ = self.closed.set(error.clone());
-        let mut settling = locked(&self.acks);
-        settling.is_closed = true;
-        settling.acks.clear();
-        drop(settling);
+        locked(&self.settling).close();
         locked(&self.replies).clear();
         locked(&self.publishing).confirms.clear();
     }
@@ -254,23 +223,25 @@ impl ChannelState {
 
     /// False if the channel is closed, so that the delivery is nobody's.
     pub(super) fn delivered(&self, tag: u64) -> bool {
-        let mut settling = locked(&self.acks);
-        if !settling.is_closed {
-            settling.acks.delivered(tag);
-        }
-        !settling.is_closed
+        locked(&self.settling).delivered(tag)
     }
 
-    pub(super) fn put_acks(&self, shared: &Shared) {
-        let mut settling = locked(&self.acks);
-        settling.is_queued = false;
+    pub(super) fn put_acks(&self, shared: &Shared, gathered: Gathered) {
+        let mut settling = locked(&self.settling);
         // Under the lock, so that acks of a channel are written in the order in which they are taken.
         let mut out = locked(&shared.outbox);
-        settling.acks.take(|tag, multiple| method::ack(&mut out, self.number, tag, multiple));
+        settling.take(gathered, |tag, multiple| requests::ack(&mut out, self.number, tag, multiple));
     }
 
     pub(super) fn has_sent_close(&self) -> bool {
         self.has_sent_close.load(Ordering::Acquire)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self.closed.get() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
     }
 
     fn failure(&self, shared: &Shared) -> Error {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::channel::{Channel, ChannelState, Deliveries};
 use super::handshake::{Agreed, Handshake};
 use super::reader::{self, Entry};
-use super::{locked, method, transport, writer};
+use super::{locked, requests, transport, writer};
 use crate::rabbitmq::config::Endpoint;
 
 /// The longest that connecting, logging in and opening the vhost may take together.
@@ -42,8 +42,10 @@ pub struct Shared {
     pub room: Notify,
     /// By channel number; 0 is the connection itself. Locked before any lock of a channel.
     pub channels: Mutex<Vec<Option<Entry>>>,
-    /// Channels with settled deliveries that wait for their ack.
-    pub unacknowledged: Mutex<Vec<Arc<ChannelState>>>,
+    /// Channels with enough settled deliveries for an ack.
+    pub acks_due: Mutex<Vec<Arc<ChannelState>>>,
+    /// Channels with settled deliveries that wait a little for more.
+    pub acks_waiting: Mutex<Vec<Arc<ChannelState>>>,
     /// Why the broker takes no publishes now.
     pub blocked: watch::Sender<Option<String>>,
     pub is_closing: AtomicBool,
@@ -73,7 +75,8 @@ impl Connection {
             wake: Notify::new(),
             room: Notify::new(),
             channels: Mutex::new(vec![None]),
-            unacknowledged: Mutex::default(),
+            acks_due: Mutex::default(),
+            acks_waiting: Mutex::default(),
             blocked: watch::Sender::new(None),
             is_closing: AtomicBool::new(false),
             ended: watch::Sender::new(false),
@@ -89,7 +92,7 @@ impl Connection {
     /// Opens a channel, with the stream of what is delivered on it.
     pub async fn channel(&self) -> Result<(Channel, Deliveries)> {
         let (channel, deliveries) = Channel::register(&self.shared)?;
-        channel.request(method::channel_open)?.await?;
+        channel.request(requests::channel_open)?.await?;
         Ok((channel, deliveries))
     }
 

@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::codec::{self, Malformed, Reader, Value, put_flag_field, put_table_field, put_text_field};
 use super::frame;
-use super::method::{self, Method};
+use super::method::Method;
+use super::requests;
 use super::transport::{Input, Output};
 use crate::rabbitmq::config::Endpoint;
 
@@ -15,6 +16,7 @@ const PROTOCOL: &[u8] = b"AMQP\x00\x00\x09\x01";
 const HEARTBEAT_S_MAX: u16 = 10;
 const CHANNELS_MAX: u16 = 2047;
 const FRAME_BYTES_MAX: u32 = 128 * 1024;
+const FRAME_BYTES_MIN: u32 = 4096;
 /// What the standard allows before anything is agreed; RabbitMQ's start method fits.
 const FRAME_BYTES_FIRST: usize = 128 * 1024;
 
@@ -46,7 +48,7 @@ impl Handshake<'_> {
         let server = server.await?;
         let (user, password) = (&self.endpoint.user, &self.endpoint.password);
         let mut out = Vec::new();
-        method::start_ok(&mut out, |out| put_client(out, connection_name), user, password);
+        requests::start_ok(&mut out, |out| put_client(out, connection_name), user, password);
         self.send(&out).await?;
 
         let tune = self.receive(|method| match method {
@@ -59,10 +61,13 @@ impl Handshake<'_> {
         // Zero means that the broker has no limit.
         let channels_max = at_most(channels_max, CHANNELS_MAX);
         let frame_bytes_max = at_most(frame_bytes_max, FRAME_BYTES_MAX);
+        if frame_bytes_max < FRAME_BYTES_MIN {
+            return Err(self.not_amqp(Malformed("its frames are shorter than the standard's minimum")));
+        }
         let heartbeat_s = at_most(heartbeat_s, HEARTBEAT_S_MAX);
         out.clear();
-        method::tune_ok(&mut out, channels_max, frame_bytes_max, heartbeat_s);
-        method::open(&mut out, &self.endpoint.vhost);
+        requests::tune_ok(&mut out, channels_max, frame_bytes_max, heartbeat_s);
+        requests::open(&mut out, &self.endpoint.vhost);
         self.send(&out).await?;
         self.receive(|method| matches!(method, Method::OpenOk).then_some(())).await?;
         Ok(Agreed { channels_max, frame_bytes_max: frame_bytes_max as usize, heartbeat_s, server })

@@ -7,23 +7,25 @@
 //!
 //! There is no recovery here: a connection that failed stays failed, with all of its channels. Whoever owns it makes a new one.
 
+mod acker;
 mod acks;
 pub mod channel;
 pub mod codec;
 mod confirms;
 pub mod connection;
-mod frame;
+pub mod frame;
 mod handshake;
-pub mod method;
+mod method;
 pub mod properties;
 mod reader;
+pub mod requests;
 mod transport;
 mod writer;
 
-pub use channel::{Acker, Channel, Deliveries, Event, Incoming};
+pub use acker::Acker;
+pub use channel::{Channel, Deliveries, Event, Incoming};
 pub use confirms::Exception;
 pub use connection::Connection;
-pub use method as requests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -13,7 +13,8 @@ use super::channel::{ChannelState, Event, Incoming};
 use super::codec::Malformed;
 use super::connection::Shared;
 use super::frame::{self, Frame};
-use super::method::{self, Method};
+use super::method::Method;
+use super::requests;
 use super::transport::Input;
 use super::{locked, properties};
 
@@ -64,7 +65,7 @@ pub async fn run(shared: Arc<Shared>, mut input: Input, mut received: BytesMut, 
             },
             _ = tick.tick() => {
                 silent_ticks += 1;
-                if silent_ticks > SILENT_TICKS_MAX {
+                if silent_ticks >= SILENT_TICKS_MAX {
                     return shared.fail(lost(&shared, &format!("it is silent for {} s", heartbeat.as_secs() * 2)));
                 }
             }
@@ -120,7 +121,7 @@ fn dispatch(shared: &Shared, channels: &mut [Option<Entry>], frame: Frame<'_>) -
 fn on_connection(shared: &Shared, method: Method<'_>) -> Result<()> {
     match method {
         Method::Close { code, text } => {
-            shared.send(|out| method::close_ok(out, 0));
+            shared.send(|out| requests::close_ok(out, 0));
             Err(lost(shared, &format!("it says {code} {text}")))
         }
         Method::CloseOk => Err(lost(shared, "it was closed as asked")),
@@ -135,6 +136,14 @@ fn on_connection(shared: &Shared, method: Method<'_>) -> Result<()> {
             Ok(())
         }
         _ => Err(lost(shared, "it sent a method for the connection that does not belong there")),
+    }
+}
+
+/// Whatever ends a channel takes it out of the connection's table.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // One waits at most; it may come later, and finds the permit.
+        self.state.gone.notify_one();
     }
 }
 
@@ -156,11 +165,11 @@ impl Entry {
             Method::Nack { tag, multiple } => self.state.decided(tag, multiple, true),
             Method::Reply { messages } => self.state.replied(messages),
             Method::ChannelFlow { active } => {
-                shared.send(|out| method::channel_flow_ok(out, self.state.number, active))
+                shared.send(|out| requests::channel_flow_ok(out, self.state.number, active))
             }
             Method::Cancel => self.emit(Event::Cancelled),
             Method::ChannelClose { code, text } => {
-                shared.send(|out| method::close_ok(out, self.state.number));
+                shared.send(|out| requests::close_ok(out, self.state.number));
                 self.state.close(&closed_by_broker(&shared.label, code, &text));
                 // If both sides closed at once, the number is free only after the answer to our close.
                 return Ok(!self.state.has_sent_close());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -18,6 +18,8 @@ pub type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// The two directions of a fresh socket.
 pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<(Input, Output)> {
+    // Before the network: a wrong file is the same mistake whether the broker is there or not.
+    let tls = endpoint.is_tls.then(|| connector(ca_file)).transpose()?;
     let address = (endpoint.host.as_str(), endpoint.port);
     let socket = TcpStream::connect(address).await;
     let socket =
@@ -26,20 +28,26 @@ pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<(Inp
     socket
         .set_nodelay(true)
         .map_err(|e| Error::unavailable(format!("cannot set up the connection to {endpoint}: {e}")))?;
-    if !endpoint.is_tls {
+    let Some(tls) = tls else {
         let (input, output) = socket.into_split();
         return Ok((Box::new(input), Box::new(output)));
-    }
+    };
     let name = ServerName::try_from(endpoint.host.clone());
     let name =
         name.map_err(|_| Error::invalid_field("broker_url", format!("{:?} is not a name for TLS", endpoint.host)))?;
-    let socket = connector(ca_file)?.connect(name, socket).await.map_err(|e| {
-        let advice =
-            "check that the port speaks TLS and that its certificate is signed by a trusted CA or by the CA file";
-        Error::failed_precondition(format!("no TLS with RabbitMQ at {endpoint}: {e}; {advice}"))
-    })?;
+    let socket = tls.connect(name, socket).await.map_err(|e| no_tls(endpoint, &e))?;
     let (input, output) = tokio::io::split(socket);
     Ok((Box::new(input), Box::new(output)))
+}
+
+fn no_tls(endpoint: &Endpoint, error: &std::io::Error) -> Error {
+    let advice = "check that the port speaks TLS and that its certificate is signed by a trusted CA or by the CA file";
+    // Anything else is the network, or a broker that is just stopping.
+    let kind = match error.kind() {
+        std::io::ErrorKind::InvalidData => ErrorKind::FailedPrecondition,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, format!("no TLS with RabbitMQ at {endpoint}: {error}; {advice}"))
 }
 
 fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
@@ -49,9 +57,14 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
     if let Some(path) = ca_file {
         let wrong = |reason: String| Error::invalid_field("broker_ca_file", format!("{}: {reason}", path.display()));
         let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?;
+        let mut count = 0;
         for certificate in certificates {
+            count += 1;
             let certificate = certificate.map_err(|e| wrong(format!("not a PEM certificate: {e}")))?;
             roots.add(certificate).map_err(|e| wrong(format!("not a usable certificate: {e}")))?;
+        }
+        if count == 0 {
+            return Err(wrong("holds no certificate".into()));
         }
     }
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();

@@ -81,3 +81,28 @@ pub async fn a_dropped_delivery_stays_with_its_consumer(harness: &dyn Harness) {
     let first = next(&mut other).await;
     assert_eq!((seq(&first), seq(&second)), (0, 1));
 }
+
+/// What was acked before comes to nobody, and the rest comes to the next consumer, at once and without asking for the depth.
+pub async fn a_closed_consumer_has_sent_its_acks_and_gives_back_the_rest(harness: &dyn Harness) {
+    let broker = declared(harness).await;
+    publish(&broker, 0..100).await;
+    let mut closed = consume(&broker, 50).await;
+    let mut acked = Vec::new();
+    for delivery in take(&mut closed, 50).await {
+        match seq(&delivery) {
+            17 => delivery.give_back(),
+            n if n % 10 == 3 => drop(delivery),
+            n => {
+                acked.push(n);
+                delivery.ack();
+            }
+        }
+    }
+    // What was given back or handed out instead of the acked ones is not settled.
+    closed.close().await;
+    let mut next_one = consume(&broker, 200).await;
+    let rest = take(&mut next_one, 100 - acked.len()).await;
+    assert!(seqs(&rest).iter().all(|n| !acked.contains(n)), "acked before the close, and delivered again");
+    assert!(has_nothing(&mut next_one));
+    depth_becomes(&broker, GROUP, depth(0, rest.len() as u64, 0, 0)).await;
+}

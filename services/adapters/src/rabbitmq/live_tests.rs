@@ -1,0 +1,93 @@
+//! What only a real RabbitMQ can show and the port's suite cannot ask for: foreign clients, and what the broker does by itself.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use paceline_core::clock::SystemClock;
+use paceline_core::ports::broker::{Broker as _, Consumer, Delivery};
+
+use super::wire::codec::{put_short_string, put_u16, put_u64};
+use super::wire::{Connection, frame, requests};
+use super::{RabbitBroker, RabbitConfig};
+
+const QUEUE: &str = "jobs";
+const GROUP: &str = "main";
+
+fn config(case: &str) -> RabbitConfig {
+    let url = std::env::var("PACELINE_BROKER_URL")
+        .expect("PACELINE_BROKER_URL is not set: run `make test`, or eval \"$(infra/local/stack up)\"");
+    let namespace = format!("test-{case}-{}-{}", SystemClock::shared().wall_ms(), std::process::id());
+    RabbitConfig { url, namespace, ca_file: None }
+}
+
+/// Publishes as another client would: no id, no type, no headers, and an expiry of 0 ms if asked.
+async fn publish_foreign(config: &RabbitConfig, expires: bool) {
+    const EXPIRATION: u16 = 1 << 8;
+    let connection = Connection::open(&config.endpoint().unwrap(), None, "foreign client").await.unwrap();
+    let (channel, _) = connection.channel().await.unwrap();
+    channel.request(requests::confirm_select).unwrap().await.unwrap();
+    let number = channel.number();
+    let confirmed = channel.publish(1, |_, _, out| {
+        requests::publish(out, number, &config.namespace, QUEUE);
+        frame::put(out, frame::HEADER, number, |out| {
+            put_u16(out, 60);
+            put_u16(out, 0);
+            put_u64(out, 5);
+            put_u16(out, if expires { EXPIRATION } else { 0 });
+            if expires {
+                put_short_string(out, "0");
+            }
+        });
+        channel.put_body(out, b"hello");
+    });
+    assert!(confirmed.unwrap().await.unwrap().is_empty());
+}
+
+async fn next(consumer: &mut Consumer) -> Delivery {
+    let next = tokio::time::timeout(Duration::from_secs(30), consumer.deliveries.next()).await;
+    next.expect("a delivery in time").expect("the stream goes on").expect("a delivery")
+}
+
+#[tokio::test]
+async fn a_foreign_message_without_properties_arrives() {
+    let config = config("foreign");
+    let broker = RabbitBroker::connect(config.clone(), SystemClock::shared()).await.unwrap();
+    broker.declare(QUEUE, GROUP).await.unwrap();
+    publish_foreign(&config, false).await;
+    let delivery = next(&mut broker.consume(QUEUE, GROUP, 1).await.unwrap()).await;
+    assert_eq!((delivery.message.id.as_str(), delivery.message.attempt), ("", 1));
+    assert_eq!((&delivery.message.body[..], delivery.given_up), (b"hello".as_slice(), None));
+    broker.remove(QUEUE, GROUP).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_broker_gives_up_on_is_delivered_with_its_reason() {
+    let config = config("given-up");
+    let broker = RabbitBroker::connect(config.clone(), SystemClock::shared()).await.unwrap();
+    broker.declare(QUEUE, GROUP).await.unwrap();
+    publish_foreign(&config, true).await;
+    // Prefetch 1 is for both queues: what was given up is not on top of it.
+    let mut consumer = broker.consume(QUEUE, GROUP, 1).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    let reason = delivery.given_up.clone().expect("given up");
+    assert!(reason.contains("expired"), "{reason}");
+    delivery.dead(reason.clone()).await.unwrap();
+
+    let letters = broker.dead_letters(QUEUE, GROUP, 10).await.unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.reason.clone()).collect::<Vec<_>>(), [reason]);
+    consumer.close().await;
+    broker.remove(QUEUE, GROUP).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_queue_ends_its_consumer_and_consuming_anew_makes_it_again() {
+    let config = config("deleted");
+    let broker = RabbitBroker::connect(config, SystemClock::shared()).await.unwrap();
+    let mut consumer = broker.consume(QUEUE, GROUP, 10).await.unwrap();
+    broker.remove(QUEUE, GROUP).await.unwrap();
+    let error = consumer.deliveries.next().await.expect("a reason").err().expect("an error");
+    assert!(error.is_retryable() && error.message.contains("deleted"), "{error}");
+    let _again = broker.consume(QUEUE, GROUP, 10).await.unwrap();
+    assert_eq!(broker.depth(QUEUE, GROUP).await.unwrap().ready, 0);
+    broker.remove(QUEUE, GROUP).await.unwrap();
+}
