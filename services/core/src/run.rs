@@ -151,10 +151,12 @@ impl Snapshot {
         self.ranges_outstanding == 0 && self.in_flight() == 0
     }
 
-    /// Jobs a second over the window, or over the run's age while it is younger than the window.
+    /// Jobs a second over the window, or over the run's age while it is younger than the window. The running second is not
+    /// part of either, so before the run's first whole second this is 0.
     pub fn per_second(&self, in_window: u64) -> f64 {
-        let age_s = (self.read_at_ms - self.record.spec.created_at_ms) as f64 / 1000.0;
-        in_window as f64 / age_s.clamp(1.0, RATE_WINDOW_S as f64)
+        let counted_up_to_ms = self.read_at_ms.div_euclid(1000) * 1000;
+        let counted_s = (counted_up_to_ms - self.record.spec.created_at_ms) as f64 / 1000.0;
+        in_window as f64 / counted_s.clamp(0.5, RATE_WINDOW_S as f64)
     }
 
     /// When the last job will be enqueued at the asked rate; `None` without a total, or when it is not running.

@@ -18,6 +18,10 @@ use crate::telemetry::LogFormat;
 /// Read when no `--config` names another.
 pub const DEFAULT_FILE: &str = "paceline.toml";
 
+/// Variables with our prefix that mean something else: the file's own name, what only the file can say, and what the local
+/// stack's scripts use.
+const NOT_SETTINGS: [&str; 6] = ["config", "queues", "cache_dir", "es_heap", "start_seconds_max", "rabbitmq_management_url"];
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -75,8 +79,7 @@ impl Settings {
         let defaults = Figment::from(Serialized::defaults(Self::default()));
         let with_file = if path.is_file() { defaults.merge(Toml::file_exact(path)) } else { defaults };
         let layers = with_file
-            // PACELINE_CONFIG names this file; it is not a setting.
-            .merge(Env::prefixed("PACELINE_").ignore(&["config", "queues", "cache_dir"]).filter(|key| !key.as_str().starts_with("rabbitmq_")));
+            .merge(Env::prefixed("PACELINE_").ignore(&NOT_SETTINGS));
         let settings: Self = layers.extract().map_err(|errors| {
             let all = errors.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
             Error::invalid_field("configuration", format!("{all} (from {}, or a PACELINE_ variable)", path.display()))

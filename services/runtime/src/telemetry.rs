@@ -1,5 +1,7 @@
 //! Logs: to stderr, for people on a terminal, as JSON in a container when asked.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// How the log looks.
@@ -14,7 +16,7 @@ pub enum LogFormat {
 /// Starts logging for the process. `filter` is in the syntax of `RUST_LOG`. Starting twice keeps the first.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|e| anyhow::anyhow!("log filter {filter:?}: {e}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // Somebody else's subscriber is already there: a test's. That is fine.
     _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
