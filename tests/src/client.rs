@@ -6,7 +6,10 @@ use paceline_adapters::resolve::Backends;
 use paceline_core::ids::{DEFAULT_GROUP, RunId};
 use paceline_core::verify::{Options, verify};
 use paceline_proto::v1::scheduler_service_client::SchedulerServiceClient;
-use paceline_proto::v1::{GetRunRequest, PauseRunRequest, ResumeRunRequest, Run, RunState, Snapshot, StartRunRequest, StopRunRequest, UpdateRunRequest, WatchRunRequest};
+use paceline_proto::v1::{
+    GetRunRequest, PauseRunRequest, ResumeRunRequest, Run, RunState, Snapshot, StartRunRequest, StopRunRequest,
+    UpdateRunRequest, WatchRunRequest,
+};
 use tonic::transport::Channel;
 
 use crate::mesh::{Mesh, Role};
@@ -44,11 +47,23 @@ impl Client {
     }
 
     pub async fn pause(&mut self, run: &str) -> Run {
-        self.0.pause_run(PauseRunRequest { run_id: run.into() }).await.expect("it pauses").into_inner().run.expect("a run")
+        self.0
+            .pause_run(PauseRunRequest { run_id: run.into() })
+            .await
+            .expect("it pauses")
+            .into_inner()
+            .run
+            .expect("a run")
     }
 
     pub async fn resume(&mut self, run: &str) -> Run {
-        self.0.resume_run(ResumeRunRequest { run_id: run.into() }).await.expect("it resumes").into_inner().run.expect("a run")
+        self.0
+            .resume_run(ResumeRunRequest { run_id: run.into() })
+            .await
+            .expect("it resumes")
+            .into_inner()
+            .run
+            .expect("a run")
     }
 
     pub async fn stop(&mut self, run: &str) -> Run {
@@ -78,7 +93,8 @@ impl Client {
     }
 
     pub async fn until_ended(&mut self, run: &str) -> Run {
-        self.until(run, "end", |run| matches!(run.state(), RunState::Completed | RunState::Stopped | RunState::Failed)).await
+        self.until(run, "end", |run| matches!(run.state(), RunState::Completed | RunState::Stopped | RunState::Failed))
+            .await
     }
 }
 

@@ -48,7 +48,13 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { consumers: 4, prefetch: 10, policy: Policy::default(), handlers: Handlers::builtin(), faults: Arc::new(NoFaults) }
+        Self {
+            consumers: 4,
+            prefetch: 10,
+            policy: Policy::default(),
+            handlers: Handlers::builtin(),
+            faults: Arc::new(NoFaults),
+        }
     }
 }
 
@@ -94,7 +100,9 @@ impl Mesh {
             Backend::Services => (services(), None),
         };
         let shared = match backend {
-            Backend::Embedded => Some(resolve::connect(&connections, clock.clone()).await.expect("the embedded backends open")),
+            Backend::Embedded => {
+                Some(resolve::connect(&connections, clock.clone()).await.expect("the embedded backends open"))
+            }
             Backend::Services => None,
         };
         Self { connections, clock, shared, _folder: folder, roles: AtomicU32::new(0) }
@@ -112,7 +120,10 @@ impl Mesh {
         let Backends { broker, ledger, .. } = self.backends().await;
         let id = self.name("producer");
         let producer = Producer::new(&id, DEFAULT_GROUP, broker, ledger, self.clock.clone());
-        self.listen(id, |listener, shutdown| paceline_producer::run(producer, listener, RequireToken::default(), shutdown)).await
+        self.listen(id, |listener, shutdown| {
+            paceline_producer::run(producer, listener, RequireToken::default(), shutdown)
+        })
+        .await
     }
 
     /// A scheduler with these producers, or with one in its own process when there are none.
@@ -121,7 +132,8 @@ impl Mesh {
         let id = self.name("scheduler");
         let producers = match producers {
             [] => {
-                let local = Producer::new(&self.name("producer"), DEFAULT_GROUP, broker, ledger.clone(), self.clock.clone());
+                let local =
+                    Producer::new(&self.name("producer"), DEFAULT_GROUP, broker, ledger.clone(), self.clock.clone());
                 Producers::local(Arc::new(local))
             }
             remote => {
@@ -138,7 +150,10 @@ impl Mesh {
             clock: self.clock.clone(),
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into(), "test".into()] },
         };
-        self.listen(id, |listener, shutdown| paceline_scheduler::run(context, listener, RequireToken::default(), shutdown)).await
+        self.listen(id, |listener, shutdown| {
+            paceline_scheduler::run(context, listener, RequireToken::default(), shutdown)
+        })
+        .await
     }
 
     pub async fn worker(&self, options: WorkerOptions) -> Role {
@@ -185,7 +200,8 @@ fn start(role: impl Future<Output = Result<()>> + Send + 'static) -> JoinHandle<
 
 fn services() -> Connections {
     let url = |name: &str| {
-        std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or eval \"$(infra/local/stack up)\""))
+        std::env::var(name)
+            .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, or eval \"$(infra/local/stack up)\""))
     };
     Connections {
         broker_url: url("PACELINE_BROKER_URL"),

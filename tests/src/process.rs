@@ -28,7 +28,8 @@ impl Process {
 
     /// The next line of stdout, as JSON.
     pub async fn json(&mut self) -> serde_json::Value {
-        let line = self.lines.next_line().await.expect("stdout is text").expect("the process says something before it ends");
+        let line =
+            self.lines.next_line().await.expect("stdout is text").expect("the process says something before it ends");
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?} is not JSON: {e}"))
     }
 
@@ -61,6 +62,10 @@ pub async fn run(arguments: &[&str], environment: &[(&str, String)]) -> (i32, St
 fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let binary = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps").join("paceline");
-    assert!(binary.is_file(), "{} is missing: run `cargo build -p paceline-cli` first (`make test` does)", binary.display());
+    assert!(
+        binary.is_file(),
+        "{} is missing: run `cargo build -p paceline-cli` first (`make test` does)",
+        binary.display()
+    );
     binary
 }

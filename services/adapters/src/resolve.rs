@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use paceline_core::Result;
 use paceline_core::clock::SharedClock;
 use paceline_core::ports::{Broker, Ledger, Sink};
-use paceline_core::Result;
 
 use crate::elasticsearch::{ElasticConfig, ElasticSink};
 use crate::embedded::{EmbeddedBroker, EmbeddedLedger, EmbeddedSink};
@@ -36,13 +36,20 @@ impl Connections {
     /// Everything embedded in `folder`.
     pub fn embedded(folder: &Path) -> Self {
         let url = format!("embedded:{}", folder.display());
-        Self { broker_url: url.clone(), sink_url: url.clone(), ledger_url: url, namespace: "paceline".into(), ca_file: None }
+        Self {
+            broker_url: url.clone(),
+            sink_url: url.clone(),
+            ledger_url: url,
+            namespace: "paceline".into(),
+            ca_file: None,
+        }
     }
 }
 
 /// Connects to all three. The error says which one, and what to do.
 pub async fn connect(connections: &Connections, clock: SharedClock) -> Result<Backends> {
-    let (broker, sink, ledger) = tokio::join!(broker(connections, clock.clone()), sink(connections, clock.clone()), ledger(connections, clock));
+    let (broker, sink, ledger) =
+        tokio::join!(broker(connections, clock.clone()), sink(connections, clock.clone()), ledger(connections, clock));
     Ok(Backends { broker: broker?, sink: sink?, ledger: ledger? })
 }
 
@@ -51,7 +58,8 @@ pub async fn broker(connections: &Connections, clock: SharedClock) -> Result<Arc
     Ok(match folder(broker_url) {
         Some(folder) => Arc::new(EmbeddedBroker::open(&folder, clock)?),
         None => {
-            let config = RabbitConfig { url: broker_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
+            let config =
+                RabbitConfig { url: broker_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
             Arc::new(RabbitBroker::connect(config, clock).await?)
         }
     })
@@ -62,7 +70,8 @@ pub async fn sink(connections: &Connections, clock: SharedClock) -> Result<Arc<d
     Ok(match folder(sink_url) {
         Some(folder) => Arc::new(EmbeddedSink::open(&folder)?),
         None => {
-            let config = ElasticConfig { url: sink_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
+            let config =
+                ElasticConfig { url: sink_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
             Arc::new(ElasticSink::connect(config, clock)?)
         }
     })
@@ -73,7 +82,8 @@ pub async fn ledger(connections: &Connections, clock: SharedClock) -> Result<Arc
     Ok(match folder(ledger_url) {
         Some(folder) => Arc::new(EmbeddedLedger::open(&folder, clock)?),
         None => {
-            let config = RedisConfig { url: ledger_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
+            let config =
+                RedisConfig { url: ledger_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
             Arc::new(RedisLedger::connect(config).await?)
         }
     })

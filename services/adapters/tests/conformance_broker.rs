@@ -36,7 +36,9 @@ mod embedded {
             // A file cannot be opened twice, so the copy stands for what another process would find.
             let copy = self.folder.path().join("reopened");
             std::fs::create_dir_all(&copy).unwrap();
-            for file in std::fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap).filter(|file| file.path().is_file()) {
+            for file in
+                std::fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap).filter(|file| file.path().is_file())
+            {
                 std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
             }
             let reopened = Arc::new(EmbeddedBroker::open(&copy, SystemClock::shared()).unwrap());

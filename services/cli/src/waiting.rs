@@ -14,7 +14,12 @@ pub async fn connected<T, F>(what: &str, shutdown: &Shutdown, connect: impl Fn()
 where
     F: Future<Output = Result<T>>,
 {
-    let mut delays = ExponentialBuilder::default().with_min_delay(DELAY_MIN).with_max_delay(DELAY_MAX).with_jitter().without_max_times().build();
+    let mut delays = ExponentialBuilder::default()
+        .with_min_delay(DELAY_MIN)
+        .with_max_delay(DELAY_MAX)
+        .with_jitter()
+        .without_max_times()
+        .build();
     loop {
         match shutdown.or(connect()).await {
             None => return Ok(None),

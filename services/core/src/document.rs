@@ -63,6 +63,23 @@ impl Document {
 
 /// Fields that Paceline itself writes into every job; a payload may not use them.
 pub const RESERVED_FIELDS: [&str; 19] = [
-    "jobId", "runId", "queue", "group", "seq", "status", "attempts", "scheduledAt", "enqueuedAt", "startedAt",
-    "completedAt", "waitMs", "runMs", "workerId", "traceId", "error", "payload", "number", "square",
+    "jobId",
+    "runId",
+    "queue",
+    "group",
+    "seq",
+    "status",
+    "attempts",
+    "scheduledAt",
+    "enqueuedAt",
+    "startedAt",
+    "completedAt",
+    "waitMs",
+    "runMs",
+    "workerId",
+    "traceId",
+    "error",
+    "payload",
+    "number",
+    "square",
 ];

@@ -100,8 +100,7 @@ impl Violations {
     }
 
     fn into_error(self) -> Error {
-        let message =
-            self.0.iter().map(|v| format!("{}: {}", v.field, v.description)).collect::<Vec<_>>().join("; ");
+        let message = self.0.iter().map(|v| format!("{}: {}", v.field, v.description)).collect::<Vec<_>>().join("; ");
         Error { fields: self.0, ..Error::new(ErrorKind::InvalidArgument, message) }
     }
 }

@@ -36,7 +36,10 @@ impl RunId {
     pub fn parse(text: &str) -> Result<Self> {
         let valid = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if text.is_empty() || text.len() > NAME_BYTES_MAX || !valid {
-            return Err(Error::invalid_field("run_id", format!("{text:?} is not a run id; `paceline run list` shows them")));
+            return Err(Error::invalid_field(
+                "run_id",
+                format!("{text:?} is not a run id; `paceline run list` shows them"),
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -92,7 +95,8 @@ pub fn check_name(field: &str, name: &str) -> Result<()> {
     if valid && starts_well && name.len() <= NAME_BYTES_MAX {
         return Ok(());
     }
-    let rule = format!("{name:?} is not a name: use 1 to {NAME_BYTES_MAX} of a-z 0-9 _ . - and start with a letter or digit");
+    let rule =
+        format!("{name:?} is not a name: use 1 to {NAME_BYTES_MAX} of a-z 0-9 _ . - and start with a letter or digit");
     Err(Error::invalid_field(field, rule))
 }
 

@@ -105,10 +105,14 @@ impl Job {
         if message.id.is_empty() {
             return Err("message has no id: set message_id to the jobId".into());
         }
-        let job: Self = serde_json::from_slice(&message.body).map_err(|e| format!("body is not a Paceline job: {e}"))?;
+        let job: Self =
+            serde_json::from_slice(&message.body).map_err(|e| format!("body is not a Paceline job: {e}"))?;
         let is_own_id = JobId::parse(&job.job_id).is_some_and(|id| id.run == job.run_id && id.seq == job.seq);
         if !is_own_id {
-            return Err(format!("jobId {:?} is not <runId>-<seq> of the body ({}-{})", job.job_id, job.run_id, job.seq));
+            return Err(format!(
+                "jobId {:?} is not <runId>-<seq> of the body ({}-{})",
+                job.job_id, job.run_id, job.seq
+            ));
         }
         if message.id != job.job_id {
             return Err(format!("message_id {:?} differs from the body's jobId {:?}", message.id, job.job_id));
@@ -157,7 +161,10 @@ mod tests {
             (with_body("{}"), "not a Paceline job"),
             (Message { id: String::new(), ..good.clone() }, "no id"),
             (Message { id: "r1-1".into(), ..good.clone() }, "differs"),
-            (with_body(&String::from_utf8(good.body.to_vec()).unwrap().replace("\"seq\":0", "\"seq\":1")), "not <runId>-<seq>"),
+            (
+                with_body(&String::from_utf8(good.body.to_vec()).unwrap().replace("\"seq\":0", "\"seq\":1")),
+                "not <runId>-<seq>",
+            ),
             (with_body(&" ".repeat(MESSAGE_BYTES_MAX + 1)), "over the limit"),
         ];
         for (message, reason) in cases {

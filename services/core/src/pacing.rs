@@ -35,13 +35,20 @@ impl Rate {
             return Err(("per_minutes", format!("must be a number above 0, not {per_minutes}")));
         }
         if !(PER_MINUTES_MIN..=PER_MINUTES_MAX).contains(&per_minutes) {
-            let range = format!("must be between {PER_MINUTES_MIN:.6} (1 ms) and {PER_MINUTES_MAX} (366 days), not {per_minutes}");
+            let range = format!(
+                "must be between {PER_MINUTES_MIN:.6} (1 ms) and {PER_MINUTES_MAX} (366 days), not {per_minutes}"
+            );
             return Err(("per_minutes", range));
         }
         let rate = Self { jobs, per_ns: (per_minutes * NS_PER_MINUTE).round() as u64 };
         if rate.per_second() > RATE_PER_SECOND_MAX as f64 {
             let found = rate.per_second();
-            return Err(("jobs", format!("{found:.0} jobs a second is above the limit of {RATE_PER_SECOND_MAX}; lower jobs or raise per_minutes")));
+            return Err((
+                "jobs",
+                format!(
+                    "{found:.0} jobs a second is above the limit of {RATE_PER_SECOND_MAX}; lower jobs or raise per_minutes"
+                ),
+            ));
         }
         Ok(rate)
     }
@@ -189,7 +196,8 @@ impl Pacer {
     /// A new rate from `now_ns` on. The earned part of the next job is carried over, and so is what an outage still owes.
     pub fn set_rate(&mut self, rate: Rate, now_ns: u64) {
         self.advance(now_ns);
-        let rescale = |value: u64, by: u128, over: u128| u64::try_from(u128::from(value) * by / over).unwrap_or(u64::MAX);
+        let rescale =
+            |value: u64, by: u128, over: u128| u64::try_from(u128::from(value) * by / over).unwrap_or(u64::MAX);
         self.remainder = rescale(self.remainder, rate.per_ns.into(), self.rate.per_ns.into()).min(rate.per_ns - 1);
         if self.owed_ns > 0 {
             let owed_jobs = rescale(self.owed_ns, self.rate.jobs.into(), self.rate.per_ns.into());
@@ -215,12 +223,7 @@ impl Pacer {
 
     /// What to store with the cursor; `now_wall_ms` is the wall time of the last [`Pacer::advance`].
     pub fn pacing(&self, now_wall_ms: i64) -> Pacing {
-        Pacing {
-            remainder: self.remainder,
-            unreserved: self.unreserved,
-            owed_ns: self.owed_ns,
-            as_of_ms: now_wall_ms,
-        }
+        Pacing { remainder: self.remainder, unreserved: self.unreserved, owed_ns: self.owed_ns, as_of_ms: now_wall_ms }
     }
 
     /// The same, as it will be once `count` more jobs are taken: reserving stores the state after the reservation.

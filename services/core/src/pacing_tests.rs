@@ -6,10 +6,12 @@ use proptest::prelude::*;
 const SECOND: u64 = 1_000_000_000;
 
 fn rate() -> impl Strategy<Value = Rate> {
-    (1u64..2_000_000, 1u64..200_000_000).prop_map(|(jobs, per_us)| {
-        let per_ns = per_us * 1_000;
-        Rate { jobs: jobs.min(per_ns / 1_000), per_ns }
-    }).prop_filter("at least one job", |rate| rate.jobs > 0)
+    (1u64..2_000_000, 1u64..200_000_000)
+        .prop_map(|(jobs, per_us)| {
+            let per_ns = per_us * 1_000;
+            Rate { jobs: jobs.min(per_ns / 1_000), per_ns }
+        })
+        .prop_filter("at least one job", |rate| rate.jobs > 0)
 }
 
 fn pacer(rate: Rate, total: Option<u64>, catch_up: CatchUp) -> Pacer {
@@ -158,8 +160,16 @@ fn a_paused_run_earns_nothing_and_keeps_its_fraction() {
 
 #[test]
 fn bad_rates_name_the_field() {
-    let bad = [(0, 1.0, "jobs"), (1, 0.0, "per_minutes"), (1, -1.0, "per_minutes"), (1, f64::NAN, "per_minutes"),
-        (1, f64::INFINITY, "per_minutes"), (u64::MAX, 1.0, "jobs"), (1, 1e12, "per_minutes"), (1, 1e-12, "per_minutes")];
+    let bad = [
+        (0, 1.0, "jobs"),
+        (1, 0.0, "per_minutes"),
+        (1, -1.0, "per_minutes"),
+        (1, f64::NAN, "per_minutes"),
+        (1, f64::INFINITY, "per_minutes"),
+        (u64::MAX, 1.0, "jobs"),
+        (1, 1e12, "per_minutes"),
+        (1, 1e-12, "per_minutes"),
+    ];
     for (jobs, per_minutes, field) in bad {
         assert_eq!(Rate::new(jobs, per_minutes).unwrap_err().0, field, "{jobs} per {per_minutes}");
     }

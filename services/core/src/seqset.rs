@@ -12,7 +12,7 @@ impl SeqSet {
         let mut set = Self::default();
         let full_words = usize::try_from(end / 64).expect("a run's total is bounded");
         set.words = vec![u64::MAX; full_words];
-        if end % 64 > 0 {
+        if !end.is_multiple_of(64) {
             set.words.push((1 << (end % 64)) - 1);
         }
         set

@@ -58,10 +58,15 @@ impl RangePublisher for Producer {
             // Somebody deleted the queue, or the broker lost it: make it again, once, before saying so.
             self.0.forget(&known.queue);
             self.0.declare_once(&known.queue).await?;
-            let jobs = unroutable.into_iter().map(|index| known.encoder.message(range, range.first + index as u64, now_ms));
+            let jobs =
+                unroutable.into_iter().map(|index| known.encoder.message(range, range.first + index as u64, now_ms));
             let still = self.0.publish(&known.queue, jobs.collect()).await?;
             if !still.is_empty() {
-                return Err(Error::unavailable(format!("{} jobs of run {run} fit no queue: {} is not bound", still.len(), known.queue)));
+                return Err(Error::unavailable(format!(
+                    "{} jobs of run {run} fit no queue: {} is not bound",
+                    still.len(),
+                    known.queue
+                )));
             }
         }
         Ok(self.0.id.clone())
@@ -81,7 +86,9 @@ impl Inner {
             match confirm {
                 Confirm::Confirmed => (),
                 Confirm::Unroutable => unroutable.push(index),
-                Confirm::Refused(reason) => return Err(Error::unavailable(format!("queue {queue} refused a job: {reason}"))),
+                Confirm::Refused(reason) => {
+                    return Err(Error::unavailable(format!("queue {queue} refused a job: {reason}")));
+                }
             }
         }
         Ok(unroutable)

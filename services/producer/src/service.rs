@@ -19,7 +19,8 @@ impl ProducerService for Service {
         let request = request.into_inner();
         let answer = async {
             let run = RunId::parse(&request.run_id)?;
-            let range = Range { first: request.first, count: request.count.into(), scheduled_at_ms: request.scheduled_at_ms };
+            let range =
+                Range { first: request.first, count: request.count.into(), scheduled_at_ms: request.scheduled_at_ms };
             let producer_id = self.0.publish(&run, &range).await?;
             Ok::<_, Error>(PublishResponse { producer_id, confirmed: request.count })
         };

@@ -14,7 +14,12 @@ pub const TOKEN_BYTES_MIN: usize = 16;
 pub fn check_bind(address: SocketAddr, token: Option<&str>, allow_anonymous: bool) -> Result<()> {
     if let Some(token) = token.filter(|token| token.len() < TOKEN_BYTES_MIN || token.starts_with("change")) {
         let found = token.len();
-        return Err(Error::invalid_field("token", format!("PACELINE_TOKEN of {found} bytes is too short or a default; use at least {TOKEN_BYTES_MIN} random bytes, e.g. `openssl rand -hex 32`")));
+        return Err(Error::invalid_field(
+            "token",
+            format!(
+                "PACELINE_TOKEN of {found} bytes is too short or a default; use at least {TOKEN_BYTES_MIN} random bytes, e.g. `openssl rand -hex 32`"
+            ),
+        ));
     }
     if address.ip().is_loopback() || token.is_some() || allow_anonymous {
         return Ok(());
@@ -41,7 +46,9 @@ impl Interceptor for RequireToken {
         match given {
             Some(given) if equal_in_constant_time(given, expected.as_bytes()) => Ok(request),
             Some(_) => Err(Status::unauthenticated("the token is wrong; set PACELINE_TOKEN to the server's")),
-            None => Err(Status::unauthenticated("a token is required: metadata `authorization: Bearer <PACELINE_TOKEN>`")),
+            None => {
+                Err(Status::unauthenticated("a token is required: metadata `authorization: Bearer <PACELINE_TOKEN>`"))
+            }
         }
     }
 }
@@ -53,7 +60,10 @@ pub struct AddToken(Option<MetadataValue<Ascii>>);
 impl AddToken {
     pub fn new(token: Option<&str>) -> Result<Self> {
         let header = token.map(|token| format!("Bearer {token}").parse());
-        header.transpose().map(Self).map_err(|_| Error::invalid_field("token", "PACELINE_TOKEN must be printable ASCII"))
+        header
+            .transpose()
+            .map(Self)
+            .map_err(|_| Error::invalid_field("token", "PACELINE_TOKEN must be printable ASCII"))
     }
 }
 

@@ -39,7 +39,12 @@ impl Default for Health {
 }
 
 /// Serves until `shutdown`, then lets open calls end within a bounded time. `add` puts the role's services on the routes.
-pub async fn serve(listener: TcpListener, health: Health, add: impl FnOnce(Routes) -> Routes, shutdown: Shutdown) -> Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    health: Health,
+    add: impl FnOnce(Routes) -> Routes,
+    shutdown: Shutdown,
+) -> Result<()> {
     let routes = add(health.routes);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -51,7 +56,9 @@ pub async fn serve(listener: TcpListener, health: Health, add: impl FnOnce(Route
     let routes = routes
         .add_service(reflection().build_v1().map_err(broken)?)
         .add_service(reflection().build_v1alpha().map_err(broken)?);
-    let server = Server::builder().add_routes(routes).serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.triggered());
+    let server = Server::builder()
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.triggered());
     let overdue = async {
         shutdown.triggered().await;
         tokio::time::sleep(DRAIN_TIMEOUT).await;
@@ -65,8 +72,13 @@ pub async fn serve(listener: TcpListener, health: Health, add: impl FnOnce(Route
 /// A channel to another role that connects when it is first used, and again whenever it was lost.
 pub fn channel(address: &str, call_timeout: Option<Duration>) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(address.to_owned());
-    let endpoint = endpoint.map_err(|e| Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}")))?;
-    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true).http2_keep_alive_interval(Duration::from_secs(5)).keep_alive_timeout(Duration::from_secs(5));
+    let endpoint =
+        endpoint.map_err(|e| Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}")))?;
+    let endpoint = endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(5));
     Ok(match call_timeout {
         Some(timeout) => endpoint.timeout(timeout).connect_lazy(),
         None => endpoint.connect_lazy(),
@@ -76,6 +88,8 @@ pub fn channel(address: &str, call_timeout: Option<Duration>) -> Result<Channel>
 /// Binds; the error says who else may have the port.
 pub async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {
-        Error::unavailable(format!("cannot listen on {address}: {e}; is another Paceline running? choose a port, or 0 for a free one"))
+        Error::unavailable(format!(
+            "cannot listen on {address}: {e}; is another Paceline running? choose a port, or 0 for a free one"
+        ))
     })
 }

@@ -20,7 +20,8 @@ pub const DEFAULT_FILE: &str = "paceline.toml";
 
 /// Variables with our prefix that mean something else: the file's own name, what only the file can say, and what the local
 /// stack's scripts use.
-const NOT_SETTINGS: [&str; 6] = ["config", "queues", "cache_dir", "es_heap", "start_seconds_max", "rabbitmq_management_url"];
+const NOT_SETTINGS: [&str; 6] =
+    ["config", "queues", "cache_dir", "es_heap", "start_seconds_max", "rabbitmq_management_url"];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,8 +79,7 @@ impl Settings {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let defaults = Figment::from(Serialized::defaults(Self::default()));
         let with_file = if path.is_file() { defaults.merge(Toml::file_exact(path)) } else { defaults };
-        let layers = with_file
-            .merge(Env::prefixed("PACELINE_").ignore(&NOT_SETTINGS));
+        let layers = with_file.merge(Env::prefixed("PACELINE_").ignore(&NOT_SETTINGS));
         let settings: Self = layers.extract().map_err(|errors| {
             let all = errors.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
             Error::invalid_field("configuration", format!("{all} (from {}, or a PACELINE_ variable)", path.display()))
@@ -120,7 +120,11 @@ impl Settings {
     }
 
     pub fn producer_addresses(&self) -> Vec<String> {
-        self.producers.split(',').map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect()
+        self.producers
+            .split(',')
+            .map(|address| address.trim().to_owned())
+            .filter(|address| !address.is_empty())
+            .collect()
     }
 }
 

@@ -43,7 +43,10 @@ pub fn from_status(status: &Status) -> Error {
     };
     let details = status.get_error_details();
     let fields = details.bad_request().map_or_else(Vec::new, |bad| {
-        let violation = |v: &tonic_types::FieldViolation| FieldViolation { field: v.field.clone(), description: v.description.clone() };
+        let violation = |v: &tonic_types::FieldViolation| FieldViolation {
+            field: v.field.clone(),
+            description: v.description.clone(),
+        };
         bad.field_violations.iter().map(violation).collect()
     });
     let retry_after: Option<Duration> = details.retry_info().and_then(|info| info.retry_delay);

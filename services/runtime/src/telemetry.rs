@@ -16,7 +16,10 @@ pub enum LogFormat {
 /// Starts logging for the process. `filter` is in the syntax of `RUST_LOG`. Starting twice keeps the first.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|e| anyhow::anyhow!("log filter {filter:?}: {e}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // Somebody else's subscriber is already there: a test's. That is fine.
     _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),

@@ -72,8 +72,14 @@ impl Scheduler {
         let rate = match (update.jobs, update.per_minutes) {
             (Some(jobs), Some(per_minutes)) => self.context.rules.rate(&mut violations, jobs, per_minutes),
             (None, None) => None,
-            (None, Some(_)) => { violations.add("jobs", "goes with per_minutes: give both, or neither"); None }
-            (Some(_), None) => { violations.add("per_minutes", "goes with jobs: give both, or neither"); None }
+            (None, Some(_)) => {
+                violations.add("jobs", "goes with per_minutes: give both, or neither");
+                None
+            }
+            (Some(_), None) => {
+                violations.add("per_minutes", "goes with jobs: give both, or neither");
+                None
+            }
         };
         check_total(&mut violations, update.total.flatten());
         if update.jobs.is_none() && update.per_minutes.is_none() && update.total.is_none() {
@@ -87,7 +93,9 @@ impl Scheduler {
             spec.total = update.total.unwrap_or(spec.total);
             if let Some(total) = spec.total.filter(|total| *total < record.cursor) {
                 let enqueued = record.cursor;
-                return Err(Error::failed_precondition(format!("total {total} is below the {enqueued} jobs that run {run} has enqueued already")));
+                return Err(Error::failed_precondition(format!(
+                    "total {total} is below the {enqueued} jobs that run {run} has enqueued already"
+                )));
             }
             Ok((spec, record.state))
         })
@@ -136,7 +144,11 @@ impl Scheduler {
     }
 
     /// Reads, decides and writes, again from the start when somebody else was faster.
-    async fn change(&self, run: &RunId, decide: impl Fn(&RunRecord) -> Result<(paceline_core::run::RunSpec, RunState)>) -> Result<Snapshot> {
+    async fn change(
+        &self,
+        run: &RunId,
+        decide: impl Fn(&RunRecord) -> Result<(paceline_core::run::RunSpec, RunState)>,
+    ) -> Result<Snapshot> {
         for _ in 0..CHANGE_TRIES_MAX {
             let record = self.context.ledger.run(run).await?.ok_or_else(|| unknown(run))?;
             let (spec, state) = decide(&record)?;

@@ -85,8 +85,12 @@ async fn deliver(context: Context, run: RunId, fence: Fence, range: Range) -> Re
     let producer = loop {
         match context.producers.publish(&run, &range).await {
             Ok(producer) => break producer,
-            Err(error) if matches!(error.kind, ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition) => return Err(Fault::Permanent(error)),
-            Err(error) => tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again"),
+            Err(error) if matches!(error.kind, ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition) => {
+                return Err(Fault::Permanent(error));
+            }
+            Err(error) => {
+                tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again")
+            }
         }
         backoff(&mut delay).await;
     };

@@ -153,13 +153,18 @@ impl Owner {
         pacer.take(range.count);
         self.dispatcher.submit(range);
         let has_more = due > count || pacer.is_complete();
-        Ok(Next::Sleep(if has_more { Duration::ZERO } else { TICK.max(pacer.wait_ns().map_or(TICK, Duration::from_nanos)) }))
+        Ok(Next::Sleep(if has_more {
+            Duration::ZERO
+        } else {
+            TICK.max(pacer.wait_ns().map_or(TICK, Duration::from_nanos))
+        }))
     }
 
     /// Everything reserved is published, everything published has ended: the run has.
     async fn drain(&mut self, known: &mut Known, end: RunState) -> Result<Next> {
         let snapshot = self.context.ledger.snapshot(&self.run, &self.context.group).await?;
-        let snapshot = snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
+        let snapshot =
+            snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
         if snapshot.record.revision != known.record.revision {
             self.apply(known, snapshot.record);
             return Ok(Next::Sleep(Duration::ZERO));
@@ -206,7 +211,8 @@ impl Owner {
     /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
     async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
         let record = self.context.ledger.run(&self.run).await?;
-        let record = record.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
+        let record =
+            record.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
         for range in self.context.ledger.outstanding(&self.run).await? {
             self.dispatcher.submit(range);
         }
@@ -252,16 +258,18 @@ impl Owner {
             Err(Fault::LeaseLost(error)) => Err(error),
             Err(Fault::Permanent(error)) => {
                 tracing::error!(run = %self.run, %error, "run failed: its jobs cannot be published");
-                self.context.ledger.advance_state(&self.run, self.fence, RunState::Failed, Some(&error.message)).await.map(drop)
+                self.context
+                    .ledger
+                    .advance_state(&self.run, self.fence, RunState::Failed, Some(&error.message))
+                    .await
+                    .map(drop)
             }
         }
     }
 
     /// At a stop: lets what is on its way arrive, stores the credit, and gives the lease up so that another goes on at once.
     async fn hand_over(&mut self, known: Option<Known>) {
-        let arriving = async {
-            while !self.dispatcher.is_idle() && self.dispatcher.ended().await.is_ok() {}
-        };
+        let arriving = async { while !self.dispatcher.is_idle() && self.dispatcher.ended().await.is_ok() {} };
         if tokio::time::timeout(STOP_GRACE, arriving).await.is_err() {
             tracing::info!(run = %self.run, "ranges still on their way are published again by the next owner");
         }

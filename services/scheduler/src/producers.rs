@@ -45,14 +45,18 @@ struct Member {
 impl Producers {
     /// One producer in this process.
     pub fn local(publisher: Arc<dyn RangePublisher>) -> Self {
-        let member = Member { address: "this process".into(), publisher, health: None, is_healthy: AtomicBool::new(true) };
+        let member =
+            Member { address: "this process".into(), publisher, health: None, is_healthy: AtomicBool::new(true) };
         Self { members: vec![member], next: AtomicUsize::new(0) }
     }
 
     /// Producers at `http://host:port`. They are connected to when first used.
     pub fn remote(addresses: &[String], token: Option<&str>) -> Result<Self> {
         if addresses.is_empty() {
-            return Err(Error::invalid_field("producers", "at least one address is needed, e.g. http://127.0.0.1:50052"));
+            return Err(Error::invalid_field(
+                "producers",
+                "at least one address is needed, e.g. http://127.0.0.1:50052",
+            ));
         }
         let members = addresses.iter().map(|address| Member::remote(address, token)).collect::<Result<_>>()?;
         Ok(Self { members, next: AtomicUsize::new(0) })

@@ -1,7 +1,7 @@
 //! The edge: `paceline.v1.SchedulerService`. Converts once, calls [`Scheduler`], turns errors into statuses.
 
-use futures::stream::BoxStream;
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use paceline_core::ids::RunId;
 use paceline_core::run::Snapshot;
 use paceline_core::{Error, Result};

@@ -54,7 +54,9 @@ pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
     while !supervisor.shutdown.is_triggered() {
         match supervisor.scan().await {
             Ok(()) => is_away = false,
-            Err(error) if !std::mem::replace(&mut is_away, true) => tracing::warn!(%error, "cannot look for runs; trying again"),
+            Err(error) if !std::mem::replace(&mut is_away, true) => {
+                tracing::warn!(%error, "cannot look for runs; trying again")
+            }
             Err(_) => (),
         }
         supervisor.wait().await;

@@ -1,7 +1,7 @@
 //! What a caller may ask for: every bad field of a StartRun at once, each with what would be right.
 
-use paceline_core::error::{Result, Violations};
 use paceline_core::document::RESERVED_FIELDS;
+use paceline_core::error::{Result, Violations};
 use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, REQUEST_ID_BYTES_MAX, RunId};
 use paceline_core::pacing::{CatchUp, Rate};
 use paceline_core::run::{PAYLOAD_BYTES_MAX, RunSpec, TOTAL_MAX};
@@ -119,7 +119,10 @@ mod tests {
 
     #[test]
     fn a_payload_has_a_limit() {
-        let with = |bytes: usize| StartRun { payload: [("text".to_owned(), Value::from("x".repeat(bytes)))].into_iter().collect(), ..ask() };
+        let with = |bytes: usize| StartRun {
+            payload: [("text".to_owned(), Value::from("x".repeat(bytes)))].into_iter().collect(),
+            ..ask()
+        };
         assert!(rules().check(with(PAYLOAD_BYTES_MAX - 11), 0).is_ok());
         assert_eq!(fields(with(PAYLOAD_BYTES_MAX - 10)), ["payload"]);
     }

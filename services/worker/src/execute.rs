@@ -20,6 +20,7 @@ use crate::handlers::Context;
 const REASON_BYTES_MAX: usize = 2_048;
 
 /// What is to be done with a delivery.
+#[allow(clippy::large_enum_variant, reason = "the large one is nearly every one; a box would be an allocation a job")]
 pub enum Executed {
     /// Store the document, count it, then settle.
     Ended(Ended),
@@ -79,7 +80,13 @@ async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -
     }
 }
 
-fn document(config: &Config, job: Job, attempt: u32, (started_at, completed_at): (i64, i64), error: Option<String>) -> Document {
+fn document(
+    config: &Config,
+    job: Job,
+    attempt: u32,
+    (started_at, completed_at): (i64, i64),
+    error: Option<String>,
+) -> Document {
     Document {
         job_id: job.job_id,
         run_id: job.run_id,

@@ -143,7 +143,10 @@ impl Flusher {
             }
         };
         if recorded.foreign > 0 {
-            tracing::warn!(jobs = recorded.foreign, "stored jobs that no run has reserved; `paceline verify` names them");
+            tracing::warn!(
+                jobs = recorded.foreign,
+                "stored jobs that no run has reserved; `paceline verify` names them"
+            );
         }
         let now_ms = self.config.clock.wall_ms();
         self.stats.stored(now_ms, batch.documents.iter().map(|document| document.scheduled_at));

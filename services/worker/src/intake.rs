@@ -30,7 +30,13 @@ pub struct Held {
 }
 
 /// Runs every consumer of every queue until `shutdown` and everything handed out is settled, or until `crashed`.
-pub async fn consume(config: Arc<Config>, stats: Arc<Stats>, ended: mpsc::Sender<Held>, shutdown: Shutdown, crashed: Shutdown) {
+pub async fn consume(
+    config: Arc<Config>,
+    stats: Arc<Stats>,
+    ended: mpsc::Sender<Held>,
+    shutdown: Shutdown,
+    crashed: Shutdown,
+) {
     let mut consumers = JoinSet::new();
     for (queue, policy) in &config.queues {
         for _ in 0..config.consumers {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::clock::SharedClock;
+use paceline_core::error::Violations;
 use paceline_core::policy::Policy;
 use paceline_core::ports::{Broker, Ledger, Sink};
 use paceline_core::seam::Faults;
@@ -87,14 +88,18 @@ async fn overdue(shutdown: &Shutdown, grace: Duration) {
 }
 
 fn check(config: &Config) -> Result<()> {
-    let limits = [("consumers", config.consumers), ("prefetch", config.prefetch.into()), ("batch_max", config.batch_max)];
-    for (name, _) in limits.into_iter().filter(|(_, value)| *value == 0) {
-        return Err(Error::invalid_field(name, "must be at least 1"));
-    }
-    if config.queues.is_empty() {
-        return Err(Error::invalid_field("queues", "a worker needs at least one queue"));
-    }
-    Ok(())
+    let mut violations = Violations::default();
+    let limits = [
+        ("queues", config.queues.len()),
+        ("consumers", config.consumers),
+        ("prefetch", config.prefetch.into()),
+        ("batch_max", config.batch_max),
+    ];
+    limits
+        .into_iter()
+        .filter(|(_, count)| *count == 0)
+        .for_each(|(name, _)| violations.add(name, "must be at least 1"));
+    violations.check()
 }
 
 /// Makes sure that documents have a place. A sink that is away is waited for, and said.

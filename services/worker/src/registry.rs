@@ -42,7 +42,9 @@ fn info(config: &Config, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
         worker_id: config.id.clone(),
         queue: config.queues.keys().cloned().collect::<Vec<_>>().join(","),
         group: config.group.clone(),
-        host: std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default(),
+        host: std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map(|name| name.trim().to_owned())
+            .unwrap_or_default(),
         pid: std::process::id(),
         started_at_ms,
         heartbeat_at_ms: config.clock.wall_ms(),

@@ -35,8 +35,12 @@ async fn a_new_rate_takes_effect_and_loses_nothing(backend: Backend) {
         let earned = if after_ms == 0.0 { earned_before } else { earned_before + after_ms / 5.0 };
         assert!(*seq as f64 <= earned + 1.0, "job {seq} came when {earned:.1} were earned");
     }
-    let within_a_second = documents.values().filter(|document| (changed_ms..changed_ms + 1_000).contains(&document.scheduled_at)).count();
-    assert!(within_a_second > 20, "the old rate would have sent 10 in the second after the change, not {within_a_second}");
+    let within_a_second =
+        documents.values().filter(|document| (changed_ms..changed_ms + 1_000).contains(&document.scheduled_at)).count();
+    assert!(
+        within_a_second > 20,
+        "the old rate would have sent 10 in the second after the change, not {within_a_second}"
+    );
     worker.stop().await;
     scheduler.stop().await;
 }
@@ -53,7 +57,11 @@ async fn a_pause_enqueues_nothing(backend: Backend) {
     assert_eq!(paused.state(), RunState::Paused);
     assert_eq!(client.pause(&run).await.state(), RunState::Paused, "pausing twice is a success");
     let drained = client.until(&run, "drained", |run| numbers(run).in_flight == 0).await;
-    assert_eq!(numbers(&drained).enqueued, numbers(&paused).enqueued, "nothing is enqueued after the pause has answered");
+    assert_eq!(
+        numbers(&drained).enqueued,
+        numbers(&paused).enqueued,
+        "nothing is enqueued after the pause has answered"
+    );
 
     assert_eq!(client.resume(&run).await.state(), RunState::Running);
     let resumed = client.until(&run, "more jobs", |run| numbers(run).enqueued >= numbers(&paused).enqueued + 50).await;
@@ -75,7 +83,8 @@ async fn a_total_may_be_added_and_removed(backend: Backend) {
     let run = client.start(60_000, Some(1_000_000)).await;
     let with_total = |total| UpdateRunRequest { run_id: run.clone(), total: Some(total), ..Default::default() };
 
-    let removed = client.0.update_run(with_total(0)).await.expect("a total of 0 removes it").into_inner().run.expect("a run");
+    let removed =
+        client.0.update_run(with_total(0)).await.expect("a total of 0 removes it").into_inner().run.expect("a run");
     assert_eq!(removed.total, None);
     client.until(&run, "100 jobs", |run| numbers(run).enqueued >= 100).await;
     let refused = client.0.update_run(with_total(50)).await.expect_err("50 is below what is enqueued");

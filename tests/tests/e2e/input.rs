@@ -9,7 +9,12 @@ use prost_types::{Struct, Value};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-both!(bad_requests_start_nothing, the_same_request_id_starts_one_run, what_has_ended_cannot_be_changed, lists_are_paged_newest_first);
+both!(
+    bad_requests_start_nothing,
+    the_same_request_id_starts_one_run,
+    what_has_ended_cannot_be_changed,
+    lists_are_paged_newest_first
+);
 
 fn good() -> StartRunRequest {
     StartRunRequest { jobs: 1_000, per_minutes: 1.0, ..Default::default() }
@@ -42,14 +47,20 @@ async fn bad_requests_start_nothing(backend: Backend) {
         let refused = client.0.start_run(request).await.expect_err(field);
         assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
         let details = refused.get_error_details();
-        let fields: Vec<_> = details.bad_request().expect("field details").field_violations.iter().map(|v| v.field.clone()).collect();
+        let fields: Vec<_> =
+            details.bad_request().expect("field details").field_violations.iter().map(|v| v.field.clone()).collect();
         assert_eq!(fields, [field]);
     }
     let all_wrong = StartRunRequest { queue: "nope".into(), handler: "nope".into(), ..Default::default() };
     let refused = client.0.start_run(all_wrong).await.expect_err("everything is wrong");
-    assert_eq!(refused.get_error_details().bad_request().expect("field details").field_violations.len(), 3, "jobs, queue and handler at once");
+    assert_eq!(
+        refused.get_error_details().bad_request().expect("field details").field_violations.len(),
+        3,
+        "jobs, queue and handler at once"
+    );
 
-    let unknown = client.0.get_run(GetRunRequest { run_id: "01h00000000000000000000000".into() }).await.expect_err("no such run");
+    let unknown =
+        client.0.get_run(GetRunRequest { run_id: "01h00000000000000000000000".into() }).await.expect_err("no such run");
     assert_eq!(unknown.code(), Code::NotFound);
     let nonsense = client.0.get_run(GetRunRequest { run_id: "NO/SUCH".into() }).await.expect_err("not even an id");
     assert_eq!(nonsense.code(), Code::InvalidArgument);

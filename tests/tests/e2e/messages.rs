@@ -49,7 +49,8 @@ async fn foreign_messages_go_to_the_dead_queue(backend: Backend) {
     // The worker stops in order, so every stranger is settled: each is dead, with words, and none goes round.
     worker.stop().await;
     let dead = broker.dead_letters(DEFAULT_QUEUE, DEFAULT_GROUP, 10).await.expect("the dead queue");
-    let mut reasons: Vec<_> = dead.iter().map(|letter| letter.reason.split(':').next().unwrap_or("").to_owned()).collect();
+    let mut reasons: Vec<_> =
+        dead.iter().map(|letter| letter.reason.split(':').next().unwrap_or("").to_owned()).collect();
     reasons.sort();
     assert_eq!(reasons, ["body is not a Paceline job", "body is not a Paceline job", "message has no id"], "{dead:?}");
     scheduler.stop().await;
@@ -78,7 +79,13 @@ async fn jobs_are_retried_and_given_up(backend: Backend) {
     let handlers = Handlers::builtin().with("test", Moody);
     let worker = mesh.worker(WorkerOptions { policy, handlers, ..WorkerOptions::default() }).await;
     let mut client = Client::of(&scheduler).await;
-    let request = StartRunRequest { jobs: 60_000, per_minutes: 1.0, total: Some(100), handler: "test".into(), ..Default::default() };
+    let request = StartRunRequest {
+        jobs: 60_000,
+        per_minutes: 1.0,
+        total: Some(100),
+        handler: "test".into(),
+        ..Default::default()
+    };
     let run = client.start_with(request).await.run_id;
     let ended = client.until_ended(&run).await;
     assert_eq!((ended.state(), numbers(&ended).dead, numbers(&ended).processed), (RunState::Completed, 11, 89));
@@ -93,7 +100,8 @@ async fn jobs_are_retried_and_given_up(backend: Backend) {
         assert_eq!(documents[&seq].attempts, attempts, "job {seq}");
     }
     worker.stop().await;
-    let letters = mesh.backends().await.broker.dead_letters(DEFAULT_QUEUE, DEFAULT_GROUP, 100).await.expect("the dead queue");
+    let letters =
+        mesh.backends().await.broker.dead_letters(DEFAULT_QUEUE, DEFAULT_GROUP, 100).await.expect("the dead queue");
     assert_eq!(letters.len(), 11, "every dead job's message is kept");
     scheduler.stop().await;
 }

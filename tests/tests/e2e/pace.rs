@@ -88,7 +88,8 @@ async fn two_meshes_share_nothing(backend: Backend) {
     for (mesh, scheduler, worker, mut client, run) in runs {
         client.until_ended(&run).await;
         assert_exact(mesh, &run, 500).await;
-        let listed = client.0.list_runs(paceline_proto::v1::ListRunsRequest::default()).await.expect("a list").into_inner();
+        let listed =
+            client.0.list_runs(paceline_proto::v1::ListRunsRequest::default()).await.expect("a list").into_inner();
         assert_eq!(listed.runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>(), [run], "only its own run");
         worker.stop().await;
         scheduler.stop().await;

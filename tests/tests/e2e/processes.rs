@@ -53,8 +53,10 @@ async fn dev_survives_kill_minus_nine() {
     assert!(process.terminate().await.success(), "SIGTERM ends it in order");
 
     // Nobody serves now, so the proof reads the folder itself.
-    let embedded = ["PACELINE_BROKER_URL", "PACELINE_SINK_URL", "PACELINE_LEDGER_URL"].map(|name| (name, format!("embedded:{data}")));
-    let (code, out, err) = run(&["verify", run_id.trim(), "--strict", "--json", "--server", "http://127.0.0.1:9"], &embedded[..]).await;
+    let embedded = ["PACELINE_BROKER_URL", "PACELINE_SINK_URL", "PACELINE_LEDGER_URL"]
+        .map(|name| (name, format!("embedded:{data}")));
+    let (code, out, err) =
+        run(&["verify", run_id.trim(), "--strict", "--json", "--server", "http://127.0.0.1:9"], &embedded[..]).await;
     assert_eq!(code, 5, "an explicit server is asked, and nobody answers there: {out}{err}");
     let (code, out, err) = run(&["verify", run_id.trim(), "--strict", "--json"], &embedded).await;
     assert_eq!(code, 0, "{out}{err}");
@@ -84,13 +86,15 @@ mod services {
         let start = |arguments: &[&str]| Process::start(arguments, &environment);
         let mut producer = start(&["producer", "--json", "--listen", "127.0.0.1:0"]);
         let producer_url = address(&mut producer).await;
-        let scheduler_on = |listen: &str| start(&["scheduler", "--json", "--listen", listen, "--producers", &producer_url]);
+        let scheduler_on =
+            |listen: &str| start(&["scheduler", "--json", "--listen", listen, "--producers", &producer_url]);
         let mut scheduler = scheduler_on("127.0.0.1:0");
         let server = address(&mut scheduler).await;
         let worker = || start(&["worker", "--consumers", "4"]);
         let mut workers = [worker(), worker()];
 
-        let arguments = ["run", "start", "--jobs", "30000", "--per-minutes", "1", "--total", "8000", "--server", &server];
+        let arguments =
+            ["run", "start", "--jobs", "30000", "--per-minutes", "1", "--total", "8000", "--server", &server];
         let (code, run_id, err) = run(&arguments, &environment).await;
         assert_eq!(code, 0, "{err}");
         let mut goal = 0;
@@ -128,6 +132,10 @@ mod services {
     }
 
     async fn end(process: Process, kill: bool) {
-        if kill { process.kill().await } else { assert!(process.terminate().await.success(), "SIGTERM ends it in order") }
+        if kill {
+            process.kill().await
+        } else {
+            assert!(process.terminate().await.success(), "SIGTERM ends it in order")
+        }
     }
 }

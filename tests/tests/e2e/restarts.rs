@@ -5,7 +5,12 @@ use paceline_tests::client::{assert_exact, numbers};
 use paceline_tests::mesh::WorkerOptions;
 use paceline_tests::{Backend, Client, Mesh, Role};
 
-both!(schedulers_come_and_go, workers_come_and_go, a_worker_that_stops_in_order_repeats_nothing, one_of_two_producers_dies);
+both!(
+    schedulers_come_and_go,
+    workers_come_and_go,
+    a_worker_that_stops_in_order_repeats_nothing,
+    one_of_two_producers_dies
+);
 
 /// In order, then dead: the next scheduler goes on at the exact cursor.
 async fn schedulers_come_and_go(backend: Backend) {
@@ -72,7 +77,9 @@ async fn one_of_two_producers_dies(backend: Backend) {
     let mut client = Client::of(&scheduler).await;
     let run = client.start(60_000, Some(4_000)).await;
     let names: Vec<String> = producers.iter().map(|producer| producer.id.clone()).collect();
-    let both = client.until(&run, "both producers at work", |run| names.iter().all(|name| numbers(run).producers.contains_key(name))).await;
+    let both = client
+        .until(&run, "both producers at work", |run| names.iter().all(|name| numbers(run).producers.contains_key(name)))
+        .await;
     let [first, second] = producers;
     first.kill().await;
 

@@ -31,7 +31,8 @@ pub async fn documents(mesh: &Mesh, run: &str) -> BTreeMap<u64, Document> {
         let page = sink.ids(&run, after.as_ref(), 1_000).await.expect("the sink answers");
         let Some(last) = page.last().cloned() else { return all };
         for stored in page {
-            let document = sink.get(&run, &stored.job_id).await.expect("the sink answers").expect("an id has a document");
+            let document =
+                sink.get(&run, &stored.job_id).await.expect("the sink answers").expect("an id has a document");
             all.insert(stored.seq, document);
         }
         after = Some(last);

@@ -37,7 +37,8 @@ struct Inner {
 impl Database {
     /// Opens or makes `folder/name`, runs `schema` (idempotent SQL) and starts the two threads.
     pub fn open(folder: &Path, name: &str, schema: &str) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::unavailable(format!("cannot make the data folder {}: {e}", folder.display())))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Error::unavailable(format!("cannot make the data folder {}: {e}", folder.display())))?;
         let path = folder.join(name);
         let lock = lock(&path)?;
         let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -50,14 +51,19 @@ impl Database {
         thread::Builder::new()
             .name(format!("{name}-write"))
             .spawn(move || write_loop(&writer, &label, write_queue, lock))
-            .and_then(|_| thread::Builder::new().name(format!("{name}-read")).spawn(move || read_loop(&reader, read_queue)))
+            .and_then(|_| {
+                thread::Builder::new().name(format!("{name}-read")).spawn(move || read_loop(&reader, read_queue))
+            })
             .map_err(|e| Error::unavailable(format!("cannot start a thread for {}: {e}", path.display())))?;
         Ok(Self { inner: Arc::new(Inner { writes, reads, path }) })
     }
 
     /// Runs `change` in a transaction, shared with what else is waiting, and answers after the commit. If `change` fails, its
     /// own effects are undone and nobody else's.
-    pub async fn write<T: Send + 'static>(&self, change: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static) -> Result<T> {
+    pub async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<T> {
         self.write_then(change, |outcome| outcome).await
     }
 
@@ -108,7 +114,10 @@ impl Database {
     }
 
     /// Runs `query` on the reading connection, as of one moment.
-    pub async fn read<T: Send + 'static>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static) -> Result<T> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (answer, result) = oneshot::channel();
         let path = self.inner.path.clone();
         let read: Read = Box::new(move |connection| {
@@ -172,13 +181,16 @@ fn lock(path: &Path) -> Result<File> {
     let file = file.map_err(|e| Error::unavailable(format!("cannot open {}: {e}", lock_path.display())))?;
     file.try_lock().map_err(|_| {
         let folder = path.parent().unwrap_or(path).display();
-        Error::failed_precondition(format!("another process uses {folder}; stop it, or choose another folder with --data-dir"))
+        Error::failed_precondition(format!(
+            "another process uses {folder}; stop it, or choose another folder with --data-dir"
+        ))
     })?;
     Ok(file)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(|e| failed(path, e))?;
+    let connection =
+        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(|e| failed(path, e))?;
     connection.set_prepared_statement_cache_capacity(64);
     let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
                    PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;";
@@ -186,7 +198,10 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
-fn in_savepoint<T>(connection: &Connection, change: impl FnOnce(&Connection) -> Result<T, WriteError>) -> Result<T, WriteError> {
+fn in_savepoint<T>(
+    connection: &Connection,
+    change: impl FnOnce(&Connection) -> Result<T, WriteError>,
+) -> Result<T, WriteError> {
     connection.prepare_cached("SAVEPOINT one")?.execute([])?;
     let outcome = change(connection);
     if outcome.is_err() {

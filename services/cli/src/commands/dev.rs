@@ -111,7 +111,8 @@ async fn start(
         ready_ms: clock.monotonic_ns() / 1_000_000,
     };
     let token = RequireToken::new(settings.token.as_deref());
-    let local = Producer::new("dev-producer", &settings.group, backends.broker.clone(), backends.ledger.clone(), clock.clone());
+    let local =
+        Producer::new("dev-producer", &settings.group, backends.broker.clone(), backends.ledger.clone(), clock.clone());
     let role = SchedulerContext {
         id: "dev-scheduler".into(),
         group: settings.group.clone(),
@@ -148,7 +149,12 @@ fn worker(number: u32, settings: &Settings, clock: &SharedClock, backends: &Back
 }
 
 /// Starts and follows the run that was asked for, then serves on until a stop.
-async fn work(arguments: &Arguments, settings: &Settings, context: &Context, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+async fn work(
+    arguments: &Arguments,
+    settings: &Settings,
+    context: &Context,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Exit> {
     if let (Some(jobs), Some(per_minutes)) = (arguments.jobs, arguments.per_minutes) {
         let following = run::start_and_follow(jobs, per_minutes, arguments.total, settings, context);
         let Some(exit) = shutdown.or(following).await.transpose()? else { return Ok(Exit::Done) };

@@ -199,7 +199,13 @@ async fn start(arguments: Start, scheduler: &Scheduler, context: &Context) -> an
 }
 
 /// For `paceline dev`: starts a plain run at the scheduler of `settings` and follows it to its end.
-pub async fn start_and_follow(jobs: u64, per_minutes: f64, total: Option<u64>, settings: &Settings, context: &Context) -> anyhow::Result<Exit> {
+pub async fn start_and_follow(
+    jobs: u64,
+    per_minutes: f64,
+    total: Option<u64>,
+    settings: &Settings,
+    context: &Context,
+) -> anyhow::Result<Exit> {
     let scheduler = Scheduler::new(settings)?;
     let request = v1::StartRunRequest { jobs, per_minutes, total, ..Default::default() };
     let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;

@@ -84,16 +84,22 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Result<Exit> {
     let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
     let listener = bind(&arguments.listen, settings, DEFAULT_SCHEDULER).await?;
-    let addresses = Settings { producers: arguments.producers.unwrap_or(settings.producers.clone()), ..settings.clone() };
+    let addresses =
+        Settings { producers: arguments.producers.unwrap_or(settings.producers.clone()), ..settings.clone() };
     addresses.check()?;
     let producers = Producers::remote(&addresses.producer_addresses(), settings.token.as_deref())?;
     let at = connections(settings);
     announce(context, "scheduler", &listener)?;
-    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else { return Ok(Exit::Done) };
-    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else {
+        return Ok(Exit::Done);
+    };
+    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else {
+        return Ok(Exit::Done);
+    };
     let id = name(arguments.listen.id.as_deref(), "scheduler")?;
     let producers = Arc::new(producers);
-    let role = SchedulerContext { id, group: settings.group.clone(), ledger, sink, producers, clock, rules: rules(settings) };
+    let role =
+        SchedulerContext { id, group: settings.group.clone(), ledger, sink, producers, clock, rules: rules(settings) };
     paceline_scheduler::run(role, listener, RequireToken::new(settings.token.as_deref()), shutdown).await?;
     Ok(Exit::Done)
 }
@@ -103,9 +109,14 @@ pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow
     let listener = bind(&arguments.listen, settings, DEFAULT_PRODUCER).await?;
     let at = connections(settings);
     announce(context, "producer", &listener)?;
-    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else { return Ok(Exit::Done) };
-    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else { return Ok(Exit::Done) };
-    let producer = Producer::new(&name(arguments.listen.id.as_deref(), "producer")?, &settings.group, broker, ledger, clock);
+    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else {
+        return Ok(Exit::Done);
+    };
+    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else {
+        return Ok(Exit::Done);
+    };
+    let producer =
+        Producer::new(&name(arguments.listen.id.as_deref(), "producer")?, &settings.group, broker, ledger, clock);
     paceline_producer::run(producer, listener, RequireToken::new(settings.token.as_deref()), shutdown).await?;
     Ok(Exit::Done)
 }
@@ -115,9 +126,15 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     let queues = queues(&arguments.queues, settings)?;
     let id = name(arguments.id.as_deref(), "worker")?;
     let at = connections(settings);
-    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else { return Ok(Exit::Done) };
-    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else { return Ok(Exit::Done) };
-    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else { return Ok(Exit::Done) };
+    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else {
+        return Ok(Exit::Done);
+    };
+    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else {
+        return Ok(Exit::Done);
+    };
+    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else {
+        return Ok(Exit::Done);
+    };
     tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers = arguments.consumers, prefetch = arguments.prefetch, "working");
     let config = Config {
         id,
@@ -165,7 +182,8 @@ fn name(asked: Option<&str>, role: &str) -> paceline_core::Result<String> {
         Some(name) => name.to_owned(),
         None => {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            let host: String = host.trim().to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+            let host: String =
+                host.trim().to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
             format!("{role}-{host}-{}", std::process::id())
         }
     };
@@ -185,4 +203,3 @@ fn queues(asked: &[String], settings: &Settings) -> paceline_core::Result<BTreeM
     };
     asked.iter().map(one).collect()
 }
-

@@ -26,7 +26,9 @@ impl Handler for Record {
 
 /// FNV-1a over the run's id, mixed with the seq by the finalizer of SplitMix64 (Steele, Lea & Flood 2014).
 pub fn number(run: &str, seq: u64) -> u64 {
-    let hash = run.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = run
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let mut mixed = hash.wrapping_add(seq.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -47,7 +47,8 @@ impl EmbeddedBroker {
     pub fn open(folder: &Path, clock: SharedClock) -> Result<Self> {
         let database = Database::open(folder, "broker.db", store::SCHEMA)?;
         let (acked, delayed) = (Notify::new(), Notify::new());
-        let shared = Arc::new(Shared { database, clock, queues: Mutex::default(), restored: OnceCell::new(), acked, delayed });
+        let shared =
+            Arc::new(Shared { database, clock, queues: Mutex::default(), restored: OnceCell::new(), acked, delayed });
         let mut tasks = JoinSet::new();
         tasks.spawn(settle::flush_acks_for_ever(shared.clone()));
         tasks.spawn(delays::bring_back_for_ever(shared.clone()));

@@ -37,7 +37,13 @@ impl Broker for EmbeddedBroker {
 
     async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
         self.shared.restore().await?;
-        let targets: Vec<Arc<Queue>> = self.shared.queues().iter().filter(|((name, _), _)| name == queue).map(|(_, queue)| queue.clone()).collect();
+        let targets: Vec<Arc<Queue>> = self
+            .shared
+            .queues()
+            .iter()
+            .filter(|((name, _), _)| name == queue)
+            .map(|(_, queue)| queue.clone())
+            .collect();
         if targets.is_empty() {
             return Ok(vec![Confirm::Unroutable; batch.len()]);
         }
@@ -107,7 +113,11 @@ impl Broker for EmbeddedBroker {
     }
 
     async fn check(&self) -> Result<String> {
-        let version: String = self.shared.database.read(|connection| connection.query_row("SELECT sqlite_version()", [], |row| row.get(0))).await?;
+        let version: String = self
+            .shared
+            .database
+            .read(|connection| connection.query_row("SELECT sqlite_version()", [], |row| row.get(0)))
+            .await?;
         Ok(format!("embedded, SQLite {version}, {}", self.shared.database.path().display()))
     }
 }
@@ -127,7 +137,9 @@ impl Drop for Membership {
         }
         let number = self.queue.number;
         // Only the count of redeliveries is written; the messages are ready in the file all along.
-        self.shared.database.write_detached(move |connection| Ok(store::count_redelivery(connection, number, &returned)?));
+        self.shared
+            .database
+            .write_detached(move |connection| Ok(store::count_redelivery(connection, number, &returned)?));
     }
 }
 
@@ -136,7 +148,11 @@ impl Shared {
     async fn queue(self: &Arc<Self>, queue: &str, group: &str) -> Result<Arc<Queue>> {
         self.restore().await?;
         let found = self.queues().get(&(queue.to_owned(), group.to_owned())).cloned();
-        found.ok_or_else(|| Error::not_found(format!("queue {queue:?} of group {group:?} is not declared; the first worker or producer makes it")))
+        found.ok_or_else(|| {
+            Error::not_found(format!(
+                "queue {queue:?} of group {group:?} is not declared; the first worker or producer makes it"
+            ))
+        })
     }
 
     /// Once, at first use: the queues that an earlier process declared.

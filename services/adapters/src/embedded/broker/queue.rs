@@ -84,7 +84,8 @@ impl Queue {
         let mut state = self.state();
         for (id, message) in (first_id..).zip(messages) {
             // A page may have brought it already; or the file is ahead of the window, and pages will.
-            let fits = id > state.loaded_up_to && state.unloaded <= 0 && !state.is_loading && state.window.len() < WINDOW_MAX;
+            let fits =
+                id > state.loaded_up_to && state.unloaded <= 0 && !state.is_loading && state.window.len() < WINDOW_MAX;
             if fits {
                 state.loaded_up_to = id;
                 state.window.push_back(Entry { id, redeliveries: 0, message });
@@ -95,7 +96,11 @@ impl Queue {
         self.hand_out(shared, &mut state);
     }
 
-    pub fn subscribe(self: &Arc<Self>, shared: &Arc<Shared>, prefetch: u16) -> (u64, mpsc::UnboundedReceiver<Delivery>) {
+    pub fn subscribe(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        prefetch: u16,
+    ) -> (u64, mpsc::UnboundedReceiver<Delivery>) {
         // Bounded by the prefetch: a delivery is sent only within it.
         let (deliveries, receiver) = mpsc::unbounded_channel();
         let mut state = self.state();
@@ -197,7 +202,8 @@ impl Queue {
         if state.loaded_up_to == after {
             state.unloaded -= page.len() as i64;
             state.loaded_up_to = page.last().map_or(after, |last| last.id);
-            let entries = page.into_iter().map(|Stored { id, redeliveries, message }| Entry { id, redeliveries, message });
+            let entries =
+                page.into_iter().map(|Stored { id, redeliveries, message }| Entry { id, redeliveries, message });
             state.window.extend(entries);
         }
         self.hand_out(shared, &mut state);
@@ -221,7 +227,8 @@ impl State {
     /// The next consumer, in turn, that may hold one more.
     fn next_in_turn(&mut self) -> Option<u64> {
         let from_turn = self.consumers.range(self.turn..).chain(self.consumers.range(..self.turn));
-        let mut free = from_turn.filter(|(_, holder)| holder.held.len() < holder.prefetch && !holder.deliveries.is_closed());
+        let mut free =
+            from_turn.filter(|(_, holder)| holder.held.len() < holder.prefetch && !holder.deliveries.is_closed());
         let consumer = *free.next()?.0;
         self.turn = consumer + 1;
         Some(consumer)

@@ -24,7 +24,10 @@ impl Settlement {
     }
 
     /// Deletes the ready row and lets `into` write the message elsewhere, both or neither.
-    async fn move_to(&self, into: impl FnOnce(&rusqlite::Connection, i64) -> rusqlite::Result<()> + Send + 'static) -> Result<()> {
+    async fn move_to(
+        &self,
+        into: impl FnOnce(&rusqlite::Connection, i64) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<()> {
         if !self.queue.holds(self.consumer, self.id) {
             return Err(Error::aborted("the delivery's consumer is gone; the message comes back by itself"));
         }

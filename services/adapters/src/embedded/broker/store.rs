@@ -61,13 +61,28 @@ pub fn extent(connection: &Connection, queue: i64) -> rusqlite::Result<(i64, i64
 }
 
 /// Appends to the ready table; `first_id` and the following ones must be higher than any before.
-pub fn append<'a>(connection: &Connection, queue: i64, first_id: i64, messages: impl IntoIterator<Item = &'a Message>) -> rusqlite::Result<()> {
+pub fn append<'a>(
+    connection: &Connection,
+    queue: i64,
+    first_id: i64,
+    messages: impl IntoIterator<Item = &'a Message>,
+) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(&format!(
         "INSERT INTO ready_{queue} (id, redeliveries, {COLUMNS}) VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
     ))?;
     for (id, m) in (first_id..).zip(messages) {
         let seq = m.seq.map(|seq| seq as i64);
-        insert.execute(params![id, m.id, &*m.handler, &*m.run, seq, m.attempt, m.timestamp_ms, m.traceparent, &*m.body])?;
+        insert.execute(params![
+            id,
+            m.id,
+            &*m.handler,
+            &*m.run,
+            seq,
+            m.attempt,
+            m.timestamp_ms,
+            m.traceparent,
+            &*m.body
+        ])?;
     }
     Ok(())
 }
@@ -98,7 +113,8 @@ pub fn delete_above(connection: &Connection, queue: i64, id: i64) -> rusqlite::R
 }
 
 pub fn count_redelivery(connection: &Connection, queue: i64, ids: &[i64]) -> rusqlite::Result<()> {
-    let mut update = connection.prepare_cached(&format!("UPDATE ready_{queue} SET redeliveries = redeliveries + 1 WHERE id = ?1"))?;
+    let mut update = connection
+        .prepare_cached(&format!("UPDATE ready_{queue} SET redeliveries = redeliveries + 1 WHERE id = ?1"))?;
     ids.iter().try_for_each(|id| update.execute([id]).map(drop))
 }
 
@@ -107,7 +123,20 @@ pub fn delay(connection: &Connection, queue: i64, due_ms: i64, m: &Message) -> r
         "INSERT INTO delayed (queue, due_ms, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     ))?;
     let seq = m.seq.map(|seq| seq as i64);
-    insert.execute(params![queue, due_ms, m.id, &*m.handler, &*m.run, seq, m.attempt, m.timestamp_ms, m.traceparent, &*m.body]).map(drop)
+    insert
+        .execute(params![
+            queue,
+            due_ms,
+            m.id,
+            &*m.handler,
+            &*m.run,
+            seq,
+            m.attempt,
+            m.timestamp_ms,
+            m.traceparent,
+            &*m.body
+        ])
+        .map(drop)
 }
 
 /// When the next delayed message is due, of any queue.
@@ -128,11 +157,25 @@ pub fn bury(connection: &Connection, queue: i64, reason: &str, m: &Message) -> r
         "INSERT INTO dead (queue, reason, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     ))?;
     let seq = m.seq.map(|seq| seq as i64);
-    insert.execute(params![queue, reason, m.id, &*m.handler, &*m.run, seq, m.attempt, m.timestamp_ms, m.traceparent, &*m.body]).map(drop)
+    insert
+        .execute(params![
+            queue,
+            reason,
+            m.id,
+            &*m.handler,
+            &*m.run,
+            seq,
+            m.attempt,
+            m.timestamp_ms,
+            m.traceparent,
+            &*m.body
+        ])
+        .map(drop)
 }
 
 pub fn dead(connection: &Connection, queue: i64, limit: usize) -> rusqlite::Result<Vec<(Message, String)>> {
-    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS}, reason FROM dead WHERE queue = ?1 ORDER BY id LIMIT ?2"))?;
+    let mut select = connection
+        .prepare_cached(&format!("SELECT {COLUMNS}, reason FROM dead WHERE queue = ?1 ORDER BY id LIMIT ?2"))?;
     select.query_map(params![queue, limit as i64], |row| Ok((message(row)?, row.get(8)?)))?.collect()
 }
 
