@@ -26,29 +26,26 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Checks X and Y; the error names the field and the limit.
-    pub fn new(jobs: u64, per_minutes: f64) -> Result<Self, (&'static str, String)> {
+    /// Checks X and Y; the error names every bad field and its limit.
+    pub fn new(jobs: u64, per_minutes: f64) -> Result<Self, Vec<(&'static str, String)>> {
+        let mut wrong = Vec::new();
         if jobs == 0 {
-            return Err(("jobs", "must be at least 1".into()));
+            wrong.push(("jobs", "must be at least 1".into()));
         }
         if !per_minutes.is_finite() || per_minutes <= 0.0 {
-            return Err(("per_minutes", format!("must be a number above 0, not {per_minutes}")));
+            wrong.push(("per_minutes", format!("must be a number above 0, not {per_minutes}")));
+        } else if !(PER_MINUTES_MIN..=PER_MINUTES_MAX).contains(&per_minutes) {
+            let range = format!("{PER_MINUTES_MIN:.6} (1 ms) and {PER_MINUTES_MAX} (366 days)");
+            wrong.push(("per_minutes", format!("must be between {range}, not {per_minutes}")));
         }
-        if !(PER_MINUTES_MIN..=PER_MINUTES_MAX).contains(&per_minutes) {
-            let range = format!(
-                "must be between {PER_MINUTES_MIN:.6} (1 ms) and {PER_MINUTES_MAX} (366 days), not {per_minutes}"
-            );
-            return Err(("per_minutes", range));
+        if !wrong.is_empty() {
+            return Err(wrong);
         }
         let rate = Self { jobs, per_ns: (per_minutes * NS_PER_MINUTE).round() as u64 };
-        if rate.per_second() > RATE_PER_SECOND_MAX as f64 {
-            let found = rate.per_second();
-            return Err((
-                "jobs",
-                format!(
-                    "{found:.0} jobs a second is above the limit of {RATE_PER_SECOND_MAX}; lower jobs or raise per_minutes"
-                ),
-            ));
+        let per_second = rate.per_second();
+        if per_second > RATE_PER_SECOND_MAX as f64 {
+            let limit = format!("is above the limit of {RATE_PER_SECOND_MAX}; lower jobs or raise per_minutes");
+            return Err(vec![("jobs", format!("{per_second:.0} jobs a second {limit}"))]);
         }
         Ok(rate)
     }

@@ -171,6 +171,6 @@ fn bad_rates_name_the_field() {
         (1, 1e-12, "per_minutes"),
     ];
     for (jobs, per_minutes, field) in bad {
-        assert_eq!(Rate::new(jobs, per_minutes).unwrap_err().0, field, "{jobs} per {per_minutes}");
+        assert_eq!(Rate::new(jobs, per_minutes).unwrap_err()[0].0, field, "{jobs} per {per_minutes}");
     }
 }

@@ -55,8 +55,15 @@ impl Rules {
         })
     }
 
+    /// A checked rate, or violations added.
     pub fn rate(&self, violations: &mut Violations, jobs: u64, per_minutes: f64) -> Option<Rate> {
-        Rate::new(jobs, per_minutes).map_err(|(field, why)| violations.add(field, why)).ok()
+        match Rate::new(jobs, per_minutes) {
+            Ok(rate) => Some(rate),
+            Err(wrong) => {
+                wrong.into_iter().for_each(|(field, why)| violations.add(field, why));
+                None
+            }
+        }
     }
 
     fn name(&self, violations: &mut Violations, field: &str, asked: &str, default: &str, known: &[String]) -> String {

@@ -55,8 +55,8 @@ async fn bad_requests_start_nothing(backend: Backend) {
     let refused = client.0.start_run(all_wrong).await.expect_err("everything is wrong");
     assert_eq!(
         refused.get_error_details().bad_request().expect("field details").field_violations.len(),
-        3,
-        "jobs, queue and handler at once"
+        4,
+        "jobs, per_minutes, queue and handler at once"
     );
 
     let unknown =

@@ -37,7 +37,7 @@ pub async fn purge(connection: &Connection, names: &Names) -> Result<u64> {
     Ok(main.await? + given_up.await?)
 }
 
-/// Deletes every queue of a (queue, group) with what is in it.
+/// Deletes every queue of a (queue, group) with what is in it, and the exchange if no other queue needs it.
 pub async fn remove(connection: &Connection, names: &Names) -> Result<()> {
     let (channel, _) = connection.channel().await?;
     let delete = |queue: &str| channel.request(|out, number| requests::queue_delete(out, number, queue));
@@ -45,7 +45,10 @@ pub async fn remove(connection: &Connection, names: &Names) -> Result<()> {
     for reply in replies {
         reply.await?;
     }
-    Ok(())
+    match channel.request(|out, number| requests::exchange_delete_if_unused(out, number, &names.exchange))?.await {
+        Err(error) if error.message.contains("closed the channel: 406") => Ok(()),
+        answer => answer.map(drop),
+    }
 }
 
 /// Takes up to `limit` messages without settling them; when the channel closes they are back where they were.

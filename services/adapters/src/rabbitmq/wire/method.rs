@@ -118,8 +118,8 @@ impl<'a> Method<'a> {
 
     fn reply(id: (u16, u16), reader: &mut Reader<'a>) -> Decoded<Self> {
         Ok(match id {
-            // exchange.declare-ok, queue.bind-ok, confirm.select-ok
-            (40, 11) | (50, 21) | (85, 11) => Self::Reply { messages: 0 },
+            // exchange.declare-ok, exchange.delete-ok, queue.bind-ok, confirm.select-ok
+            (40, 11 | 21) | (50, 21) | (85, 11) => Self::Reply { messages: 0 },
             (50, 11) => {
                 reader.short_string()?;
                 Self::Reply { messages: u64::from(reader.u32()?) }

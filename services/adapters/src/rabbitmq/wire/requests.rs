@@ -74,6 +74,16 @@ pub fn exchange_declare(out: &mut Vec<u8>, channel: u16, exchange: &str) {
     });
 }
 
+/// Refused, with the channel, while something is bound to it.
+pub fn exchange_delete_if_unused(out: &mut Vec<u8>, channel: u16, exchange: &str) {
+    const IF_UNUSED: u8 = 0b1;
+    put(out, channel, (40, 20), |out| {
+        put_u16(out, 0);
+        put_short_string(out, exchange);
+        out.push(IF_UNUSED);
+    });
+}
+
 /// A durable queue with its arguments.
 pub fn queue_declare(out: &mut Vec<u8>, channel: u16, queue: &str, arguments: impl FnOnce(&mut Vec<u8>)) {
     const DURABLE: u8 = 0b10;
