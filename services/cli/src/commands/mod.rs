@@ -1,5 +1,6 @@
 //! The commands, one file each. Every one takes the [`Context`] and answers how the process ends.
 
+pub mod bench;
 mod connections;
 pub mod dev;
 pub mod doctor;
@@ -47,6 +48,9 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Reach everything that Paceline needs and say what to do about the rest
     Doctor(doctor::Arguments),
+    /// Measure Paceline on the configured services, in a namespace of its own, and prove the run
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 impl Command {
@@ -59,13 +63,14 @@ impl Command {
             Self::Run(command) => run::execute(command, context).await,
             Self::Verify(arguments) => verify::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
+            Self::Bench(command) => bench::execute(command, context).await,
         }
     }
 
     /// Its output is the answer to a person, rather than the log of a process that serves.
     pub fn answers_a_person(&self) -> bool {
         match self {
-            Self::Dev(_) | Self::Run(_) | Self::Verify(_) | Self::Doctor(_) => true,
+            Self::Dev(_) | Self::Run(_) | Self::Verify(_) | Self::Doctor(_) | Self::Bench(_) => true,
             Self::Scheduler(_) | Self::Producer(_) | Self::Worker(_) => false,
         }
     }

@@ -1,0 +1,125 @@
+//! A run through every role at once, started over gRPC as anybody would, and followed to COMPLETED.
+
+use paceline_core::ids::RunId;
+use paceline_core::run::{RunState, Snapshot};
+use paceline_core::{Error, Result};
+use paceline_proto::v1;
+use prost_types::value::Kind;
+use prost_types::{Struct, Value};
+
+use super::load::Config;
+use super::probe::{self, Probe};
+use super::roles::Roles;
+use super::stage::Stage;
+use super::tally::Tally;
+use super::track::{Interval, Moment, ended, follow};
+use crate::client::Scheduler;
+
+/// The fastest rate of a run: the limit of the API, jobs a minute.
+pub const PER_MINUTE_MAX: u64 = 60_000_000;
+
+/// What to run.
+pub struct Plan {
+    pub total: u64,
+    pub per_minute: u64,
+}
+
+/// What it was like.
+pub struct Flow {
+    pub run: RunId,
+    /// From the call of StartRun to COMPLETED.
+    pub interval: Interval,
+    /// The rate at which jobs were enqueued; `None` if the run was too short to tell.
+    pub enqueued_per_second: Option<f64>,
+    pub probe: Probe,
+    pub tally: Tally,
+}
+
+pub async fn run(stage: &Stage, roles: &mut Roles<'_>, plan: &Plan, config: &Config) -> anyhow::Result<Flow> {
+    let scheduler = roles.serve().await?;
+    roles.work(config)?;
+    roles.wait_for_workers(config).await?;
+    stage.talk(format!("running {} jobs at {} a minute", plan.total, plan.per_minute));
+    let begin = Moment::now(stage, roles, 0)?;
+    let run = start(&scheduler, plan, config).await?;
+    let (mut end, mut pace) = (None, Pace::default());
+    let following = follow(stage, roles, &run, |snapshot, roles| {
+        pace.see(snapshot, plan.total);
+        if snapshot.record.state.is_terminal() {
+            end = Some(Moment::now(stage, roles, ended(snapshot))?);
+        }
+        Ok(end.is_some())
+    });
+    let (followed, probe) = probe::during(&scheduler, &run, following).await;
+    check_end(&followed?)?;
+    let interval = Interval { begin, end: end.expect("it was followed to its end") };
+    let tally = Tally::read(stage, plan.total).await?;
+    Ok(Flow { run, interval, enqueued_per_second: pace.per_second(), probe, tally })
+}
+
+async fn start(scheduler: &Scheduler, plan: &Plan, config: &Config) -> Result<RunId> {
+    let field = |(key, value): (String, serde_json::Value)| {
+        let text = value.as_str().unwrap_or_default().to_owned();
+        (key, Value { kind: Some(Kind::StringValue(text)) })
+    };
+    let payload = Struct { fields: config.payload().into_iter().map(field).collect() };
+    let request = v1::StartRunRequest {
+        jobs: plan.per_minute,
+        per_minutes: 1.0,
+        total: Some(plan.total),
+        payload: Some(payload),
+        ..Default::default()
+    };
+    let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;
+    RunId::parse(&run.unwrap_or_default().run_id)
+}
+
+fn check_end(last: &Snapshot) -> Result<()> {
+    let record = &last.record;
+    if record.state == RunState::Completed {
+        return Ok(());
+    }
+    let reason = record.failure.as_deref().unwrap_or("nobody said why");
+    Err(Error::internal(format!("run {} ended as {}: {reason}", record.spec.run_id, record.state)))
+}
+
+/// How fast jobs were enqueued, between the first and the last snapshot in which some were and some were still to come.
+#[derive(Debug, Default)]
+struct Pace {
+    first: Option<(i64, u64)>,
+    last: Option<(i64, u64)>,
+}
+
+impl Pace {
+    fn see(&mut self, snapshot: &Snapshot, total: u64) {
+        if (1..total).contains(&snapshot.enqueued) {
+            self.note(snapshot.read_at_ms, snapshot.enqueued);
+        }
+    }
+
+    fn note(&mut self, at_ms: i64, enqueued: u64) {
+        self.first.get_or_insert((at_ms, enqueued));
+        self.last = Some((at_ms, enqueued));
+    }
+
+    fn per_second(&self) -> Option<f64> {
+        let ((begin_ms, before), (end_ms, after)) = (self.first?, self.last?);
+        (end_ms > begin_ms).then(|| after.saturating_sub(before) as f64 * 1000.0 / (end_ms - begin_ms) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_that_between_the_first_and_the_last_look() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.per_second(), None);
+        pace.note(1_000, 10);
+        assert_eq!(pace.per_second(), None);
+        pace.note(1_500, 400);
+        pace.note(3_000, 2_010);
+        assert_eq!(pace.per_second(), Some(1_000.0));
+    }
+}

@@ -1,0 +1,38 @@
+//! `paceline bench pipeline`: producing and consuming at once, as fast as it goes or at a rate that it must keep.
+
+use clap::Args;
+
+use super::flow::{self, PER_MINUTE_MAX, Plan};
+use super::load::Load;
+use super::report::Report;
+use super::roles::Roles;
+use super::stage::Stage;
+
+/// Far above what the services can do: 200,000 jobs a second.
+const UNPACED_PER_MINUTE: u64 = 12_000_000;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Jobs of the run
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    jobs: u64,
+    /// Jobs a minute, and report how well that is kept [default: as fast as it goes]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..=PER_MINUTE_MAX))]
+    rate: Option<u64>,
+    #[command(flatten)]
+    load: Load,
+}
+
+pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>) -> anyhow::Result<Report> {
+    let config = arguments.load.config(stage);
+    let plan = Plan { total: arguments.jobs, per_minute: arguments.rate.unwrap_or(UNPACED_PER_MINUTE) };
+    let flow = flow::run(stage, roles, &plan, &config).await?;
+    let verified = if config.verify { Some(stage.verify(&flow.run).await?) } else { None };
+    let mut report = Report::new("pipeline", &flow.run, &flow.interval, config);
+    report.with_probe(&flow.probe).with_tally(&flow.tally);
+    if let Some(rate) = arguments.rate {
+        report.with_pace(rate as f64 / 60.0, flow.enqueued_per_second);
+    }
+    report.verified = verified;
+    Ok(report)
+}

@@ -1,0 +1,188 @@
+//! The roles under measurement: a process each, or all in this one. They end with this value.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use paceline_core::{Error, Result};
+use paceline_runtime::settings::Settings;
+use serde::Deserialize;
+
+use super::inside::Inside;
+use super::load::Config;
+use super::stage::{Stage, took_too_long};
+use super::usage::Usage;
+use crate::client::Scheduler;
+
+/// How long a role may take until it answers.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const START_POLL: Duration = Duration::from_millis(20);
+const ANY_PORT: &str = "127.0.0.1:0";
+
+pub const SCHEDULER: &str = "scheduler";
+pub const PRODUCER: &str = "producer";
+pub const WORKER: &str = "worker";
+/// Every role at once, where they share this process.
+pub const PROCESS: &str = "process";
+
+pub struct Roles<'a> {
+    stage: &'a Stage,
+    outside: Vec<Role>,
+    inside: Inside,
+}
+
+/// A role in a process of its own, which is killed with this value.
+struct Role {
+    kind: &'static str,
+    name: String,
+    process: Child,
+    /// Kept open: a role that prints into a closed pipe would fail.
+    _stdout: Option<BufReader<ChildStdout>>,
+}
+
+/// The first line that a role with a server prints.
+#[derive(Deserialize)]
+struct Announced {
+    address: String,
+}
+
+impl<'a> Roles<'a> {
+    pub fn new(stage: &'a Stage) -> Self {
+        Self { stage, outside: Vec::new(), inside: Inside::default() }
+    }
+
+    /// Starts a producer and a scheduler and waits until both answer.
+    pub async fn serve(&mut self) -> anyhow::Result<Scheduler> {
+        let (producer, scheduler) = if self.stage.is_embedded() {
+            self.inside.serve(self.stage).await?
+        } else {
+            let producer = self.start_server(PRODUCER, &[]).await?;
+            let scheduler = self.start_server(SCHEDULER, &["--producers", &producer]).await?;
+            (producer, scheduler)
+        };
+        self.wait_for(producer).await?;
+        Ok(self.wait_for(scheduler).await?)
+    }
+
+    /// Starts the workers; they consume as soon as they can.
+    pub fn work(&mut self, config: &Config) -> anyhow::Result<()> {
+        for number in 1..=config.workers {
+            let id = Config::worker_id(number);
+            if self.stage.is_embedded() {
+                self.inside.work(self.stage, id, config);
+                continue;
+            }
+            let (consumers, prefetch, batch) = (config.consumers.to_string(), config.prefetch.to_string(), config.batch.to_string());
+            let arguments = ["--id", &id, "--consumers", &consumers, "--prefetch", &prefetch, "--batch", &batch];
+            let process = spawn(&self.stage.settings, WORKER, &arguments, Stdio::null())?;
+            self.outside.push(Role { kind: WORKER, name: id, process, _stdout: None });
+        }
+        Ok(())
+    }
+
+    /// Waits until every worker has announced itself.
+    pub async fn wait_for_workers(&mut self, config: &Config) -> Result<()> {
+        let waiting = async {
+            while self.stage.ports.ledger.workers().await?.len() < config.workers as usize {
+                self.check()?;
+                tokio::time::sleep(START_POLL).await;
+            }
+            Ok(())
+        };
+        in_time("the workers did not announce themselves", waiting).await
+    }
+
+    /// A role that has ended has failed.
+    pub fn check(&mut self) -> Result<()> {
+        for role in &mut self.outside {
+            if let Ok(Some(status)) = role.process.try_wait() {
+                return Err(Error::internal(format!("{} ended with {status} while it was measured; its log above says why", role.name)));
+            }
+        }
+        self.inside.check()
+    }
+
+    /// What the roles have used up to now.
+    pub fn usage(&self) -> Result<Usage> {
+        if self.stage.is_embedded() {
+            return Usage::read([(PROCESS, std::process::id())]);
+        }
+        Usage::read(self.outside.iter().map(|role| (role.kind, role.process.id())))
+    }
+
+    pub async fn stop(self) {
+        self.inside.stop().await;
+    }
+
+    async fn start_server(&mut self, kind: &'static str, arguments: &[&str]) -> anyhow::Result<String> {
+        let name = format!("bench-{kind}");
+        let arguments = [&["--json", "--listen", ANY_PORT, "--id", &name], arguments].concat();
+        let mut process = spawn(&self.stage.settings, kind, &arguments, Stdio::piped())?;
+        let stdout = process.stdout.take().map(BufReader::new).expect("it is piped");
+        // From here on it is killed when something goes wrong, which also ends the reading.
+        self.outside.push(Role { kind, name, process, _stdout: None });
+        let reading = tokio::task::spawn_blocking(move || first_line(stdout));
+        let read = tokio::time::timeout(START_TIMEOUT, reading).await;
+        let (line, stdout) = read.map_err(|_| took_too_long(&format!("the {kind} said no address"), START_TIMEOUT.as_secs()))???;
+        self.outside.last_mut().expect("just added")._stdout = Some(stdout);
+        let announced: Announced =
+            serde_json::from_str(&line).with_context(|| format!("the {kind} ended before it said its address; its log is above"))?;
+        Ok(announced.address)
+    }
+
+    async fn wait_for(&mut self, server: String) -> Result<Scheduler> {
+        let scheduler = Scheduler::new(&Settings { server: server.clone(), ..self.stage.settings.clone() })?;
+        let waiting = async {
+            while !scheduler.answers().await {
+                self.check()?;
+                tokio::time::sleep(START_POLL).await;
+            }
+            Ok(())
+        };
+        in_time(&format!("the role at {server} did not answer"), waiting).await.map(|()| scheduler)
+    }
+}
+
+async fn in_time(what: &str, waiting: impl Future<Output = Result<()>>) -> Result<()> {
+    let waited = tokio::time::timeout(START_TIMEOUT, waiting).await;
+    waited.unwrap_or_else(|_| Err(took_too_long(what, START_TIMEOUT.as_secs())))
+}
+
+fn first_line(mut stdout: BufReader<ChildStdout>) -> std::io::Result<(String, BufReader<ChildStdout>)> {
+    let mut line = String::new();
+    stdout.read_line(&mut line)?;
+    Ok((line, stdout))
+}
+
+/// This executable as another role, with our settings and no file: it starts in a folder that has none.
+fn spawn(settings: &Settings, kind: &str, arguments: &[&str], stdout: Stdio) -> anyhow::Result<Child> {
+    let executable = std::env::current_exe().context("cannot find this executable")?;
+    let mut command = Command::new(executable);
+    command.arg(kind).args(arguments).env_remove("PACELINE_CONFIG").current_dir("/");
+    command.envs([
+        ("PACELINE_BROKER_URL", &settings.broker_url),
+        ("PACELINE_SINK_URL", &settings.sink_url),
+        ("PACELINE_LEDGER_URL", &settings.ledger_url),
+        ("PACELINE_NAMESPACE", &settings.namespace),
+        ("PACELINE_GROUP", &settings.group),
+    ]);
+    let is_chosen = settings.log != Settings::default().log;
+    command.env("PACELINE_LOG", if is_chosen { settings.log.as_str() } else { "warn" });
+    if let Some(token) = &settings.token {
+        command.env("PACELINE_TOKEN", token);
+    }
+    if let Some(file) = &settings.ca_file {
+        command.env("PACELINE_CA_FILE", file);
+    }
+    command.stdin(Stdio::null()).stdout(stdout);
+    command.spawn().with_context(|| format!("cannot start a {kind}"))
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
