@@ -1,0 +1,42 @@
+# What a developer types. Each target is one line or calls the script that has the logic.
+
+FEATURES := paceline-adapters/services,paceline-tests/services
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-fast verify fmt clippy deny stack-up stack-down clean
+
+help: ## show this text
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## build the binary: target/release/paceline
+	cargo build --release -p paceline-cli
+
+test: ## every test, on both backends: installs and starts the real services, stops them again
+	infra/local/test
+
+test-fast: ## the tests that need no service: embedded backend only, no root, no Java
+	cargo build --workspace --bins --tests
+	cargo test --workspace
+
+verify: fmt clippy deny test ## all checks, then every test
+
+fmt: ## is the code formatted?
+	cargo fmt --all --check
+
+clippy: ## lints, each warning an error
+	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
+
+deny: ## licences, advisories and sources of the dependencies
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing; install it once with: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny check
+
+stack-up: ## start RabbitMQ, Redis and Elasticsearch here, without Docker
+	@infra/local/stack up
+	@echo 'Read the addresses into your shell with: eval "$$(infra/local/stack env)"' >&2
+
+stack-down: ## stop them; the data stays
+	infra/local/stack down
+
+clean: ## stop the stack, delete its data and everything that was built
+	infra/local/stack wipe
+	cargo clean
