@@ -53,7 +53,7 @@ fn spec(stage: &Stage, jobs: u64, config: &Config) -> Result<RunSpec> {
     Ok(RunSpec {
         run_id: RunId::generate(created_at_ms),
         // Nobody paces this run, so any rate does.
-        rate: Rate::new(jobs.min(1_000_000), 1.0).map_err(|(field, reason)| Error::invalid_field(field, reason))?,
+        rate: Rate::new(jobs.min(1_000_000), 1.0).map_err(|wrong| Error::internal(format!("the bench's own rate: {wrong:?}")))?,
         total: Some(jobs),
         queue: DEFAULT_QUEUE.into(),
         handler: DEFAULT_HANDLER.into(),
