@@ -5,6 +5,7 @@ use std::time::Duration;
 use paceline_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic_health::server::HealthReporter;
@@ -15,6 +16,8 @@ use crate::lifecycle::Shutdown;
 pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long a call to another role may take to connect.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a health status looks at what it depends on.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long open calls may go on after a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -35,6 +38,28 @@ impl Health {
 impl Default for Health {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Keeps a service's health true, for ever: SERVING while `check` succeeds. Says when it changes, with the reason.
+pub async fn follow_health<S: NamedService, F>(reporter: HealthReporter, check: impl Fn() -> F)
+where
+    F: Future<Output = Result<String>>,
+{
+    let mut was_well = None;
+    loop {
+        let outcome = check().await;
+        if was_well != Some(outcome.is_ok()) {
+            match &outcome {
+                Ok(_) => reporter.set_serving::<S>().await,
+                Err(error) => {
+                    tracing::warn!(service = S::NAME, %error, "not serving");
+                    reporter.set_not_serving::<S>().await;
+                }
+            }
+            was_well = Some(outcome.is_ok());
+        }
+        tokio::time::sleep(HEALTH_INTERVAL).await;
     }
 }
 

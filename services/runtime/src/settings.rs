@@ -32,23 +32,62 @@ pub struct Settings {
     pub sink_url: String,
     /// `redis://…`, `rediss://…` or `embedded:<folder>`.
     pub ledger_url: String,
-    /// PEM file with the certificate authorities of amqps, https and rediss, besides the system's.
+    /// PEM file with the certificate authorities of amqps, https and rediss.
     pub ca_file: Option<PathBuf>,
     /// Prefix of queues, indices and keys: two namespaces share nothing.
+    #[serde(deserialize_with = "text")]
     pub namespace: String,
     /// Where the CLI finds the scheduler.
     pub server: String,
     /// Where the scheduler finds producers, `http://host:port`, separated by commas.
     pub producers: String,
     /// Secret for binds beyond loopback, and for calls to them.
+    #[serde(deserialize_with = "secret")]
     pub token: Option<String>,
     /// Consumer group of this process's workers.
+    #[serde(deserialize_with = "text")]
     pub group: String,
     /// The queues that exist, each with its policy.
     pub queues: BTreeMap<String, Policy>,
     /// Filter in the syntax of `RUST_LOG`.
     pub log: String,
     pub log_format: LogFormat,
+}
+
+/// A name that looks like a number or a flag is still a name: the environment's values are guessed at before they come here.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Text(String),
+    Whole(u128),
+    Flag(bool),
+    Fraction(f64),
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Text(text) => text,
+            Text::Whole(number) => number.to_string(),
+            Text::Flag(flag) => flag.to_string(),
+            Text::Fraction(number) => number.to_string(),
+        }
+    }
+}
+
+fn text<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<String, D::Error> {
+    Text::deserialize(source).map(String::from)
+}
+
+/// The same for the token, whose value no error may show. Digits lose their leading zeros on the way, so they are refused.
+fn secret<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Option<String>, D::Error> {
+    match Option::<Text>::deserialize(source) {
+        Ok(None) => Ok(None),
+        Ok(Some(Text::Text(token))) => Ok(Some(token)),
+        _ => Err(serde::de::Error::custom(
+            "the token must not be a bare number or flag; use letters too, e.g. `openssl rand -hex 32`",
+        )),
+    }
 }
 
 impl Default for Settings {

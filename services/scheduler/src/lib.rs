@@ -31,6 +31,8 @@ pub use api::{Page, Scheduler, Update};
 pub use producers::Producers;
 pub use validate::{Rules, StartRun};
 
+type Server = SchedulerServiceServer<service::Service>;
+
 /// What a scheduler works with.
 #[derive(Clone)]
 pub struct Context {
@@ -50,13 +52,17 @@ pub struct Context {
 /// Serves the API on `listener` and owns runs until `shutdown`; then gives its leases up.
 pub async fn run(context: Context, listener: TcpListener, token: RequireToken, shutdown: Shutdown) -> Result<()> {
     let health = Health::new();
-    health.reporter.set_serving::<SchedulerServiceServer<service::Service>>().await;
+    let (reporter, ledger) = (health.reporter.clone(), context.ledger.clone());
+    let watching = grpc::follow_health::<Server, _>(reporter, || ledger.check());
     let scheduler = Scheduler::new(context.clone());
     let service = SchedulerServiceServer::with_interceptor(service::Service::new(scheduler.clone()), token.clone());
     let proof = VerifyServiceServer::with_interceptor(verify::Service(context.clone()), token);
     let supervising = supervisor::supervise(context.clone(), scheduler.wakers(), shutdown.clone());
     let probing = context.producers.probe(shutdown.clone());
     let serving = grpc::serve(listener, health, |routes| routes.add_service(service).add_service(proof), shutdown);
-    let ((), (), served) = tokio::join!(supervising, probing, serving);
-    served
+    let working = async { tokio::join!(supervising, probing, serving).2 };
+    tokio::select! {
+        served = working => served,
+        () = watching => Ok(()),
+    }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use paceline_adapters::resolve;
-use paceline_core::clock::SystemClock;
+use paceline_adapters::resolve::{self, Connections};
+use paceline_core::clock::{SharedClock, SystemClock};
 use paceline_core::policy::Policy;
+use paceline_core::ports::Ledger;
 use paceline_core::ports::broker::PREFETCH_DEFAULT;
 use paceline_core::seam::NoFaults;
 use paceline_core::{Error, ids};
@@ -90,7 +91,7 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
     let producers = Producers::remote(&addresses.producer_addresses(), settings.token.as_deref())?;
     let at = connections(settings);
     announce(context, "scheduler", &listener)?;
-    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else {
+    let Some(ledger) = connected("ledger", &shutdown, || checked_ledger(&at, &clock)).await? else {
         return Ok(Exit::Done);
     };
     let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else {
@@ -109,7 +110,7 @@ pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow
     let listener = bind(&arguments.listen, settings, DEFAULT_PRODUCER).await?;
     let at = connections(settings);
     announce(context, "producer", &listener)?;
-    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else {
+    let Some(ledger) = connected("ledger", &shutdown, || checked_ledger(&at, &clock)).await? else {
         return Ok(Exit::Done);
     };
     let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else {
@@ -126,7 +127,7 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     let queues = queues(&arguments.queues, settings)?;
     let id = name(arguments.id.as_deref(), "worker")?;
     let at = connections(settings);
-    let Some(ledger) = connected("ledger", &shutdown, || resolve::ledger(&at, clock.clone())).await? else {
+    let Some(ledger) = connected("ledger", &shutdown, || checked_ledger(&at, &clock)).await? else {
         return Ok(Exit::Done);
     };
     let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else {
@@ -153,6 +154,14 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     };
     paceline_worker::run(config, shutdown).await?;
     Ok(Exit::Done)
+}
+
+/// A ledger that can keep its promises: one that evicts keys is refused before anything is written to it.
+async fn checked_ledger(at: &Connections, clock: &SharedClock) -> paceline_core::Result<Arc<dyn Ledger>> {
+    let ledger = resolve::ledger(at, clock.clone()).await?;
+    let found = ledger.check().await?;
+    tracing::debug!(found, "ledger");
+    Ok(ledger)
 }
 
 pub const DEFAULT_SCHEDULER: &str = "127.0.0.1:50051";

@@ -21,7 +21,7 @@ pub const DELIVERY_LIMIT: u32 = 1_000;
 pub struct Message {
     /// The jobId. Empty when a foreign client sent none.
     pub id: String,
-    /// The message's `type`: the handler.
+    /// The message's `type`: the handler's name, for people and tools; the worker believes the body.
     pub handler: Arc<str>,
     /// The run's id, as a header; empty when a foreign client sent none.
     pub run: Arc<str>,
@@ -62,7 +62,9 @@ pub struct Depth {
 /// * A message that is `Confirmed` is delivered, at least once, to every group that was declared before: also after a crash of
 ///   the broker, of this process, or of both.
 /// * At most `prefetch` deliveries of a consumer are unsettled at any time.
-/// * What a dropped or dead consumer held comes back to the queue and is delivered again, with `redeliveries` grown by one.
+/// * What a dropped or dead consumer held comes back to the queue and is delivered again, with `redeliveries` grown by one
+///   (not where consumer and broker are one process that dies: what it held is then as if never handed out).
+/// * A message that came back [`DELIVERY_LIMIT`] times is handed out as `given_up`.
 /// * Messages of one queue are delivered roughly in the order of their confirms; redelivered ones may come at any time.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {

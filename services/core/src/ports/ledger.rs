@@ -12,9 +12,6 @@ use crate::pacing::Pacing;
 use crate::run::{RunRecord, RunSpec, RunState, Snapshot};
 use crate::seqset::SeqSet;
 
-/// The most ranges of a run that may be reserved but not confirmed; a scheduler holds back above it.
-pub const RANGES_OUTSTANDING_MAX: usize = 256;
-
 /// A scheduler's claim on a run. `epoch` grows with every new owner; the ledger refuses what carries an older one (L9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fence {

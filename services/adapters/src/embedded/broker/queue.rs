@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use paceline_core::ports::broker::{Delivery, Message};
+use paceline_core::ports::broker::{DELIVERY_LIMIT, Delivery, Message};
 use tokio::sync::mpsc;
 
 use super::Shared;
@@ -182,7 +182,8 @@ impl Queue {
             let delivery = Delivery {
                 message: entry.message.clone(),
                 redeliveries: entry.redeliveries,
-                given_up: None,
+                given_up: (entry.redeliveries >= DELIVERY_LIMIT)
+                    .then(|| format!("delivered {} times", entry.redeliveries)),
                 settle: Box::new(settlement),
             };
             holder.held.insert(entry.id, entry);

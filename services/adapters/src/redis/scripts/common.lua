@@ -23,7 +23,7 @@ local function stale(epoch)
   end
 end
 
--- Counts into the slot of this second; a slot of an older second starts again. See window.rs for how it is read.
+-- Counts into the slot of this second; a slot of an older second starts again. See snapshot.rs for how it is read.
 local function count_in_window(key, second, count)
   local field = 'window:' .. (second % 16)
   local at, before = string.match(redis.call('HGET', key, field) or '', '^(%d+):(%d+)$')

@@ -53,7 +53,8 @@ fn spec(stage: &Stage, jobs: u64, config: &Config) -> Result<RunSpec> {
     Ok(RunSpec {
         run_id: RunId::generate(created_at_ms),
         // Nobody paces this run, so any rate does.
-        rate: Rate::new(jobs.min(1_000_000), 1.0).map_err(|wrong| Error::internal(format!("the bench's own rate: {wrong:?}")))?,
+        rate: Rate::new(jobs.min(1_000_000), 1.0)
+            .map_err(|wrong| Error::internal(format!("the bench's own rate: {wrong:?}")))?,
         total: Some(jobs),
         queue: DEFAULT_QUEUE.into(),
         handler: DEFAULT_HANDLER.into(),
@@ -80,7 +81,11 @@ async fn publish_all(stage: &Stage, run: &RunId, fence: Fence) -> Result<()> {
         let by = producer.publish(run, &range).await?;
         ledger.confirm(run, fence, &range, &by).await
     };
-    stream::try_unfold((), reserve).map_ok(publish).try_buffer_unordered(RANGES_AT_ONCE).try_collect::<Vec<()>>().await?;
+    stream::try_unfold((), reserve)
+        .map_ok(publish)
+        .try_buffer_unordered(RANGES_AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
     Ok(())
 }
 

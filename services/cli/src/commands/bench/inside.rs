@@ -35,7 +35,8 @@ impl Inside {
         let (scheduler, producer) = (listen().await?, listen().await?);
         let addresses = (url(&producer)?, url(&scheduler)?);
         let token = RequireToken::new(settings.token.as_deref());
-        let local = Producer::new("bench-producer", &settings.group, ports.broker.clone(), ports.ledger.clone(), clock.clone());
+        let local =
+            Producer::new("bench-producer", &settings.group, ports.broker.clone(), ports.ledger.clone(), clock.clone());
         let role = SchedulerContext {
             id: "bench-scheduler".into(),
             group: settings.group.clone(),

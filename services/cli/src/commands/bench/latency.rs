@@ -32,7 +32,10 @@ pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>
     let flow = flow::run(stage, roles, &arguments.plan(), &config).await?;
     let verified = if config.verify { Some(stage.verify(&flow.run).await?) } else { None };
     let mut report = Report::new("latency", &flow.run, &flow.interval, config);
-    report.with_probe(&flow.probe).with_tally(&flow.tally).with_pace(arguments.rate as f64 / 60.0, flow.enqueued_per_second);
+    report
+        .with_probe(&flow.probe)
+        .with_tally(&flow.tally)
+        .with_pace(arguments.rate as f64 / 60.0, flow.enqueued_per_second);
     report.verified = verified;
     Ok(report)
 }

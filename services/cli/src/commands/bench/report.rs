@@ -115,7 +115,8 @@ impl Report {
     }
 
     pub fn with_tally(&mut self, tally: &Tally) -> &mut Self {
-        (self.p50_ms, self.p99_ms, self.max_ms) = (tally.quantile_ms(0.5), tally.quantile_ms(0.99), tally.quantile_ms(1.0));
+        (self.p50_ms, self.p99_ms, self.max_ms) =
+            (tally.quantile_ms(0.5), tally.quantile_ms(0.99), tally.quantile_ms(1.0));
         (self.batch_mean, self.batches, self.workers) = (tally.batch_mean(), tally.batches, tally.workers.clone());
         self
     }
@@ -133,11 +134,16 @@ pub fn text(report: &Report) -> String {
         ["jobs".to_owned(), format!("{} in {:.2} s", report.jobs, report.seconds)],
         ["jobs/s".to_owned(), format!("{:.0}", report.jobs_per_second)],
     ];
-    if let (Some(asked), Some(achieved), Some(off)) = (report.asked_per_second, report.achieved_per_second, report.deviation_percent) {
+    if let (Some(asked), Some(achieved), Some(off)) =
+        (report.asked_per_second, report.achieved_per_second, report.deviation_percent)
+    {
         rows.push(["enqueued/s".to_owned(), format!("{achieved:.2} of {asked:.2} asked ({off:+.3} %)")]);
     }
     if let Some(fill) = &report.fill {
-        rows.push(["filled before".to_owned(), format!("in {:.2} s, {:.0} jobs/s", fill.seconds, fill.jobs_per_second)]);
+        rows.push([
+            "filled before".to_owned(),
+            format!("in {:.2} s, {:.0} jobs/s", fill.seconds, fill.jobs_per_second),
+        ]);
     }
     if report.p50_ms.is_some() {
         let (p50, p99, max) = (ms(report.p50_ms), ms(report.p99_ms), ms(report.max_ms));
@@ -151,18 +157,25 @@ pub fn text(report: &Report) -> String {
     rows.push(["setup".to_owned(), setup(report)]);
     rows.push(["proved".to_owned(), proved(report).to_owned()]);
     let roles: Vec<_> = report.cpu_us_per_job.iter().map(|(role, cpu)| role_row(report, role, *cpu)).collect();
-    format!("{}\n\n{}", table([&report.mode.to_uppercase(), ""], &rows), table(["ROLE", "CPU µs/job", "PEAK MEMORY"], &roles))
+    format!(
+        "{}\n\n{}",
+        table([&report.mode.to_uppercase(), ""], &rows),
+        table(["ROLE", "CPU µs/job", "PEAK MEMORY"], &roles)
+    )
 }
 
 fn role_row(report: &Report, role: &str, cpu_us: f64) -> [String; 3] {
-    let peak = report.rss_peak_bytes.get(role).map_or("–".to_owned(), |bytes| format!("{:.0} MB", *bytes as f64 / 1e6));
+    let peak =
+        report.rss_peak_bytes.get(role).map_or("–".to_owned(), |bytes| format!("{:.0} MB", *bytes as f64 / 1e6));
     [role.to_owned(), format!("{cpu_us:.2}"), peak]
 }
 
 fn setup(report: &Report) -> String {
     let Config { workers, consumers, prefetch, batch, payload_bytes, .. } = &report.config;
     let cores = report.machine.cores;
-    format!("{workers} workers × {consumers} consumers, prefetch {prefetch}, batch ≤ {batch}, payload {payload_bytes} B, {cores} cores")
+    format!(
+        "{workers} workers × {consumers} consumers, prefetch {prefetch}, batch ≤ {batch}, payload {payload_bytes} B, {cores} cores"
+    )
 }
 
 fn proved(report: &Report) -> &'static str {
@@ -183,7 +196,10 @@ mod tests {
         let moment = |at_ns, ended, cpu_us| Moment {
             at_ns,
             ended,
-            usage: Usage { cpu_us: BTreeMap::from([("worker", cpu_us)]), rss_peak_bytes: BTreeMap::from([("worker", 50_000_000)]) },
+            usage: Usage {
+                cpu_us: BTreeMap::from([("worker", cpu_us)]),
+                rss_peak_bytes: BTreeMap::from([("worker", 50_000_000)]),
+            },
         };
         let interval = Interval { begin: moment(1_000_000_000, 100, 500), end: moment(3_000_000_000, 40_100, 400_500) };
         let config = Config { workers: 2, consumers: 64, prefetch: 10, batch: 1_000, payload_bytes: 0, verify: true };

@@ -73,7 +73,8 @@ impl<'a> Roles<'a> {
                 self.inside.work(self.stage, id, config);
                 continue;
             }
-            let (consumers, prefetch, batch) = (config.consumers.to_string(), config.prefetch.to_string(), config.batch.to_string());
+            let (consumers, prefetch, batch) =
+                (config.consumers.to_string(), config.prefetch.to_string(), config.batch.to_string());
             let arguments = ["--id", &id, "--consumers", &consumers, "--prefetch", &prefetch, "--batch", &batch];
             let process = spawn(&self.stage.settings, WORKER, &arguments, Stdio::null())?;
             self.outside.push(Role { kind: WORKER, name: id, process, _stdout: None });
@@ -97,7 +98,10 @@ impl<'a> Roles<'a> {
     pub fn check(&mut self) -> Result<()> {
         for role in &mut self.outside {
             if let Ok(Some(status)) = role.process.try_wait() {
-                return Err(Error::internal(format!("{} ended with {status} while it was measured; its log above says why", role.name)));
+                return Err(Error::internal(format!(
+                    "{} ended with {status} while it was measured; its log above says why",
+                    role.name
+                )));
             }
         }
         self.inside.check()
@@ -124,10 +128,11 @@ impl<'a> Roles<'a> {
         self.outside.push(Role { kind, name, process, _stdout: None });
         let reading = tokio::task::spawn_blocking(move || first_line(stdout));
         let read = tokio::time::timeout(START_TIMEOUT, reading).await;
-        let (line, stdout) = read.map_err(|_| took_too_long(&format!("the {kind} said no address"), START_TIMEOUT.as_secs()))???;
+        let (line, stdout) =
+            read.map_err(|_| took_too_long(&format!("the {kind} said no address"), START_TIMEOUT.as_secs()))???;
         self.outside.last_mut().expect("just added")._stdout = Some(stdout);
-        let announced: Announced =
-            serde_json::from_str(&line).with_context(|| format!("the {kind} ended before it said its address; its log is above"))?;
+        let announced: Announced = serde_json::from_str(&line)
+            .with_context(|| format!("the {kind} ended before it said its address; its log is above"))?;
         Ok(announced.address)
     }
 

@@ -115,10 +115,14 @@ fn left_behind(settings: &Settings) -> Vec<String> {
     let namespace = &settings.namespace;
     let mut left = Vec::new();
     if !is_embedded(&settings.sink_url) {
-        left.push(format!("left in the sink: template {namespace} and indices {namespace}-jobs-* (delete both when you like)"));
+        left.push(format!(
+            "left in the sink: template {namespace} and indices {namespace}-jobs-* (delete both when you like)"
+        ));
     }
     if !is_embedded(&settings.ledger_url) {
-        left.push(format!("left in the ledger: keys {namespace}:* (redis-cli --scan --pattern '{namespace}:*' | xargs redis-cli del)"));
+        left.push(format!(
+            "left in the ledger: keys {namespace}:* (redis-cli --scan --pattern '{namespace}:*' | xargs redis-cli del)"
+        ));
     }
     if !is_embedded(&settings.broker_url) {
         left.push(format!("left in the broker: exchange {namespace}, without queues"));
@@ -128,7 +132,9 @@ fn left_behind(settings: &Settings) -> Vec<String> {
 
 /// A wait that took too long, with what to do.
 pub fn took_too_long(what: &str, seconds: u64) -> Error {
-    Error::unavailable(format!("{what} within {seconds} s; the log above says why, `paceline doctor` looks at the services"))
+    Error::unavailable(format!(
+        "{what} within {seconds} s; the log above says why, `paceline doctor` looks at the services"
+    ))
 }
 
 #[cfg(test)]
@@ -137,7 +143,12 @@ mod tests {
 
     #[test]
     fn nothing_of_the_users_is_in_the_own_settings() {
-        let user = Settings { namespace: "mine".into(), group: "other".into(), ledger_url: "embedded:data".into(), ..Settings::default() };
+        let user = Settings {
+            namespace: "mine".into(),
+            group: "other".into(),
+            ledger_url: "embedded:data".into(),
+            ..Settings::default()
+        };
         let (own, folders) = own_settings(&user, "bench-x");
         assert_eq!((own.namespace.as_str(), own.group.as_str()), ("bench-x", DEFAULT_GROUP));
         assert_eq!((own.ledger_url.as_str(), folders), ("embedded:data/bench-x", vec![PathBuf::from("data/bench-x")]));

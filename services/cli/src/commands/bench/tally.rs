@@ -73,7 +73,10 @@ fn decode(worker: &WorkerInfo) -> Result<Histogram<u64>> {
 }
 
 fn unreadable(worker: &WorkerInfo, reason: impl std::fmt::Display) -> Error {
-    Error::internal(format!("the latencies of {} cannot be read ({reason}); is it of another version?", worker.worker_id))
+    Error::internal(format!(
+        "the latencies of {} cannot be read ({reason}); is it of another version?",
+        worker.worker_id
+    ))
 }
 
 #[cfg(test)]

@@ -39,8 +39,9 @@ impl Usage {
 
 fn file(pid: u32, name: &str) -> Result<String> {
     let path = format!("/proc/{pid}/{name}");
-    std::fs::read_to_string(&path)
-        .map_err(|e| Error::internal(format!("cannot read {path}: {e}; the benchmark needs Linux, and roles that go on running")))
+    std::fs::read_to_string(&path).map_err(|e| {
+        Error::internal(format!("cannot read {path}: {e}; the benchmark needs Linux, and roles that go on running"))
+    })
 }
 
 fn unreadable(pid: u32, name: &str) -> Error {
