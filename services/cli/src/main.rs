@@ -22,9 +22,6 @@ use commands::Context;
 use exit::Exit;
 use options::Options;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How long the end of the process may wait for what cannot be cancelled, such as the lookup of a name.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -38,7 +35,11 @@ fn start(options: Options) -> anyhow::Result<Exit> {
     telemetry::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
     let context = Context::new(&options.global, settings);
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = options.command.threads() {
+        runtime.worker_threads(threads);
+    }
+    let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(options.command.execute(&context));
     runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
     outcome

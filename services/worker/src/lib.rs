@@ -27,12 +27,18 @@ use tokio::sync::mpsc;
 
 pub use handlers::{Context as JobContext, Handler, Handlers};
 
-/// Consumers of a worker, each on a channel of its own with its own prefetch.
-pub const CONSUMERS_DEFAULT: usize = 64;
+/// Jobs that the consumers of a worker hold together, unless told otherwise: enough for full batches, little to give back.
+const HELD_DEFAULT: usize = 640;
 /// The most documents in one bulk request.
 pub const BATCH_MAX_DEFAULT: usize = 1_000;
 /// How long a stop may take to finish what is held.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(20);
+
+/// Consumers of a worker, each on a channel of its own with its own prefetch: measured best at 64 for a prefetch of 10 and at 4
+/// for one of 1000 (`docs/performance.md`).
+pub fn consumers_default(prefetch: u16) -> usize {
+    (HELD_DEFAULT / usize::from(prefetch.max(1))).clamp(4, 64)
+}
 
 /// What a worker works with.
 #[derive(Clone)]

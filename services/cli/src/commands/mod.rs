@@ -67,6 +67,14 @@ impl Command {
         }
     }
 
+    /// How many threads run the tasks; `None`: one a core.
+    pub fn threads(&self) -> Option<usize> {
+        match self {
+            Self::Worker(arguments) => Some(arguments.threads()),
+            _ => None,
+        }
+    }
+
     /// Its output is the answer to a person, rather than the log of a process that serves.
     pub fn answers_a_person(&self) -> bool {
         match self {

@@ -19,7 +19,7 @@ use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::settings::Settings;
 use paceline_scheduler::{Context as SchedulerContext, Producers, Rules};
-use paceline_worker::{BATCH_MAX_DEFAULT, CONSUMERS_DEFAULT, Config, GRACE_DEFAULT, Handlers};
+use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, Handlers, consumers_default};
 use tokio::net::TcpListener;
 
 use super::Context;
@@ -60,21 +60,30 @@ pub struct Worker {
     /// Consume only these queues [default: all that are configured]
     #[arg(long = "queue", value_name = "QUEUE")]
     queues: Vec<String>,
-    /// Consumers a queue, each on a channel of its own
-    #[arg(long, value_name = "N", default_value_t = CONSUMERS_DEFAULT as u32, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    consumers: u32,
+    /// Consumers a queue, each on a channel of its own [default: as many as hold 640 jobs together, 4 to 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    consumers: Option<u32>,
     /// Unacknowledged jobs a consumer may hold
     #[arg(long, value_name = "N", default_value_t = PREFETCH_DEFAULT, value_parser = clap::value_parser!(u16).range(1..))]
     prefetch: u16,
     /// The most documents in one request to the sink
     #[arg(long, value_name = "N", default_value_t = BATCH_MAX_DEFAULT as u32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: u32,
+    /// Threads; more than one pays only for handlers that compute, otherwise start more workers
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
     /// Seconds that a stop may take to finish what is held
     #[arg(long, value_name = "SECONDS", default_value_t = GRACE_DEFAULT.as_secs_f64(), value_parser = seconds)]
     grace: f64,
     /// Name of this worker in documents, counts and logs [default: host and process id]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
+}
+
+impl Worker {
+    pub fn threads(&self) -> usize {
+        self.threads.into()
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -136,12 +145,13 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(Exit::Done);
     };
-    tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers = arguments.consumers, prefetch = arguments.prefetch, "working");
+    let consumers = arguments.consumers.map_or_else(|| consumers_default(arguments.prefetch), |consumers| consumers as usize);
+    tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers, prefetch = arguments.prefetch, "working");
     let config = Config {
         id,
         group: settings.group.clone(),
         queues,
-        consumers: arguments.consumers as usize,
+        consumers,
         prefetch: arguments.prefetch,
         batch_max: arguments.batch as usize,
         grace: Duration::from_secs_f64(arguments.grace),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use paceline_core::ports::broker::PREFETCH_DEFAULT;
-use paceline_worker::{BATCH_MAX_DEFAULT, CONSUMERS_DEFAULT};
+use paceline_worker::{BATCH_MAX_DEFAULT, consumers_default};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -20,7 +20,7 @@ pub struct Load {
     /// Unacknowledged jobs a consumer may hold [default: 10; embedded: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     prefetch: Option<u16>,
-    /// Consumers a worker [default: 64; embedded: 4]
+    /// Consumers a worker [default: what `paceline worker` takes at the prefetch; embedded: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     consumers: Option<u32>,
     /// The most documents in one request to the sink
@@ -48,14 +48,13 @@ pub struct Config {
 impl Load {
     /// With the defaults of where it runs.
     pub fn config(&self, stage: &Stage) -> Config {
-        let (consumers, prefetch) = match stage.is_embedded() {
-            true => (CONSUMERS_EMBEDDED, PREFETCH_EMBEDDED),
-            false => (CONSUMERS_DEFAULT as u32, PREFETCH_DEFAULT),
-        };
+        let is_embedded = stage.is_embedded();
+        let prefetch = self.prefetch.unwrap_or(if is_embedded { PREFETCH_EMBEDDED } else { PREFETCH_DEFAULT });
+        let consumers = if is_embedded { CONSUMERS_EMBEDDED } else { consumers_default(prefetch) as u32 };
         Config {
             workers: self.workers,
             consumers: self.consumers.unwrap_or(consumers),
-            prefetch: self.prefetch.unwrap_or(prefetch),
+            prefetch,
             batch: self.batch,
             payload_bytes: self.payload_bytes,
             verify: !self.no_verify,
