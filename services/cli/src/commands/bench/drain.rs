@@ -14,6 +14,9 @@ use super::tally::Tally;
 use super::track::{Interval, Moment, ended, follow};
 use crate::client::Scheduler;
 
+/// Snapshots are 50 ms apart: below this the ends of the interval are more than some percent of it.
+const SECONDS_MIN: u64 = 1;
+
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Jobs in the queue
@@ -34,8 +37,8 @@ pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>
     let verified = if config.verify { Some(stage.verify(&filled.run).await?) } else { None };
     let mut report = Report::new("drain", &filled.run, &interval, config);
     report.with_probe(&probe).with_tally(&tally);
-    // Jobs wait for the workers first, so from due to stored says nothing here.
-    (report.p50_ms, report.p99_ms, report.max_ms, report.verified) = (None, None, None, verified);
+    report.without_latency();
+    report.verified = verified;
     add_fill(&mut report, &filled, arguments.jobs);
     Ok(report)
 }
@@ -62,6 +65,10 @@ async fn empty(
     let (followed, probe): (Result<_>, _) = probe::during(scheduler, run, following).await;
     followed?;
     let (begin, end) = begin.zip(end).expect("it was followed to its end");
+    if end.at_ns - begin.at_ns < SECONDS_MIN * 1_000_000_000 {
+        stage
+            .talk(format!("emptied within {SECONDS_MIN} s of the first job: the numbers are coarse, take more --jobs"));
+    }
     Ok((Interval { begin, end }, probe))
 }
 

@@ -29,11 +29,11 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// A producer and a scheduler; answers where each listens.
-    pub async fn serve(&mut self, stage: &Stage) -> anyhow::Result<(String, String)> {
+    /// A producer and a scheduler; answers where the scheduler listens.
+    pub async fn serve(&mut self, stage: &Stage) -> anyhow::Result<String> {
         let (settings, ports, clock) = (&stage.settings, &stage.ports, &stage.clock);
         let (scheduler, producer) = (listen().await?, listen().await?);
-        let addresses = (url(&producer)?, url(&scheduler)?);
+        let address = format!("http://{}", scheduler.local_addr()?);
         let token = RequireToken::new(settings.token.as_deref());
         let local =
             Producer::new("bench-producer", &settings.group, ports.broker.clone(), ports.ledger.clone(), clock.clone());
@@ -48,7 +48,7 @@ impl Inside {
         };
         self.tasks.spawn(paceline_scheduler::run(role, scheduler, token.clone(), self.shutdown.clone()));
         self.tasks.spawn(paceline_producer::run(local, producer, token, self.shutdown.clone()));
-        Ok(addresses)
+        Ok(address)
     }
 
     pub fn work(&mut self, stage: &Stage, id: String, config: &Config) {
@@ -88,8 +88,4 @@ impl Inside {
 
 async fn listen() -> Result<TcpListener> {
     grpc::bind(([127, 0, 0, 1], 0).into()).await
-}
-
-fn url(listener: &TcpListener) -> anyhow::Result<String> {
-    Ok(format!("http://{}", listener.local_addr()?))
 }

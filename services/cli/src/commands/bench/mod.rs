@@ -40,7 +40,7 @@ pub enum Command {
 
 pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
     let shutdown = Shutdown::on_signal()?;
-    let stage = Stage::open(context).await?;
+    let Some(stage) = shutdown.or(Stage::open(context)).await.transpose()? else { return Ok(Exit::Interrupted) };
     let mut roles = Roles::new(&stage);
     let measured = shutdown.or(Box::pin(measure(command, &stage, &mut roles))).await;
     roles.stop().await;

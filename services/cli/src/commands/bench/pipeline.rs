@@ -30,8 +30,9 @@ pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>
     let verified = if config.verify { Some(stage.verify(&flow.run).await?) } else { None };
     let mut report = Report::new("pipeline", &flow.run, &flow.interval, config);
     report.with_probe(&flow.probe).with_tally(&flow.tally);
-    if let Some(rate) = arguments.rate {
-        report.with_pace(rate as f64 / 60.0, flow.enqueued_per_second);
+    match arguments.rate {
+        Some(rate) => _ = report.with_pace(rate as f64 / 60.0, flow.enqueued_per_second),
+        None => report.without_latency(),
     }
     report.verified = verified;
     Ok(report)

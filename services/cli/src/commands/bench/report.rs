@@ -121,6 +121,11 @@ impl Report {
         self
     }
 
+    /// Where jobs wait for the workers, from due to stored is only how long the queue was.
+    pub fn without_latency(&mut self) {
+        (self.p50_ms, self.p99_ms, self.max_ms) = (None, None, None);
+    }
+
     pub fn with_pace(&mut self, asked: f64, achieved: Option<f64>) -> &mut Self {
         (self.asked_per_second, self.achieved_per_second) = (Some(asked), achieved);
         self.deviation_percent = achieved.map(|achieved| (achieved / asked - 1.0) * 100.0);

@@ -6,18 +6,29 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use paceline_core::{Error, Result};
+use paceline_proto::v1::producer_service_server::ProducerServiceServer;
+use paceline_proto::v1::scheduler_service_server::SchedulerServiceServer;
 use paceline_runtime::settings::Settings;
 use serde::Deserialize;
+use tonic::Response;
+use tonic::server::NamedService;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::inside::Inside;
 use super::load::Config;
 use super::stage::{Stage, took_too_long};
 use super::usage::Usage;
-use crate::client::Scheduler;
+use crate::client::{self, Scheduler};
+
+const PRODUCER_SERVICE: &str = <ProducerServiceServer<()> as NamedService>::NAME;
+const SCHEDULER_SERVICE: &str = <SchedulerServiceServer<()> as NamedService>::NAME;
 
 /// How long a role may take until it answers.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const START_POLL: Duration = Duration::from_millis(20);
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const ANY_PORT: &str = "127.0.0.1:0";
 
 pub const SCHEDULER: &str = "scheduler";
@@ -54,15 +65,16 @@ impl<'a> Roles<'a> {
 
     /// Starts a producer and a scheduler and waits until both answer.
     pub async fn serve(&mut self) -> anyhow::Result<Scheduler> {
-        let (producer, scheduler) = if self.stage.is_embedded() {
+        let address = if self.stage.is_embedded() {
             self.inside.serve(self.stage).await?
         } else {
             let producer = self.start_server(PRODUCER, &[]).await?;
-            let scheduler = self.start_server(SCHEDULER, &["--producers", &producer]).await?;
-            (producer, scheduler)
+            // A scheduler leaves a producer out, and says so, until it serves.
+            self.wait_for(&producer, PRODUCER_SERVICE).await?;
+            self.start_server(SCHEDULER, &["--producers", &producer]).await?
         };
-        self.wait_for(producer).await?;
-        Ok(self.wait_for(scheduler).await?)
+        self.wait_for(&address, SCHEDULER_SERVICE).await?;
+        Ok(Scheduler::new(&Settings { server: address, ..self.stage.settings.clone() })?)
     }
 
     /// Starts the workers; they consume as soon as they can.
@@ -136,16 +148,20 @@ impl<'a> Roles<'a> {
         Ok(announced.address)
     }
 
-    async fn wait_for(&mut self, server: String) -> Result<Scheduler> {
-        let scheduler = Scheduler::new(&Settings { server: server.clone(), ..self.stage.settings.clone() })?;
+    /// Waits until the service at `address` says that it serves.
+    async fn wait_for(&mut self, address: &str, service: &str) -> Result<()> {
+        let mut health = HealthClient::new(client::authorized(address, &self.stage.settings, Some(CALL_TIMEOUT))?);
         let waiting = async {
-            while !scheduler.answers().await {
+            let request = || HealthCheckRequest { service: service.to_owned() };
+            let is_serving =
+                |answer: Response<HealthCheckResponse>| answer.get_ref().status() == ServingStatus::Serving;
+            while !health.check(request()).await.is_ok_and(is_serving) {
                 self.check()?;
                 tokio::time::sleep(START_POLL).await;
             }
             Ok(())
         };
-        in_time(&format!("the role at {server} did not answer"), waiting).await.map(|()| scheduler)
+        in_time(&format!("{service} at {address} did not serve"), waiting).await
     }
 }
 
