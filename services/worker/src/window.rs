@@ -1,7 +1,7 @@
 //! How much is sent to the sink at once: additive increase, multiplicative decrease (AIMD, as in TCP), on what the sink says.
 
 /// The most bulk requests of a worker that are on their way at once.
-const IN_FLIGHT_MAX: usize = 3;
+const IN_FLIGHT_MAX: usize = 2;
 /// Documents that a good answer adds to the batch.
 const INCREASE: usize = 50;
 
