@@ -127,7 +127,11 @@ impl<'a> Roles<'a> {
         Usage::read(self.outside.iter().map(|role| (role.kind, role.process.id())))
     }
 
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        // The last first: a scheduler would miss its producer, and say so.
+        while let Some(role) = self.outside.pop() {
+            drop(role);
+        }
         self.inside.stop().await;
     }
 
