@@ -145,7 +145,8 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(Exit::Done);
     };
-    let consumers = arguments.consumers.map_or_else(|| consumers_default(arguments.prefetch), |consumers| consumers as usize);
+    let consumers =
+        arguments.consumers.map_or_else(|| consumers_default(arguments.prefetch), |consumers| consumers as usize);
     tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers, prefetch = arguments.prefetch, "working");
     let config = Config {
         id,
