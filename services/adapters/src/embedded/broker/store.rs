@@ -2,7 +2,8 @@
 //! deleting what is done are ranges of one primary key.
 
 use paceline_core::ports::broker::Message;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use crate::embedded::database::WriteError;
 
@@ -70,19 +71,8 @@ pub fn append<'a>(
     let mut insert = connection.prepare_cached(&format!(
         "INSERT INTO ready_{queue} (id, redeliveries, {COLUMNS}) VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
     ))?;
-    for (id, m) in (first_id..).zip(messages) {
-        let seq = m.seq.map(|seq| seq as i64);
-        insert.execute(params![
-            id,
-            m.id,
-            &*m.handler,
-            &*m.run,
-            seq,
-            m.attempt,
-            m.timestamp_ms,
-            m.traceparent,
-            &*m.body
-        ])?;
+    for (id, message) in (first_id..).zip(messages) {
+        insert.execute(params_from_iter([id.into()].into_iter().chain(columns(message))))?;
     }
     Ok(())
 }
@@ -122,21 +112,7 @@ pub fn delay(connection: &Connection, queue: i64, due_ms: i64, m: &Message) -> r
     let mut insert = connection.prepare_cached(&format!(
         "INSERT INTO delayed (queue, due_ms, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     ))?;
-    let seq = m.seq.map(|seq| seq as i64);
-    insert
-        .execute(params![
-            queue,
-            due_ms,
-            m.id,
-            &*m.handler,
-            &*m.run,
-            seq,
-            m.attempt,
-            m.timestamp_ms,
-            m.traceparent,
-            &*m.body
-        ])
-        .map(drop)
+    insert.execute(params_from_iter([queue.into(), due_ms.into()].into_iter().chain(columns(m)))).map(drop)
 }
 
 /// When the next delayed message is due, of any queue.
@@ -156,21 +132,7 @@ pub fn bury(connection: &Connection, queue: i64, reason: &str, m: &Message) -> r
     let mut insert = connection.prepare_cached(&format!(
         "INSERT INTO dead (queue, reason, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     ))?;
-    let seq = m.seq.map(|seq| seq as i64);
-    insert
-        .execute(params![
-            queue,
-            reason,
-            m.id,
-            &*m.handler,
-            &*m.run,
-            seq,
-            m.attempt,
-            m.timestamp_ms,
-            m.traceparent,
-            &*m.body
-        ])
-        .map(drop)
+    insert.execute(params_from_iter([queue.into(), text(reason)].into_iter().chain(columns(m)))).map(drop)
 }
 
 pub fn dead(connection: &Connection, queue: i64, limit: usize) -> rusqlite::Result<Vec<(Message, String)>> {
@@ -183,6 +145,24 @@ pub fn dead(connection: &Connection, queue: i64, limit: usize) -> rusqlite::Resu
 pub fn counts(connection: &Connection, queue: i64) -> rusqlite::Result<(i64, i64)> {
     let select = "SELECT (SELECT count(*) FROM delayed WHERE queue = ?1), (SELECT count(*) FROM dead WHERE queue = ?1)";
     connection.query_row(select, [queue], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// The values of [`COLUMNS`].
+fn columns(message: &Message) -> [ToSqlOutput<'_>; 8] {
+    [
+        text(&message.id),
+        text(&message.handler),
+        text(&message.run),
+        message.seq.map_or(Value::Null, |seq| Value::Integer(seq as i64)).into(),
+        message.attempt.into(),
+        message.timestamp_ms.into(),
+        message.traceparent.as_deref().map_or(Value::Null.into(), text),
+        ToSqlOutput::Borrowed(ValueRef::Blob(&message.body)),
+    ]
+}
+
+fn text(text: &str) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
