@@ -58,7 +58,7 @@ pub struct Settings {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Text {
-    Text(String),
+    Words(String),
     Whole(u128),
     Flag(bool),
     Fraction(f64),
@@ -67,7 +67,7 @@ enum Text {
 impl From<Text> for String {
     fn from(text: Text) -> Self {
         match text {
-            Text::Text(text) => text,
+            Text::Words(text) => text,
             Text::Whole(number) => number.to_string(),
             Text::Flag(flag) => flag.to_string(),
             Text::Fraction(number) => number.to_string(),
@@ -83,7 +83,7 @@ fn text<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Stri
 fn secret<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Option<String>, D::Error> {
     match Option::<Text>::deserialize(source) {
         Ok(None) => Ok(None),
-        Ok(Some(Text::Text(token))) => Ok(Some(token)),
+        Ok(Some(Text::Words(token))) => Ok(Some(token)),
         _ => Err(serde::de::Error::custom(
             "the token must not be a bare number or flag; use letters too, e.g. `openssl rand -hex 32`",
         )),

@@ -2,7 +2,7 @@
 //! deleting what is done are ranges of one primary key.
 
 use paceline_core::ports::broker::Message;
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use crate::embedded::database::WriteError;
@@ -147,16 +147,18 @@ pub fn counts(connection: &Connection, queue: i64) -> rusqlite::Result<(i64, i64
     connection.query_row(select, [queue], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+const NULL: ToSqlOutput<'static> = ToSqlOutput::Borrowed(ValueRef::Null);
+
 /// The values of [`COLUMNS`].
 fn columns(message: &Message) -> [ToSqlOutput<'_>; 8] {
     [
         text(&message.id),
         text(&message.handler),
         text(&message.run),
-        message.seq.map_or(Value::Null, |seq| Value::Integer(seq as i64)).into(),
+        message.seq.map_or(NULL, |seq| ToSqlOutput::from(seq as i64)),
         message.attempt.into(),
         message.timestamp_ms.into(),
-        message.traceparent.as_deref().map_or(Value::Null.into(), text),
+        message.traceparent.as_deref().map_or(NULL, text),
         ToSqlOutput::Borrowed(ValueRef::Blob(&message.body)),
     ]
 }
