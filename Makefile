@@ -3,7 +3,7 @@
 FEATURES := paceline-adapters/services,paceline-tests/services
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast verify fmt clippy deny stack-up stack-down clean
+.PHONY: help build test test-fast verify fmt clippy deny audit stack-up stack-down clean
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,9 +26,12 @@ fmt: ## is the code formatted?
 clippy: ## lints, each warning an error
 	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
 
-deny: ## licences, advisories and sources of the dependencies
+deny: ## licences, sources and versions of the dependencies
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing; install it once with: cargo install --locked cargo-deny" >&2; exit 1; }
-	cargo deny check
+	cargo deny check bans licenses sources
+
+audit: ## known vulnerabilities of the dependencies; fetches the advisory database, so it needs the internet
+	cargo deny check advisories
 
 stack-up: ## start RabbitMQ, Redis and Elasticsearch here, without Docker
 	@infra/local/stack up

@@ -101,6 +101,7 @@ impl Flusher {
                 Err(error) => {
                     tracing::warn!(%error, documents = pending.documents.len(), "storing again");
                     self.back_off(&mut delay, error.retry_after).await;
+                    self.prepare_again().await;
                     continue;
                 }
             };
@@ -118,6 +119,13 @@ impl Flusher {
             if let Some(after) = retry_after {
                 self.back_off(&mut delay, Some(after)).await;
             }
+        }
+    }
+
+    /// A sink that was away may have come back empty: without its template it would take documents in any shape.
+    async fn prepare_again(&self) {
+        if let Err(error) = self.config.sink.prepare().await {
+            tracing::debug!(%error, "the sink is not prepared yet");
         }
     }
 
