@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 #[cfg(test)]
 mod fake_scheduler;
+mod in_process;
 mod options;
 mod output;
 mod payload;

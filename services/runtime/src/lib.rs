@@ -4,6 +4,7 @@
 //! gRPC through [`grpc`], and its errors become statuses in [`status`].
 
 pub mod auth;
+pub mod backoff;
 pub mod grpc;
 pub mod lifecycle;
 pub mod settings;

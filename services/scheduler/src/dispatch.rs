@@ -7,6 +7,7 @@ use paceline_core::error::{Error, ErrorKind};
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::ledger::Fence;
+use paceline_runtime::backoff::Backoff;
 use tokio::task::JoinSet;
 
 use crate::Context;
@@ -81,7 +82,7 @@ impl Dispatcher {
 
 /// Publishes, then confirms. L5: nothing is confirmed in the ledger before the broker has confirmed it.
 async fn deliver(context: Context, run: RunId, fence: Fence, range: Range) -> Result<Range, Fault> {
-    let mut delay = RETRY_DELAY_MIN;
+    let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     let producer = loop {
         match context.producers.publish(&run, &range).await {
             Ok(producer) => break producer,
@@ -92,7 +93,7 @@ async fn deliver(context: Context, run: RunId, fence: Fence, range: Range) -> Re
                 tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again")
             }
         }
-        backoff(&mut delay).await;
+        backoff.wait().await;
     };
     loop {
         match context.ledger.confirm(&run, fence, &range, &producer).await {
@@ -100,12 +101,6 @@ async fn deliver(context: Context, run: RunId, fence: Fence, range: Range) -> Re
             Err(error) if error.kind == ErrorKind::Aborted => return Err(Fault::LeaseLost(error)),
             Err(error) => tracing::warn!(%run, first = range.first, %error, "confirming a range again"),
         }
-        backoff(&mut delay).await;
+        backoff.wait().await;
     }
-}
-
-/// Waits `delay` with jitter, so that ranges do not come back all at once, and doubles it.
-async fn backoff(delay: &mut Duration) {
-    tokio::time::sleep(delay.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-    *delay = (*delay * 2).min(RETRY_DELAY_MAX);
 }

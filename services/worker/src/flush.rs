@@ -11,6 +11,7 @@ use paceline_core::document::{Document, Status};
 use paceline_core::ports::ledger::Settled;
 use paceline_core::ports::sink::Verdict;
 use paceline_core::seam::Seam;
+use paceline_runtime::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -88,19 +89,19 @@ impl Flusher {
     /// document with the sink's reason. Answers the batch as it is stored.
     async fn store(&self, mut pending: Batch) -> Batch {
         let mut stored = Batch::default();
-        let mut delay = RETRY_DELAY_MIN;
+        let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         loop {
             let verdicts = match self.config.sink.upsert(&pending.documents).await {
                 Ok(verdicts) if verdicts.len() == pending.documents.len() => verdicts,
                 Ok(verdicts) => {
                     let (answered, sent) = (verdicts.len(), pending.documents.len());
                     tracing::error!(answered, sent, "the sink answered for another number of documents");
-                    self.back_off(&mut delay, None).await;
+                    self.back_off(&mut backoff, None).await;
                     continue;
                 }
                 Err(error) => {
                     tracing::warn!(%error, documents = pending.documents.len(), "storing again");
-                    self.back_off(&mut delay, error.retry_after).await;
+                    self.back_off(&mut backoff, error.retry_after).await;
                     self.prepare_again().await;
                     continue;
                 }
@@ -117,7 +118,7 @@ impl Flusher {
                 return stored;
             }
             if let Some(after) = retry_after {
-                self.back_off(&mut delay, Some(after)).await;
+                self.back_off(&mut backoff, Some(after)).await;
             }
         }
     }
@@ -130,23 +131,20 @@ impl Flusher {
     }
 
     /// Overload: smaller batches, and a pause with jitter.
-    async fn back_off(&self, delay: &mut Duration, asked: Option<Duration>) {
+    async fn back_off(&self, backoff: &mut Backoff, asked: Option<Duration>) {
         self.window().refused();
-        let pause = asked.unwrap_or(*delay).max(*delay).min(RETRY_DELAY_MAX);
-        tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-        *delay = (*delay * 2).min(RETRY_DELAY_MAX);
+        backoff.wait_at_least(asked.unwrap_or_default()).await;
     }
 
     async fn record(&self, batch: &Batch) {
         let settled: Vec<Settled> = batch.documents.iter().map(settled).collect();
-        let mut delay = RETRY_DELAY_MIN;
+        let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         let recorded = loop {
             match self.config.ledger.record(&self.config.group, &self.config.id, &settled).await {
                 Ok(recorded) => break recorded,
                 Err(error) => {
                     tracing::warn!(%error, jobs = settled.len(), "counting again");
-                    tokio::time::sleep(delay.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-                    delay = (delay * 2).min(RETRY_DELAY_MAX);
+                    backoff.wait().await;
                 }
             }
         };

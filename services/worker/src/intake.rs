@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use paceline_core::Result;
 use paceline_core::policy::Policy;
 use paceline_core::ports::broker::{Consumer, Delivery};
+use paceline_runtime::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -70,14 +71,14 @@ struct Intake {
 
 impl Intake {
     async fn run(self) {
-        let mut delay = RECONNECT_DELAY_MIN;
+        let mut backoff = Backoff::new(RECONNECT_DELAY_MIN, RECONNECT_DELAY_MAX);
         let mut is_known_away = false;
         while !self.shutdown.is_triggered() {
             match self.shutdown.clone().or(self.open()).await {
                 None => return,
                 Some(Ok(consumer)) => {
                     is_known_away = false;
-                    delay = RECONNECT_DELAY_MIN;
+                    backoff.reset();
                     self.work(consumer).await;
                 }
                 Some(Err(error)) if !std::mem::replace(&mut is_known_away, true) => {
@@ -85,8 +86,7 @@ impl Intake {
                 }
                 Some(Err(_)) => (),
             }
-            self.shutdown.or(tokio::time::sleep(delay.mul_f64(0.5 + 0.5 * fastrand::f64()))).await;
-            delay = (delay * 2).min(RECONNECT_DELAY_MAX);
+            self.shutdown.or(backoff.wait()).await;
         }
     }
 

@@ -2,33 +2,29 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use paceline_adapters::resolve::{self, Backends, Connections};
+use paceline_adapters::resolve::{self, Connections};
 use paceline_core::clock::{SharedClock, SystemClock};
-use paceline_core::seam::NoFaults;
-use paceline_producer::Producer;
-use paceline_runtime::auth::{RequireToken, check_bind};
+use paceline_runtime::auth::check_bind;
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::settings::Settings;
-use paceline_scheduler::{Context as SchedulerContext, Producers};
-use paceline_worker::{BATCH_MAX_DEFAULT, Config, Handlers};
+use paceline_worker::BATCH_MAX_DEFAULT;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::serve::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, rules};
+use super::serve::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER};
 use super::{Context, run};
 use crate::exit::Exit;
+use crate::in_process::{self, Limits};
 use crate::output::table;
 
 /// Consumers of each worker: in one process more would only share the same lock.
-const CONSUMERS: usize = 4;
-const PREFETCH: u16 = 100;
-const GRACE: Duration = Duration::from_secs(5);
+const LIMITS: Limits =
+    Limits { consumers: 4, prefetch: 100, batch_max: BATCH_MAX_DEFAULT, grace: Duration::from_secs(5) };
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -110,42 +106,13 @@ async fn start(
         data_dir: arguments.data_dir.clone(),
         ready_ms: clock.monotonic_ns() / 1_000_000,
     };
-    let token = RequireToken::new(settings.token.as_deref());
-    let local =
-        Producer::new("dev-producer", &settings.group, backends.broker.clone(), backends.ledger.clone(), clock.clone());
-    let role = SchedulerContext {
-        id: "dev-scheduler".into(),
-        group: settings.group.clone(),
-        ledger: backends.ledger.clone(),
-        sink: backends.sink.clone(),
-        producers: Arc::new(Producers::local(Arc::new(local.clone()))),
-        clock: clock.clone(),
-        rules: rules(settings),
-    };
-    roles.spawn(paceline_scheduler::run(role, scheduler, token.clone(), shutdown.clone()));
-    roles.spawn(paceline_producer::run(local, producer, token, shutdown.clone()));
+    let shared = (settings, &backends, clock);
+    in_process::serve("dev", (scheduler, producer), shared, shutdown, roles);
     for number in 1..=arguments.workers {
-        roles.spawn(paceline_worker::run(worker(number, settings, clock, &backends), shutdown.clone()));
+        let worker = in_process::worker(format!("dev-worker-{number}"), settings, &backends, clock, LIMITS);
+        roles.spawn(paceline_worker::run(worker, shutdown.clone()));
     }
     Ok(ready)
-}
-
-fn worker(number: u32, settings: &Settings, clock: &SharedClock, backends: &Backends) -> Config {
-    Config {
-        id: format!("dev-worker-{number}"),
-        group: settings.group.clone(),
-        queues: settings.queues.clone(),
-        consumers: CONSUMERS,
-        prefetch: PREFETCH,
-        batch_max: BATCH_MAX_DEFAULT,
-        grace: GRACE,
-        broker: backends.broker.clone(),
-        sink: backends.sink.clone(),
-        ledger: backends.ledger.clone(),
-        handlers: Handlers::builtin(),
-        clock: clock.clone(),
-        faults: Arc::new(NoFaults),
-    }
 }
 
 /// Starts and follows the run that was asked for, then serves on until a stop.

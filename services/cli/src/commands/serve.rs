@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use paceline_adapters::resolve::{self, Connections};
+use paceline_adapters::resolve::{self, Backends, Connections};
 use paceline_core::clock::{SharedClock, SystemClock};
 use paceline_core::policy::Policy;
 use paceline_core::ports::Ledger;
 use paceline_core::ports::broker::PREFETCH_DEFAULT;
-use paceline_core::seam::NoFaults;
 use paceline_core::{Error, ids};
 use paceline_producer::Producer;
 use paceline_runtime::auth::{RequireToken, check_bind};
@@ -25,6 +24,7 @@ use tokio::net::TcpListener;
 use super::Context;
 use super::connections::connections;
 use crate::exit::Exit;
+use crate::in_process::{self, Limits};
 use crate::waiting::connected;
 
 #[derive(Debug, Args)]
@@ -148,21 +148,14 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     let consumers =
         arguments.consumers.map_or_else(|| consumers_default(arguments.prefetch), |consumers| consumers as usize);
     tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers, prefetch = arguments.prefetch, "working");
-    let config = Config {
-        id,
-        group: settings.group.clone(),
-        queues,
+    let limits = Limits {
         consumers,
         prefetch: arguments.prefetch,
         batch_max: arguments.batch as usize,
         grace: Duration::from_secs_f64(arguments.grace),
-        broker,
-        sink,
-        ledger,
-        handlers: Handlers::builtin(),
-        clock,
-        faults: Arc::new(NoFaults),
     };
+    let backends = Backends { broker, sink, ledger };
+    let config = Config { queues, ..in_process::worker(id, settings, &backends, &clock, limits) };
     paceline_worker::run(config, shutdown).await?;
     Ok(Exit::Done)
 }

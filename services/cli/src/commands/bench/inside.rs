@@ -1,22 +1,16 @@
 //! The roles on embedded adapters: in this process, wired as `paceline dev` does it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::seam::NoFaults;
 use paceline_core::{Error, Result};
-use paceline_producer::Producer;
-use paceline_runtime::auth::RequireToken;
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
-use paceline_scheduler::{Context as SchedulerContext, Producers};
-use paceline_worker::Handlers;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::load::Config;
 use super::stage::Stage;
-use crate::commands::serve::rules;
+use crate::in_process::{self, Limits};
 
 const GRACE: Duration = Duration::from_secs(2);
 /// How long the roles may take to stop; then they are dropped where they stand.
@@ -31,42 +25,21 @@ pub struct Inside {
 impl Inside {
     /// A producer and a scheduler; answers where the scheduler listens.
     pub async fn serve(&mut self, stage: &Stage) -> anyhow::Result<String> {
-        let (settings, ports, clock) = (&stage.settings, &stage.ports, &stage.clock);
-        let (scheduler, producer) = (listen().await?, listen().await?);
-        let address = format!("http://{}", scheduler.local_addr()?);
-        let token = RequireToken::new(settings.token.as_deref());
-        let local =
-            Producer::new("bench-producer", &settings.group, ports.broker.clone(), ports.ledger.clone(), clock.clone());
-        let role = SchedulerContext {
-            id: "bench-scheduler".into(),
-            group: settings.group.clone(),
-            ledger: ports.ledger.clone(),
-            sink: ports.sink.clone(),
-            producers: Arc::new(Producers::local(Arc::new(local.clone()))),
-            clock: clock.clone(),
-            rules: rules(settings),
-        };
-        self.tasks.spawn(paceline_scheduler::run(role, scheduler, token.clone(), self.shutdown.clone()));
-        self.tasks.spawn(paceline_producer::run(local, producer, token, self.shutdown.clone()));
+        let listeners = (listen().await?, listen().await?);
+        let address = format!("http://{}", listeners.0.local_addr()?);
+        let shared = (&stage.settings, &stage.ports, &stage.clock);
+        in_process::serve("bench", listeners, shared, &self.shutdown, &mut self.tasks);
         Ok(address)
     }
 
     pub fn work(&mut self, stage: &Stage, id: String, config: &Config) {
-        let worker = paceline_worker::Config {
-            id,
-            group: stage.settings.group.clone(),
-            queues: stage.settings.queues.clone(),
+        let limits = Limits {
             consumers: config.consumers as usize,
             prefetch: config.prefetch,
             batch_max: config.batch as usize,
             grace: GRACE,
-            broker: stage.ports.broker.clone(),
-            sink: stage.ports.sink.clone(),
-            ledger: stage.ports.ledger.clone(),
-            handlers: Handlers::builtin(),
-            clock: stage.clock.clone(),
-            faults: Arc::new(NoFaults),
         };
+        let worker = in_process::worker(id, &stage.settings, &stage.ports, &stage.clock, limits);
         self.tasks.spawn(paceline_worker::run(worker, self.shutdown.clone()));
     }
 

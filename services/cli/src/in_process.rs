@@ -1,0 +1,71 @@
+//! Roles in this process on shared adapters: the wiring of `paceline dev`, and of `paceline bench` on an embedded folder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paceline_adapters::resolve::Backends;
+use paceline_core::Result;
+use paceline_core::clock::SharedClock;
+use paceline_core::seam::NoFaults;
+use paceline_producer::Producer;
+use paceline_runtime::auth::RequireToken;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::settings::Settings;
+use paceline_scheduler::{Context as SchedulerContext, Producers};
+use paceline_worker::{Config, Handlers};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::commands::serve::rules;
+
+/// How much a worker holds and sends at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub consumers: usize,
+    pub prefetch: u16,
+    pub batch_max: usize,
+    pub grace: Duration,
+}
+
+/// Starts a producer and a scheduler, named `<name>-producer` and `<name>-scheduler`, each on its listener.
+pub fn serve(
+    name: &str,
+    (scheduler, producer): (TcpListener, TcpListener),
+    (settings, backends, clock): (&Settings, &Backends, &SharedClock),
+    shutdown: &Shutdown,
+    roles: &mut JoinSet<Result<()>>,
+) {
+    let token = RequireToken::new(settings.token.as_deref());
+    let id = format!("{name}-producer");
+    let local = Producer::new(&id, &settings.group, backends.broker.clone(), backends.ledger.clone(), clock.clone());
+    let role = SchedulerContext {
+        id: format!("{name}-scheduler"),
+        group: settings.group.clone(),
+        ledger: backends.ledger.clone(),
+        sink: backends.sink.clone(),
+        producers: Arc::new(Producers::local(Arc::new(local.clone()))),
+        clock: clock.clone(),
+        rules: rules(settings),
+    };
+    roles.spawn(paceline_scheduler::run(role, scheduler, token.clone(), shutdown.clone()));
+    roles.spawn(paceline_producer::run(local, producer, token, shutdown.clone()));
+}
+
+/// A worker of every configured queue with the built-in handlers.
+pub fn worker(id: String, settings: &Settings, backends: &Backends, clock: &SharedClock, limits: Limits) -> Config {
+    Config {
+        id,
+        group: settings.group.clone(),
+        queues: settings.queues.clone(),
+        consumers: limits.consumers,
+        prefetch: limits.prefetch,
+        batch_max: limits.batch_max,
+        grace: limits.grace,
+        broker: backends.broker.clone(),
+        sink: backends.sink.clone(),
+        ledger: backends.ledger.clone(),
+        handlers: Handlers::builtin(),
+        clock: clock.clone(),
+        faults: Arc::new(NoFaults),
+    }
+}
