@@ -115,6 +115,34 @@ pub struct RunRecord {
     pub failure: Option<String>,
 }
 
+/// What the sink keeps of a run, so that a ledger that was lost, or went back in time, can be rebuilt. The owner writes it
+/// whenever the revision changes and every few seconds while the cursor moves; a lower (revision, cursor) never overwrites a higher.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptRun {
+    pub spec: RunSpec,
+    pub state: RunState,
+    pub revision: u64,
+    /// At least this many jobs were reserved.
+    pub cursor: u64,
+    pub pacing: Pacing,
+    pub ended_at_ms: Option<i64>,
+    pub failure: Option<String>,
+}
+
+impl From<&RunRecord> for KeptRun {
+    fn from(record: &RunRecord) -> Self {
+        Self {
+            spec: record.spec.clone(),
+            state: record.state,
+            revision: record.revision,
+            cursor: record.cursor,
+            pacing: record.pacing,
+            ended_at_ms: record.ended_at_ms,
+            failure: record.failure.clone(),
+        }
+    }
+}
+
 /// One atomic read of a run's numbers. L1: `processed + dead ≤ enqueued` in every one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {

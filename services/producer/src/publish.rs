@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use paceline_core::clock::SharedClock;
-use paceline_core::error::{Error, Result};
+use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
-use paceline_core::ports::broker::{Confirm, Message};
+use paceline_core::ports::broker::{Confirm, Depth, Message};
 use paceline_core::ports::{Broker, Ledger, RangePublisher};
 
 use crate::specs::Specs;
@@ -70,6 +70,14 @@ impl RangePublisher for Producer {
             }
         }
         Ok(self.0.id.clone())
+    }
+
+    async fn depth(&self, run: &RunId) -> Result<Depth> {
+        let known = self.0.specs.get(run).await?;
+        match self.0.broker.depth(&known.queue, &self.0.group).await {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Depth { unacked: Some(0), ..Depth::default() }),
+            depth => depth,
+        }
     }
 }
 

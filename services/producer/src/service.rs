@@ -5,7 +5,7 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_proto::v1::producer_service_server::ProducerService;
-use paceline_proto::v1::{PublishRequest, PublishResponse};
+use paceline_proto::v1::{DepthRequest, DepthResponse, PublishRequest, PublishResponse};
 use paceline_runtime::status::to_status;
 use tonic::{Request, Response, Status};
 
@@ -23,6 +23,19 @@ impl ProducerService for Service {
                 Range { first: request.first, count: request.count.into(), scheduled_at_ms: request.scheduled_at_ms };
             let producer_id = self.0.publish(&run, &range).await?;
             Ok::<_, Error>(PublishResponse { producer_id, confirmed: request.count })
+        };
+        answer.await.map(Response::new).map_err(to_status)
+    }
+
+    async fn depth(&self, request: Request<DepthRequest>) -> Result<Response<DepthResponse>, Status> {
+        let answer = async {
+            let depth = self.0.depth(&RunId::parse(&request.get_ref().run_id)?).await?;
+            Ok::<_, Error>(DepthResponse {
+                ready: depth.ready,
+                unacked: depth.unacked,
+                delayed: depth.delayed,
+                dead: depth.dead,
+            })
         };
         answer.await.map(Response::new).map_err(to_status)
     }

@@ -9,8 +9,9 @@ use futures::future::join_all;
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
+use paceline_core::ports::broker::Depth;
 use paceline_core::{Error, Result};
-use paceline_proto::v1::PublishRequest;
+use paceline_proto::v1::{DepthRequest, PublishRequest};
 use paceline_proto::v1::producer_service_client::ProducerServiceClient;
 use paceline_runtime::auth::AddToken;
 use paceline_runtime::grpc;
@@ -64,15 +65,28 @@ impl Producers {
 
     /// Publishes at the next healthy producer; at each of the others, healthy or not, when that fails. The last error, when all do.
     pub async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+        self.first(|publisher| async move { publisher.publish(run, range).await }).await
+    }
+
+    /// What the broker says about the run's queue, asked through a producer.
+    pub async fn depth(&self, run: &RunId) -> Result<Depth> {
+        self.first(|publisher| async move { publisher.depth(run).await }).await
+    }
+
+    /// The answer of the first producer that gives one, the healthy ones first.
+    async fn first<T, F>(&self, ask: impl Fn(Arc<dyn RangePublisher>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = (0..self.members.len()).map(|step| &self.members[(start + step) % self.members.len()]);
         let (healthy, others): (Vec<_>, Vec<_>) = in_turn.partition(|member| member.is_healthy());
         let mut last = Error::unavailable("no producer");
         for member in healthy.into_iter().chain(others) {
-            match member.publisher.publish(run, range).await {
-                Ok(producer) => {
+            match ask(member.publisher.clone()).await {
+                Ok(answer) => {
                     member.mark(true, "it answers");
-                    return Ok(producer);
+                    return Ok(answer);
                 }
                 // Another producer would say the same: it is the request, not the producer.
                 Err(error) if !error.is_retryable() => return Err(error),
@@ -152,5 +166,11 @@ impl RangePublisher for Remote {
             return Err(Error::unavailable(format!("{} of {} jobs were confirmed", answer.confirmed, range.count)));
         }
         Ok(answer.producer_id)
+    }
+
+    async fn depth(&self, run: &RunId) -> Result<Depth> {
+        let request = DepthRequest { run_id: run.to_string() };
+        let depth = self.0.clone().depth(request).await.map_err(|status| from_status(&status))?.into_inner();
+        Ok(Depth { ready: depth.ready, unacked: depth.unacked, delayed: depth.delayed, dead: depth.dead })
     }
 }

@@ -51,6 +51,8 @@ fn info(config: &Config, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
         processed: Stats::get(&stats.processed),
         dead: Stats::get(&stats.dead),
         retried: Stats::get(&stats.retried),
+        held: 0,
+        stalled: 0,
         batches: Stats::get(&stats.batches),
         batched_documents: Stats::get(&stats.batched_documents),
         stored_latency: stats.stored_latency(),

@@ -80,7 +80,8 @@ pub trait Broker: Send + Sync + 'static {
     /// Starts a consumer with its own prefetch. Dropping the [`Consumer`] ends it and gives back what it holds.
     async fn consume(&self, queue: &str, group: &str, prefetch: u16) -> Result<Consumer>;
 
-    /// A reading from the broker itself, at most a few seconds old; an error when it cannot be read, never zeros.
+    /// A reading from the broker itself, at most a few seconds old; an error when it cannot be read, never zeros. `NotFound`: there
+    /// is no such queue.
     async fn depth(&self, queue: &str, group: &str) -> Result<Depth>;
 
     /// Removes the ready messages and answers how many.
@@ -91,6 +92,11 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Reaches the service and says what it is, for `doctor` and readiness.
     async fn check(&self) -> Result<String>;
+
+    /// How often a connection was lost and built anew since this adapter was made.
+    fn rebuilt(&self) -> u64 {
+        0
+    }
 }
 
 /// A message in a dead queue.

@@ -9,10 +9,12 @@ use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::job::Range;
 use crate::pacing::Pacing;
-use crate::run::{RunRecord, RunSpec, RunState, Snapshot};
+use crate::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
 use crate::seqset::SeqSet;
 
-/// A scheduler's claim on a run. `epoch` grows with every new owner; the ledger refuses what carries an older one (L9).
+/// A scheduler's claim on a run. `epoch` grows with every new owner; the ledger refuses what carries another one (L9). A new
+/// epoch is the ledger's time in milliseconds, or one more than the last where that is higher: so a ledger that went back in
+/// time never hands out one that somebody holds already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fence {
     pub epoch: u64,
@@ -156,6 +158,12 @@ pub struct WorkerInfo {
     pub processed: u64,
     pub dead: u64,
     pub retried: u64,
+    /// Deliveries that it has taken and not settled yet.
+    #[serde(default)]
+    pub held: u64,
+    /// How often it found, on waking up, that it had been stopped or hung for so long that its jobs went to others.
+    #[serde(default)]
+    pub stalled: u64,
     /// Sink requests, and the documents in them.
     pub batches: u64,
     pub batched_documents: u64,
@@ -222,6 +230,20 @@ pub trait Ledger: Send + Sync + 'static {
     /// Counts jobs that are stored in the sink, each once per group, as what it was recorded first. May mix runs and repeat jobs.
     /// In the snapshot a worker's number is the jobs that it processed, so without the dead.
     async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded>;
+
+    /// Takes back the admission of jobs that have no document, so that they can be done again: their bits go, and the counters with
+    /// them; not admitted already changes nothing. Answers how many were admitted. For repair only, also of a run that has ended.
+    async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64>;
+
+    /// Brings a run back to at least what is known of it elsewhere, after the ledger lost it or went back in time; never takes
+    /// anything away, and needs no fence, because what is kept has happened:
+    /// * A run that the ledger does not know is created, with the kept spec, state, revision, cursor and pacing, without an owner.
+    /// * A lower revision takes over the kept spec, state, failure and end, and the kept revision.
+    /// * A lower cursor rises to the kept one, but not above the total; `published` rises by the same number, so the jobs between
+    ///   are missing until they are counted or published again. The revision grows, so an owner that did not know reads again.
+    ///
+    /// Answers the run as it is then.
+    async fn restore_run(&self, kept: &KeptRun) -> Result<RunRecord>;
 
     /// All numbers of a run for `group`, as of one moment; `None` for an unknown run.
     async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>>;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::ids::RunId;
 use crate::job::Range;
+use crate::ports::broker::Depth;
 
 /// Publishes ranges of a run's jobs.
 #[async_trait]
@@ -13,4 +14,7 @@ pub trait RangePublisher: Send + Sync + 'static {
     ///
     /// `Err`: for some it is unknown. The same range may be published again, by any producer. Never hangs.
     async fn publish(&self, run: &RunId, range: &Range) -> Result<String>;
+
+    /// What the broker says about the queue of a run, for the producer's consumer group. A queue that is not there is empty.
+    async fn depth(&self, run: &RunId) -> Result<Depth>;
 }

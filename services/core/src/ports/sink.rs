@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::document::{Document, Status};
 use crate::error::Result;
 use crate::ids::{JobId, RunId};
+use crate::run::KeptRun;
 
 /// The longest job id that a sink keeps, in bytes.
 pub const JOB_ID_BYTES_MAX: usize = 512;
@@ -73,6 +74,13 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Removes one document; whether it was there. For tests and repair.
     async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool>;
+
+    /// Keeps a run's spec and state, keyed by its id. A lower (revision, cursor) than what is kept changes nothing; that is no error.
+    async fn keep_run(&self, run: &KeptRun) -> Result<()>;
+
+    /// A page of the kept runs in ascending order of their ids, at most `limit` (1 to 1,000), after everything kept before the call
+    /// has become visible. `after` is the last id of the page before.
+    async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>>;
 
     /// Reaches the service and says what it is, for `doctor` and readiness.
     async fn check(&self) -> Result<String>;

@@ -100,6 +100,8 @@ mod tests {
             processed: latencies_ms.len() as u64,
             dead: 0,
             retried: 0,
+            held: 0,
+            stalled: 0,
             batches: 1,
             batched_documents: latencies_ms.len() as u64,
             stored_latency: STANDARD.encode(bytes),

@@ -15,6 +15,8 @@ fn worker(id: &str, processed: u64) -> WorkerInfo {
         processed,
         dead: 2,
         retried: 3,
+        held: 10,
+        stalled: 1,
         batches: 4,
         batched_documents: 5,
         stored_latency: "HISTFAAAAC94nJNpmSzMwMDAxAABzFCaEUoz2X+AMABRuQNU".into(),
