@@ -15,7 +15,7 @@ use paceline_core::seam::{Faults, NoFaults};
 use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
-use paceline_scheduler::{Context, Producers, Rules};
+use paceline_scheduler::{Context, Limits, Producers, Rules};
 use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -35,6 +35,8 @@ pub struct Mesh {
     shared: Option<Backends>,
     _folder: Option<tempfile::TempDir>,
     roles: AtomicU32,
+    /// Of the schedulers that are started from now on.
+    pub limits: Limits,
 }
 
 /// What a test may change about a worker.
@@ -105,7 +107,7 @@ impl Mesh {
             }
             Backend::Services => None,
         };
-        Self { connections, clock, shared, _folder: folder, roles: AtomicU32::new(0) }
+        Self { connections, clock, shared, _folder: folder, roles: AtomicU32::new(0), limits: Limits::default() }
     }
 
     /// A role's own adapters.
@@ -149,6 +151,7 @@ impl Mesh {
             producers: Arc::new(producers),
             clock: self.clock.clone(),
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into(), "test".into()] },
+            limits: self.limits,
         };
         self.listen(id, |listener, shutdown| {
             paceline_scheduler::run(context, listener, RequireToken::default(), shutdown)

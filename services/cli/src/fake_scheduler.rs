@@ -124,4 +124,13 @@ impl VerifyService for Fake {
         self.named(&request.into_inner().run_id)?;
         Ok(Response::new(self.verification.clone()))
     }
+
+    async fn repair_run(
+        &self,
+        request: Request<v1::RepairRunRequest>,
+    ) -> Result<Response<v1::RepairRunResponse>, Status> {
+        let run_id = request.into_inner().run_id;
+        self.named(&run_id)?;
+        Ok(Response::new(v1::RepairRunResponse { run_id, published: 1, ..Default::default() }))
+    }
 }

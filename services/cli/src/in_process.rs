@@ -16,7 +16,7 @@ use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::commands::serve::rules;
+use crate::commands::serve::{limits, rules};
 
 /// How much a worker holds and sends at once.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,7 @@ pub fn serve(
         producers: Arc::new(Producers::local(Arc::new(local.clone()))),
         clock: clock.clone(),
         rules: rules(settings),
+        limits: limits(settings),
     };
     roles.spawn(paceline_scheduler::run(role, scheduler, token.clone(), shutdown.clone()));
     roles.spawn(paceline_producer::run(local, producer, token, shutdown.clone()));

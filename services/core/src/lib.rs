@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod pacing;
 pub mod policy;
 pub mod ports;
+pub mod repair;
 pub mod retry;
 pub mod run;
 pub mod seam;

@@ -129,6 +129,23 @@ pub struct KeptRun {
     pub failure: Option<String>,
 }
 
+impl KeptRun {
+    /// Whether this says more than the ledger does, which then went back in time.
+    pub fn is_ahead_of(&self, record: &RunRecord) -> bool {
+        self.revision > record.revision || self.cursor > record.cursor
+    }
+
+    /// As it is to be restored: a run that had ended drains once more, so that its owner closes the numbers before it ends again.
+    pub fn reopened(self) -> Self {
+        let state = match self.state {
+            RunState::Completed => RunState::Draining,
+            RunState::Stopped => RunState::Stopping,
+            state => return Self { state, ..self },
+        };
+        Self { state, ended_at_ms: None, ..self }
+    }
+}
+
 impl From<&RunRecord> for KeptRun {
     fn from(record: &RunRecord) -> Self {
         Self {

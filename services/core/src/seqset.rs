@@ -59,6 +59,36 @@ impl SeqSet {
         })
     }
 
+    /// The first member at or after `seq`.
+    pub fn next_from(&self, seq: u64) -> Option<u64> {
+        let first_word = usize::try_from(seq / 64).ok()?;
+        let mask = u64::MAX << (seq % 64);
+        let masked = self.words.iter().enumerate().skip(first_word).map(|(index, word)| {
+            let word = if index == first_word { word & mask } else { *word };
+            (index, word)
+        });
+        let (index, word) = masked.into_iter().find(|(_, word)| *word != 0)?;
+        Some(index as u64 * 64 + u64::from(word.trailing_zeros()))
+    }
+
+    /// Stretches of members that follow each other, as (first, count), each of at most `count_max`; in ascending order.
+    pub fn stretches(&self, count_max: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let first = self.next_from(next)?;
+            let count = (1..count_max).take_while(|more| self.contains(first + more)).count() as u64 + 1;
+            next = first + count;
+            Some((first, count))
+        })
+    }
+
+    pub fn remove(&mut self, seq: u64) {
+        let (word, bit) = Self::place(seq);
+        if let Some(word) = self.words.get_mut(word) {
+            *word &= !bit;
+        }
+    }
+
     /// Members of `self` that are not in `other`.
     pub fn minus(&self, other: &Self) -> Self {
         self.zip(other, |mine, theirs| mine & !theirs)
@@ -115,6 +145,18 @@ mod tests {
             prop_assert_eq!(x.union(&y).iter().collect::<BTreeSet<_>>(), &a | &b);
             prop_assert_eq!(x.intersection(&y).iter().collect::<BTreeSet<_>>(), &a & &b);
             prop_assert_eq!(x == y, a == b);
+        }
+
+        #[test]
+        fn stretches_are_the_members_in_order(a in prop::collection::btree_set(0u64..300, 0..120), max in 1u64..20) {
+            let set: SeqSet = a.iter().copied().collect();
+            let stretches: Vec<_> = set.stretches(max).collect();
+            prop_assert!(stretches.iter().all(|(_, count)| (1..=max).contains(count)));
+            let members: Vec<u64> = stretches.iter().flat_map(|(first, count)| *first..first + count).collect();
+            prop_assert_eq!(members, a.iter().copied().collect::<Vec<_>>());
+            for seq in 0..310 {
+                prop_assert_eq!(set.next_from(seq), a.range(seq..).next().copied());
+            }
         }
 
         #[test]

@@ -49,6 +49,8 @@ pub struct Settings {
     pub group: String,
     /// The queues that exist, each with its policy.
     pub queues: BTreeMap<String, Policy>,
+    /// Ready jobs of a queue above which schedulers hold back.
+    pub high_water: u64,
     /// Filter in the syntax of `RUST_LOG`.
     pub log: String,
     pub log_format: LogFormat,
@@ -103,6 +105,7 @@ impl Default for Settings {
             token: None,
             group: DEFAULT_GROUP.into(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.into(), Policy::default())]),
+            high_water: 1_000_000,
             log: "info".into(),
             log_format: LogFormat::Text,
         }
@@ -154,6 +157,9 @@ impl Settings {
             if policy.attempts_max == 0 || policy.timeout_ms == 0 {
                 violations.add(format!("queues.{queue}"), "attempts_max and timeout_ms must be at least 1");
             }
+        }
+        if self.high_water == 0 {
+            violations.add("high_water", "must be at least 1");
         }
         violations.check()
     }

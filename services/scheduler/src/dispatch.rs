@@ -50,6 +50,11 @@ impl Dispatcher {
         self.known.is_empty()
     }
 
+    /// The seq below which nothing is on its way any more, of a run whose next seq is `cursor`.
+    pub fn confirmed_below(&self, cursor: u64) -> u64 {
+        self.known.first().copied().unwrap_or(cursor).min(cursor)
+    }
+
     /// A range that is on its way already is not sent a second time.
     pub fn submit(&mut self, range: Range) {
         if self.known.insert(range.first) {

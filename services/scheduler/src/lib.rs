@@ -2,11 +2,15 @@
 //!
 //! [`Scheduler`] is the handle that the API uses: it writes what callers want to the ledger. [`supervisor`] takes the
 //! lease of every run that has no owner and gives it to an [`owner`], which paces, reserves and [`dispatch`]es ranges to
-//! [`producers`]. Nothing is kept here that the ledger does not have, so any scheduler can go on where another stopped.
+//! [`producers`]; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger left open, [`keeper`] keeps the run in
+//! the sink. Nothing is kept here that the ledger does not have, so any scheduler can go on where another stopped.
 
 mod api;
+mod backlog;
 mod convert;
 mod dispatch;
+mod healer;
+mod keeper;
 mod owner;
 pub mod producers;
 mod service;
@@ -16,9 +20,11 @@ mod verify;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline_core::Result;
 use paceline_core::clock::SharedClock;
+use paceline_core::policy::Policy;
 use paceline_core::ports::{Ledger, Sink};
 use paceline_proto::v1::scheduler_service_server::SchedulerServiceServer;
 use paceline_proto::v1::verify_service_server::VerifyServiceServer;
@@ -28,8 +34,12 @@ use paceline_runtime::lifecycle::Shutdown;
 use tokio::net::TcpListener;
 
 pub use api::{Page, Scheduler, Update};
+pub use backlog::HIGH_WATER_DEFAULT;
 pub use producers::Producers;
 pub use validate::{Rules, StartRun};
+
+/// Storing and counting a job that its handler has finished takes less.
+const HANDS_MARGIN: Duration = Duration::from_secs(5);
 
 type Server = SchedulerServiceServer<service::Service>;
 
@@ -41,12 +51,37 @@ pub struct Context {
     /// The consumer group whose numbers are a run's numbers.
     pub group: String,
     pub ledger: Arc<dyn Ledger>,
-    /// For `VerifyRun` only.
+    /// For proofs, for healing, and to keep runs where a lost ledger can be rebuilt from.
     pub sink: Arc<dyn Sink>,
     pub producers: Arc<Producers>,
     pub clock: SharedClock,
     /// What a run may name.
     pub rules: Rules,
+    pub limits: Limits,
+}
+
+/// Where a scheduler holds back, and how patient it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Ready jobs of a queue above which no more are reserved.
+    pub high_water: u64,
+    /// How long a job may be in a worker's hands: longer than the longest timeout of a handler. A job that neither queue nor ledger
+    /// nor sink has after that is lost, and sent again.
+    pub hands_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { high_water: backlog::HIGH_WATER_DEFAULT, hands_max: Policy::default().timeout() + HANDS_MARGIN }
+    }
+}
+
+impl Limits {
+    /// With the timeouts of these queues' policies.
+    pub fn of(high_water: u64, policies: impl Iterator<Item = Policy>) -> Self {
+        let timeout = policies.map(|policy| policy.timeout()).max().unwrap_or_default();
+        Self { high_water, hands_max: timeout + HANDS_MARGIN }
+    }
 }
 
 /// Serves the API on `listener` and owns runs until `shutdown`; then gives its leases up.

@@ -11,13 +11,16 @@ use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacer;
 use paceline_core::ports::ledger::{Fence, Reservation};
-use paceline_core::run::{RunRecord, RunState};
+use paceline_core::run::{KeptRun, RunRecord, RunState, Snapshot};
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Context;
+use crate::backlog::Backlog;
 use crate::dispatch::{Dispatcher, Fault};
+use crate::healer::Healer;
+use crate::keeper::Keeper;
 
 /// How long a lease is good without renewal; a fail-over takes at most this and a scan.
 pub const LEASE_TTL: Duration = Duration::from_secs(2);
@@ -39,6 +42,9 @@ pub struct Owner {
     wake: Arc<Notify>,
     shutdown: Shutdown,
     dispatcher: Dispatcher,
+    backlog: Backlog,
+    healer: Healer,
+    keeper: Keeper,
 }
 
 /// What is known of the run; read anew by every resync.
@@ -58,7 +64,8 @@ enum Next {
 impl Owner {
     pub fn new(context: Context, run: RunId, fence: Fence, wake: Arc<Notify>, shutdown: Shutdown) -> Self {
         let dispatcher = Dispatcher::new(context.clone(), run.clone(), fence);
-        Self { context, run, fence, wake, shutdown, dispatcher }
+        let (backlog, healer, keeper) = (Backlog::new(), Healer::new(), Keeper::new());
+        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healer, keeper }
     }
 
     /// Until the run has ended, the lease is lost, or a stop comes.
@@ -122,10 +129,16 @@ impl Owner {
         }
     }
 
+    /// Whether there is room for more: among the ranges on their way, and in the queue.
+    fn may_reserve(&mut self, known: &Known) -> bool {
+        let is_over = self.backlog.is_over(&self.context, &self.run, known.pacer.cursor());
+        self.dispatcher.has_room() && !is_over
+    }
+
     /// Reserves what is due. While there is no room credit is not looked at: time that passes so is a hiccup or an outage,
     /// and the pacer makes it good by the run's policy.
     async fn pace(&mut self, known: &mut Known) -> Result<Next> {
-        if !self.dispatcher.has_room() {
+        if !self.may_reserve(known) {
             return Ok(Next::Sleep(RENEW_INTERVAL));
         }
         self.earn(known);
@@ -150,8 +163,11 @@ impl Owner {
         if range.count == 0 {
             return Err(Error::internal(format!("run {} is at its total, and the pacer did not know", self.run)));
         }
-        pacer.take(range.count);
         self.dispatcher.submit(range);
+        if range.first != pacer.cursor() {
+            return Err(Error::aborted(format!("run {} went on at {}, not at {}", self.run, range.first, pacer.cursor())));
+        }
+        pacer.take(range.count);
         let has_more = due > count || pacer.is_complete();
         Ok(Next::Sleep(if has_more {
             Duration::ZERO
@@ -170,21 +186,50 @@ impl Owner {
             return Ok(Next::Sleep(Duration::ZERO));
         }
         if !snapshot.is_drained() {
-            return Ok(Next::Sleep(DRAIN_POLL));
+            return self.wait_for_drain(&snapshot).await;
         }
-        self.context.ledger.advance_state(&self.run, self.fence, end, None).await?;
+        let ended = self.context.ledger.advance_state(&self.run, self.fence, end, None).await?;
+        self.keeper.last(&self.context, &ended).await;
         tracing::info!(run = %self.run, state = %end, enqueued = snapshot.enqueued, processed = snapshot.processed, dead = snapshot.dead, "run ended");
         Ok(Next::Ended)
     }
 
+    /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
+    async fn wait_for_drain(&mut self, snapshot: &Snapshot) -> Result<Next> {
+        if snapshot.ranges_outstanding == 0 {
+            let lost = self.healer.look(&self.context, snapshot, snapshot.enqueued);
+            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
+        } else if self.dispatcher.is_idle() {
+            self.submit_outstanding().await?;
+        }
+        Ok(Next::Sleep(DRAIN_POLL))
+    }
+
+    /// The same for a run that goes on, looked at from time to time.
+    async fn heal(&mut self, known: &Known) -> Result<()> {
+        if known.record.state.is_draining() || !self.healer.is_due() {
+            return Ok(());
+        }
+        let confirmed_below = self.dispatcher.confirmed_below(known.pacer.cursor());
+        if let Some(snapshot) = self.context.ledger.snapshot(&self.run, &self.context.group).await? {
+            let lost = self.healer.look(&self.context, &snapshot, confirmed_below);
+            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
+        }
+        Ok(())
+    }
+
     /// Keeps the lease, stores how far the credit is, and sees what callers changed.
     async fn renew(&mut self, known: &mut Known) -> Result<Next> {
-        if self.dispatcher.has_room() {
+        if self.may_reserve(known) {
             self.earn(known);
         }
         let pacing = known.pacer.pacing(known.as_of_ms);
         let record = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await?;
+        if let Some(kept) = self.ahead(known, &record) {
+            return self.restore(known, kept).await;
+        }
         self.apply(known, record);
+        self.heal(known).await?;
         Ok(Next::Sleep(Duration::ZERO))
     }
 
@@ -208,20 +253,53 @@ impl Owner {
         known.record = record;
     }
 
-    /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
-    async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
-        let record = self.context.ledger.run(&self.run).await?;
-        let record =
-            record.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
+    /// What this owner or the sink knows of the run beyond `record`: then the ledger went back in time.
+    fn ahead(&mut self, known: &Known, record: &RunRecord) -> Option<KeptRun> {
+        let cursor = known.pacer.cursor().max(record.cursor);
+        let own = KeptRun { cursor, ..KeptRun::from(&known.record) };
+        let kept = self.keeper.look(&self.context, record);
+        Some(own).filter(|own| own.is_ahead_of(record)).or(kept)
+    }
+
+    /// Brings the ledger back to what is known: the jobs between are counted or sent again when the run drains.
+    async fn restore(&mut self, known: &mut Known, kept: KeptRun) -> Result<Next> {
+        tracing::warn!(run = %self.run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
+        let record = self.context.ledger.restore_run(&kept.reopened()).await?;
+        known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
+        self.apply(known, record);
+        self.submit_outstanding().await?;
+        Ok(Next::Sleep(Duration::ZERO))
+    }
+
+    async fn submit_outstanding(&mut self) -> Result<()> {
         for range in self.context.ledger.outstanding(&self.run).await? {
             self.dispatcher.submit(range);
         }
-        match known {
-            Some(known) => {
-                known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
-                self.apply(known, record);
+        Ok(())
+    }
+
+    /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
+    async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
+        let found = self.context.ledger.run(&self.run).await?;
+        if found.is_some() {
+            self.submit_outstanding().await?;
+        }
+        match (known, found) {
+            (Some(known), Some(record)) => match self.ahead(known, &record) {
+                Some(kept) => return self.restore(known, kept).await,
+                None => {
+                    known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
+                    self.apply(known, record);
+                }
+            },
+            (Some(known), None) => {
+                let own = KeptRun { cursor: known.pacer.cursor(), ..KeptRun::from(&known.record) };
+                return self.restore(known, own).await;
             }
-            None => *known = Some(Known { pacer: self.pacer(&record), record, as_of_ms: self.context.clock.wall_ms() }),
+            (known @ None, Some(record)) => {
+                *known = Some(Known { pacer: self.pacer(&record), record, as_of_ms: self.context.clock.wall_ms() });
+            }
+            (None, None) => return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))),
         }
         Ok(Next::Sleep(Duration::ZERO))
     }

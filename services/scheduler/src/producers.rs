@@ -111,6 +111,18 @@ impl Producers {
     }
 }
 
+/// All of them together are a publisher too.
+#[async_trait]
+impl RangePublisher for Producers {
+    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+        self.publish(run, range).await
+    }
+
+    async fn depth(&self, run: &RunId) -> Result<Depth> {
+        self.depth(run).await
+    }
+}
+
 impl Member {
     fn remote(address: &str, token: Option<&str>) -> Result<Self> {
         let channel = grpc::channel(address, Some(PUBLISH_TIMEOUT))?;

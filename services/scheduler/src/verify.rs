@@ -1,9 +1,10 @@
-//! The edge of `paceline.v1.VerifyService`: the proof of a run, asked over gRPC because an embedded folder has one opener.
+//! The edge of `paceline.v1.VerifyService`: the proof of a run and its repair, asked over gRPC because an embedded folder has one opener.
 
 use paceline_core::ids::{self, RunId};
+use paceline_core::repair::{Repaired, repair};
 use paceline_core::verify::{Options, Verification, verify};
 use paceline_proto::v1::verify_service_server::VerifyService;
-use paceline_proto::v1::{VerifyRunRequest, VerifyRunResponse};
+use paceline_proto::v1::{RepairRunRequest, RepairRunResponse, VerifyRunRequest, VerifyRunResponse};
 use paceline_runtime::status::to_status;
 use tonic::{Request, Response, Status};
 
@@ -15,12 +16,29 @@ pub struct Service(pub Context);
 impl VerifyService for Service {
     async fn verify_run(&self, request: Request<VerifyRunRequest>) -> Result<Response<VerifyRunResponse>, Status> {
         let request = request.into_inner();
-        let group = if request.group.is_empty() { self.0.group.clone() } else { request.group };
-        ids::check_name("group", &group).map_err(to_status)?;
-        let run = RunId::parse(&request.run_id).map_err(to_status)?;
+        let (run, group) = self.names(&request.run_id, request.group).map_err(to_status)?;
         let options = Options { group, strict: request.strict };
         let proof = verify(&*self.0.ledger, &*self.0.sink, &run, &options).await;
         proof.map(|proof| Response::new(answer(proof))).map_err(to_status)
+    }
+
+    async fn repair_run(&self, request: Request<RepairRunRequest>) -> Result<Response<RepairRunResponse>, Status> {
+        let request = request.into_inner();
+        let (run, group) = self.names(&request.run_id, request.group).map_err(to_status)?;
+        let (Context { ledger, sink, producers, .. }, now_ms) = (&self.0, self.0.clock.wall_ms());
+        let repaired = repair(&**ledger, &**sink, &**producers, &run, &group, now_ms).await.map_err(to_status)?;
+        let Repaired { counted, forgotten, published, waiting } = repaired;
+        tracing::info!(%run, counted, forgotten, published, waiting, "run repaired");
+        let run_id = run.to_string();
+        Ok(Response::new(RepairRunResponse { run_id, counted, forgotten, published, waiting }))
+    }
+}
+
+impl Service {
+    fn names(&self, run: &str, group: String) -> paceline_core::Result<(RunId, String)> {
+        let group = if group.is_empty() { self.0.group.clone() } else { group };
+        ids::check_name("group", &group)?;
+        Ok((RunId::parse(run)?, group))
     }
 }
 

@@ -1,9 +1,11 @@
 //! `paceline doctor`: reaches everything that Paceline needs, all at once, and says what to do about the rest.
 //!
-//! It only looks: it declares no queue, makes no index and no folder. [`probes`] reach, [`checkup`] is what they find.
+//! It only looks: it declares no queue, makes no index and no folder. [`probes`] reach, [`checkup`] is what they find. Only with
+//! `--rebuild-counters` it writes: see [`rebuild`].
 
 mod checkup;
 mod probes;
+mod rebuild;
 
 use clap::Args;
 
@@ -16,10 +18,16 @@ pub struct Arguments {
     /// Whatever is not running or not there yet is a failure too
     #[arg(long)]
     strict: bool,
+    /// After a lost ledger: restore every run that the sink keeps, and count again what is stored
+    #[arg(long, conflicts_with = "strict")]
+    rebuild_counters: bool,
 }
 
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
+    if arguments.rebuild_counters {
+        return rebuild::execute(context).await;
+    }
     let (broker, sink, ledger, scheduler, producers) = tokio::join!(
         probes::broker(settings),
         probes::sink(settings),

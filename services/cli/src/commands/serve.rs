@@ -17,7 +17,7 @@ use paceline_runtime::auth::{RequireToken, check_bind};
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::settings::Settings;
-use paceline_scheduler::{Context as SchedulerContext, Producers, Rules};
+use paceline_scheduler::{Context as SchedulerContext, Limits as SchedulerLimits, Producers, Rules};
 use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, Handlers, consumers_default};
 use tokio::net::TcpListener;
 
@@ -47,6 +47,9 @@ pub struct Scheduler {
     /// Where the producers are, separated by commas (PACELINE_PRODUCERS) [default: http://127.0.0.1:50052]
     #[arg(long, value_name = "URLS")]
     producers: Option<String>,
+    /// Ready jobs of a queue above which no more are enqueued (PACELINE_HIGH_WATER) [default: 1000000]
+    #[arg(long, value_name = "JOBS", value_parser = clap::value_parser!(u64).range(1..))]
+    high_water: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -94,10 +97,13 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Result<Exit> {
     let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
     let listener = bind(&arguments.listen, settings, DEFAULT_SCHEDULER).await?;
-    let addresses =
-        Settings { producers: arguments.producers.unwrap_or(settings.producers.clone()), ..settings.clone() };
-    addresses.check()?;
-    let producers = Producers::remote(&addresses.producer_addresses(), settings.token.as_deref())?;
+    let settings = &Settings {
+        producers: arguments.producers.unwrap_or(settings.producers.clone()),
+        high_water: arguments.high_water.unwrap_or(settings.high_water),
+        ..settings.clone()
+    };
+    settings.check()?;
+    let producers = Producers::remote(&settings.producer_addresses(), settings.token.as_deref())?;
     let at = connections(settings);
     announce(context, "scheduler", &listener)?;
     let Some(ledger) = connected("ledger", &shutdown, || checked_ledger(&at, &clock)).await? else {
@@ -108,8 +114,8 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
     };
     let id = name(arguments.listen.id.as_deref(), "scheduler")?;
     let producers = Arc::new(producers);
-    let role =
-        SchedulerContext { id, group: settings.group.clone(), ledger, sink, producers, clock, rules: rules(settings) };
+    let (group, rules, limits) = (settings.group.clone(), rules(settings), limits(settings));
+    let role = SchedulerContext { id, group, ledger, sink, producers, clock, rules, limits };
     paceline_scheduler::run(role, listener, RequireToken::new(settings.token.as_deref()), shutdown).await?;
     Ok(Exit::Done)
 }
@@ -187,6 +193,11 @@ fn announce(context: &Context, role: &str, listener: &TcpListener) -> anyhow::Re
 /// What a run may name, by the settings.
 pub fn rules(settings: &Settings) -> Rules {
     Rules { queues: settings.queues.keys().cloned().collect(), handlers: Handlers::builtin().names() }
+}
+
+/// Where a scheduler holds back, by the settings.
+pub fn limits(settings: &Settings) -> SchedulerLimits {
+    SchedulerLimits::of(settings.high_water, settings.queues.values().copied())
 }
 
 /// The default is unique on this host as long as the process lives, and across hosts by their names.

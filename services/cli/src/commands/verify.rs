@@ -1,16 +1,21 @@
 //! `paceline verify`: the proof of a run, over the ports or, where the ports belong to another process, by the scheduler.
 
+mod repair;
 mod report;
+
+use std::time::Duration;
 
 use clap::Args;
 use paceline_adapters::resolve;
 use paceline_core::clock::SystemClock;
 use paceline_core::ids::RunId;
+use paceline_core::repair::Repaired;
 use paceline_core::verify::{self, Options, Verification};
 use paceline_core::{Error, Result};
 use paceline_proto::v1;
 use paceline_proto::v1::verify_service_client::VerifyServiceClient;
 use paceline_runtime::settings::Settings;
+use serde::Serialize;
 
 use super::{Context, connections};
 use crate::client::{self, LAST, Scheduler};
@@ -28,6 +33,10 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Reads ledger and sink directly, so it needs no scheduler. The scheduler is asked instead if --server is given; and, if
 /// one answers, when ledger or sink are embedded (their files belong to one process) or when no broker, sink and ledger
 /// are configured at all (then it is `paceline dev` that runs).
+///
+/// With --repair it first closes what a service has lost: stored jobs that are not counted are counted, counted jobs whose
+/// document is gone are done again, and jobs that neither queue nor sink has are published again. Then it waits for the
+/// workers, and proves. The scheduler does this by itself, except for documents that somebody deleted.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
@@ -40,6 +49,21 @@ pub struct Arguments {
     /// Consumer group whose work is proved [default: the configured one]
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
+    /// Count what is stored, do again what has no document, publish again what is lost; then prove
+    #[arg(long)]
+    repair: bool,
+    /// Seconds that --repair waits for the workers to do what it published
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "repair", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    wait: u64,
+}
+
+/// The proof, and what was repaired before it, if that was asked for.
+#[derive(Debug, Serialize)]
+struct Proof {
+    #[serde(flatten)]
+    verification: Verification,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repaired: Option<Repaired>,
 }
 
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
@@ -48,15 +72,18 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
     let options = Options { group, strict: arguments.strict };
     let scheduler = Scheduler::new(settings)?;
     let prefers_scheduler = prefers_scheduler(settings);
-    let verification = if context.server_is_explicit || (prefers_scheduler && scheduler.answers().await) {
-        by_scheduler(&scheduler, &arguments.run, options).await?
+    let wait = arguments.repair.then_some(Duration::from_secs(arguments.wait));
+    let proof = if context.server_is_explicit || (prefers_scheduler && scheduler.answers().await) {
+        by_scheduler(&scheduler, &arguments.run, options, wait).await?
     } else {
-        let verified = over_ports(settings, &arguments.run, &options).await;
-        verified
-            .map_err(|error| if prefers_scheduler { no_scheduler_either(error, &scheduler) } else { error.into() })?
+        let proved = over_ports(settings, &arguments.run, &options, wait).await;
+        proved.map_err(|error| if prefers_scheduler { no_scheduler_either(error, &scheduler) } else { error.into() })?
     };
-    context.output.data(&verification, report::text)?;
-    Ok(if verification.ok { Exit::Done } else { Exit::No })
+    context.output.data(&proof, |proof| {
+        let repaired = proof.repaired.map(report::repaired).unwrap_or_default();
+        format!("{repaired}{}", report::text(&proof.verification))
+    })?;
+    Ok(if proof.verification.ok { Exit::Done } else { Exit::No })
 }
 
 /// Whether a scheduler, if there is one, knows better than our own connections would.
@@ -71,23 +98,36 @@ fn no_scheduler_either(error: Error, scheduler: &Scheduler) -> anyhow::Error {
     anyhow::Error::from(error).context(context)
 }
 
-async fn over_ports(settings: &Settings, run: &str, options: &Options) -> Result<Verification> {
+async fn over_ports(settings: &Settings, run: &str, options: &Options, wait: Option<Duration>) -> Result<Proof> {
     [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
     let (connections, clock) = (connections::connections(settings), SystemClock::shared());
     let ledger = resolve::ledger(&connections, clock.clone()).await?;
-    let sink = resolve::sink(&connections, clock).await?;
+    let sink = resolve::sink(&connections, clock.clone()).await?;
     let run = match run {
         LAST => ledger.run_ids(None, 1).await?.into_iter().next().ok_or_else(client::no_runs)?,
         id => RunId::parse(id)?,
     };
-    verify::verify(&*ledger, &*sink, &run, options).await
+    let repaired = match wait {
+        Some(wait) => {
+            let broker = resolve::broker(&connections, clock).await?;
+            let repaired = repair::over_ports((&ledger, &sink, broker), &run, &options.group).await?;
+            repair::done_over_ports(&*ledger, &run, &options.group, wait).await?;
+            Some(repaired)
+        }
+        None => None,
+    };
+    Ok(Proof { verification: verify::verify(&*ledger, &*sink, &run, options).await?, repaired })
 }
 
-async fn by_scheduler(scheduler: &Scheduler, run: &str, options: Options) -> Result<Verification> {
+async fn by_scheduler(scheduler: &Scheduler, run: &str, options: Options, wait: Option<Duration>) -> Result<Proof> {
     let run_id = scheduler.resolve(run).await?;
+    let repaired = match wait {
+        Some(wait) => Some(repair::by_scheduler(scheduler, &run_id, &options.group, wait).await?),
+        None => None,
+    };
     let request = v1::VerifyRunRequest { run_id, strict: options.strict, group: options.group };
     let mut client = VerifyServiceClient::new(scheduler.patient.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
-    from_wire(scheduler.answer(client.verify_run(request).await)?)
+    Ok(Proof { verification: from_wire(scheduler.answer(client.verify_run(request).await)?)?, repaired })
 }
 
 fn from_wire(answer: v1::VerifyRunResponse) -> Result<Verification> {
@@ -152,7 +192,7 @@ mod tests {
     async fn a_data_folder_that_is_not_there_is_an_answer() {
         let settings = settings("embedded:/nowhere/at/all");
         let options = Options { group: "main".into(), strict: false };
-        let error = over_ports(&settings, "last", &options).await.unwrap_err();
+        let error = over_ports(&settings, "last", &options, None).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
     }
 
@@ -176,7 +216,7 @@ mod tests {
             };
             let runs = vec![fake_scheduler::run("r", v1::RunState::Completed)];
             let (context, _guard) = Fake { runs, verification, ..Fake::default() }.serve().await;
-            let arguments = Arguments { run: "last".into(), strict: true, group: None };
+            let arguments = Arguments { run: "last".into(), strict: true, group: None, repair: false, wait: 0 };
             assert_eq!(execute(arguments, &context).await.unwrap(), exit);
             assert!(Scheduler::new(&context.settings).unwrap().answers().await);
         }

@@ -78,6 +78,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Keeps a run's spec and state, keyed by its id. A lower (revision, cursor) than what is kept changes nothing; that is no error.
     async fn keep_run(&self, run: &KeptRun) -> Result<()>;
 
+    /// What is kept of a run, at once after it was kept; `None` if nothing is.
+    async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>>;
+
     /// A page of the kept runs in ascending order of their ids, at most `limit` (1 to 1,000), after everything kept before the call
     /// has become visible. `after` is the last id of the page before.
     async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>>;

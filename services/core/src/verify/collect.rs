@@ -58,7 +58,8 @@ async fn snapshot(ledger: &dyn Ledger, run: &RunId, group: &str) -> Result<Snaps
     snapshot.ok_or_else(|| Error::not_found(format!("no run {run}; `paceline run list` shows them")))
 }
 
-async fn scan(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str, mut cursor: u64) -> Result<Documents> {
+/// Every document of a run, page after page; `cursor` is what the ledger says before.
+pub(crate) async fn scan(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str, mut cursor: u64) -> Result<Documents> {
     let mut documents = Documents::default();
     let mut last: Option<StoredId> = None;
     loop {

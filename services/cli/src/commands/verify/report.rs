@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use paceline_core::repair::Repaired;
 use paceline_core::verify::Verification;
 
 use crate::output::counted;
@@ -34,6 +35,22 @@ pub fn text(verification: &Verification) -> String {
         line("✓", &proved(verification));
     }
     text
+}
+
+/// One line on what was done before the proof.
+pub fn repaired(repaired: Repaired) -> String {
+    let mut did = Vec::new();
+    let mut say = |count: u64, words: &str| {
+        if count > 0 {
+            did.push(format!("{} {words}", counted(count, "job")));
+        }
+    };
+    say(repaired.counted, "stored, but not counted: counted now");
+    say(repaired.forgotten, "counted, but without a document: to be done again");
+    say(repaired.published, "published again");
+    say(repaired.waiting, "still queued or at work: left alone");
+    let words = if did.is_empty() { "nothing to do".to_owned() } else { did.join("; ") };
+    format!("{:<11}{words}\n", "repaired")
 }
 
 fn proved(verification: &Verification) -> String {
@@ -86,6 +103,13 @@ mod tests {
         let text = text(&verification());
         assert!(text.contains("each of 100 jobs is stored and counted exactly once, 2 of them dead"), "{text}");
         assert!(text.contains("missing    0\n") && text.contains("twice      3 "), "{text}");
+    }
+
+    #[test]
+    fn a_repair_is_said_in_one_line() {
+        assert_eq!(repaired(Repaired::default()), "repaired   nothing to do\n");
+        let done = Repaired { counted: 2, forgotten: 0, published: 1, waiting: 0 };
+        assert_eq!(repaired(done), "repaired   2 jobs stored, but not counted: counted now; 1 job published again\n");
     }
 
     #[test]

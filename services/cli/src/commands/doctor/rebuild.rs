@@ -1,0 +1,97 @@
+//! `paceline doctor --rebuild-counters`: a ledger that was lost, or went back in time, from what the sink keeps.
+//!
+//! Every kept run is restored and what the sink has of it is counted. A run that had ended drains once more: its scheduler sends
+//! again what is lost and ends it when its numbers close. Idempotent, and safe while schedulers and workers are running.
+
+use paceline_adapters::resolve;
+use paceline_core::Result;
+use paceline_core::clock::SystemClock;
+use paceline_core::ids::RunId;
+use paceline_core::ports::{Ledger, Sink};
+use paceline_core::repair::heal;
+use paceline_core::run::KeptRun;
+use serde::Serialize;
+
+use crate::commands::{Context, connections};
+use crate::exit::Exit;
+use crate::output::{counted, table};
+
+/// Kept runs that one request asks for.
+const PAGE_RUNS: usize = 1_000;
+
+/// What became of one run.
+#[derive(Debug, Serialize)]
+struct Rebuilt {
+    run_id: RunId,
+    state: String,
+    enqueued: u64,
+    /// Stored jobs that were not counted, and are now.
+    counted: u64,
+    /// Neither counted nor stored: queued, at work, or lost and then sent again by the run's scheduler.
+    missing: u64,
+    /// Whether the ledger did not know it, or knew less.
+    restored: bool,
+}
+
+pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
+    let settings = &context.settings;
+    [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
+    let (at, clock) = (connections::connections(settings), SystemClock::shared());
+    let ledger = resolve::ledger(&at, clock.clone()).await?;
+    let sink = resolve::sink(&at, clock).await?;
+    ledger.check().await?;
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = sink.kept_runs(after.as_ref(), PAGE_RUNS).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.spec.run_id.clone());
+        for kept in page {
+            let run = kept.spec.run_id.clone();
+            let rebuilt = rebuild(&*ledger, &*sink, kept, &settings.group).await?;
+            tracing::debug!(%run, counted = rebuilt.counted, missing = rebuilt.missing, "run rebuilt");
+            all.push(rebuilt);
+        }
+    }
+    context.output.data(&all, |all| text(all))?;
+    Ok(Exit::Done)
+}
+
+async fn rebuild(ledger: &dyn Ledger, sink: &dyn Sink, kept: KeptRun, group: &str) -> Result<Rebuilt> {
+    let run_id = kept.spec.run_id.clone();
+    let known = ledger.run(&run_id).await?;
+    let is_behind = known.as_ref().is_none_or(|record| kept.is_ahead_of(record));
+    let record = match known {
+        Some(record) if !is_behind => record,
+        _ => ledger.restore_run(&kept.reopened()).await?,
+    };
+    let healed = heal(ledger, sink, &run_id, group, record.cursor).await?;
+    Ok(Rebuilt {
+        run_id,
+        state: record.state.to_string(),
+        enqueued: record.cursor,
+        counted: healed.counted,
+        missing: healed.lost.len(),
+        restored: is_behind,
+    })
+}
+
+fn text(all: &[Rebuilt]) -> String {
+    if all.is_empty() {
+        return "the sink keeps no runs: nothing to rebuild".to_owned();
+    }
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    let rows: Vec<_> = all
+        .iter()
+        .map(|one| {
+            let numbers = [one.enqueued, one.counted, one.missing].map(|number| number.to_string());
+            let [enqueued, counted, missing] = numbers;
+            [one.run_id.to_string(), one.state.clone(), yes(one.restored), enqueued, counted, missing]
+        })
+        .collect();
+    let restored = all.iter().filter(|one| one.restored).count() as u64;
+    let jobs = all.iter().map(|one| one.counted).sum();
+    let table = table(["RUN", "STATE", "RESTORED", "ENQUEUED", "COUNTED NOW", "MISSING"], &rows);
+    let sum = format!("{} restored, {} counted", counted(restored, "run"), counted(jobs, "stored job"));
+    format!("{table}\n\n{sum}; a scheduler ends the runs that drain, `paceline verify <run>` proves each")
+}

@@ -1,0 +1,64 @@
+//! `paceline verify --repair`: the repair over the ports or by the scheduler, and the wait for the workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paceline_core::clock::{Clock as _, SystemClock};
+use paceline_core::ids::RunId;
+use paceline_core::ports::{Broker, Ledger, Sink};
+use paceline_core::repair::{Repaired, repair};
+use paceline_core::{Error, Result};
+use paceline_producer::Producer;
+use paceline_proto::v1;
+use paceline_proto::v1::verify_service_client::VerifyServiceClient;
+
+use crate::client::Scheduler;
+
+/// How often the run is looked at while workers do what was published again.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// This process, as the producer of what it publishes.
+const PRODUCER: &str = "verify";
+
+pub async fn over_ports(
+    (ledger, sink, broker): (&Arc<dyn Ledger>, &Arc<dyn Sink>, Arc<dyn Broker>),
+    run: &RunId,
+    group: &str,
+) -> Result<Repaired> {
+    let clock = SystemClock::shared();
+    let producer = Producer::new(PRODUCER, group, broker, ledger.clone(), clock.clone());
+    repair(&**ledger, &**sink, &producer, run, group, clock.wall_ms()).await
+}
+
+/// Until no job of the run is in flight, or the time is over; the proof says which.
+pub async fn done_over_ports(ledger: &dyn Ledger, run: &RunId, group: &str, wait: Duration) -> Result<()> {
+    until_done(wait, async || {
+        let snapshot = ledger.snapshot(run, group).await?;
+        Ok(snapshot.ok_or_else(|| Error::not_found(format!("run {run} has vanished from the ledger")))?.in_flight() == 0)
+    })
+    .await
+}
+
+pub async fn by_scheduler(scheduler: &Scheduler, run_id: &str, group: &str, wait: Duration) -> Result<Repaired> {
+    let request = v1::RepairRunRequest { run_id: run_id.to_owned(), group: group.to_owned() };
+    let mut client = VerifyServiceClient::new(scheduler.patient.clone());
+    let done = scheduler.answer(client.repair_run(request).await)?;
+    until_done(wait, async || {
+        let request = v1::GetRunRequest { run_id: run_id.to_owned() };
+        let run = scheduler.answer(scheduler.calls.clone().get_run(request).await)?.run.unwrap_or_default();
+        Ok(run.enqueued == run.processed + run.dead)
+    })
+    .await?;
+    let v1::RepairRunResponse { counted, forgotten, published, waiting, .. } = done;
+    Ok(Repaired { counted, forgotten, published, waiting })
+}
+
+async fn until_done(wait: Duration, is_done: impl AsyncFn() -> Result<bool>) -> Result<()> {
+    let waiting = async {
+        while !is_done().await? {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    };
+    // Not done in time is no error of its own: the proof names what is missing.
+    tokio::time::timeout(wait, waiting).await.unwrap_or(Ok(()))
+}

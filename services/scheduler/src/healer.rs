@@ -1,0 +1,137 @@
+//! Notices when a run's numbers do not close although its queue is empty, and heals that (see [`paceline_core::repair`]).
+//!
+//! What is reserved and confirmed by the broker is somewhere: counted, in the queue, or in a worker's hands. The healer remembers
+//! a bound below which everything was confirmed, waits until the queue has been seen empty since and the hands too, and what is
+//! not counted then is lost, or stored and not counted. It works in the background; its owner sends what it finds.
+
+use std::time::Duration;
+
+use paceline_core::Result;
+use paceline_core::job::Range;
+use paceline_core::repair;
+use paceline_core::run::{RunRecord, Snapshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::Context;
+
+/// How long nothing may have moved in a draining run, and how old a bound must be, before anything is asked: longer than a
+/// worker's heartbeat interval, so that what workers say about their hands is newer than the bound.
+const QUIET: Duration = Duration::from_secs(2);
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a run that is not draining is looked at; doubles while nothing is found.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(600);
+/// The most ranges that are sent again at once; what remains is found the next time.
+const RANGES_MAX: usize = 1_000;
+
+pub struct Healer {
+    bound: Option<Bound>,
+    search: JoinSet<Result<Found>>,
+    search_at: Instant,
+    look_interval: Duration,
+}
+
+/// Every job below `end` was confirmed when this was made.
+struct Bound {
+    end: u64,
+    /// Processed and dead ones then.
+    counted: u64,
+    /// When the queue was first seen empty: all jobs below `end` have been handed out by then.
+    emptied_at: Option<Instant>,
+}
+
+enum Found {
+    /// Jobs are queued or wait for a retry.
+    Queued,
+    /// The queue is empty, and workers hold jobs of it.
+    InHands,
+    Healed { counted: u64, lost: u64, ranges: Vec<Range> },
+}
+
+impl Healer {
+    pub fn new() -> Self {
+        Self { bound: None, search: JoinSet::new(), search_at: Instant::now(), look_interval: LOOK_INTERVAL_MIN }
+    }
+
+    /// Whether a run that is not draining should be looked at now.
+    pub fn is_due(&self) -> bool {
+        Instant::now() >= self.search_at
+    }
+
+    /// Takes a look; every job below `end` is confirmed. Answers ranges to be sent again, mostly none.
+    pub fn look(&mut self, context: &Context, snapshot: &Snapshot, end: u64) -> Vec<Range> {
+        let again = self.search.try_join_next().map(|ended| self.note(&snapshot.record, ended)).unwrap_or_default();
+        let (now, counted) = (Instant::now(), snapshot.processed + snapshot.dead);
+        let is_draining = snapshot.record.state.is_draining();
+        if snapshot.in_flight() == 0 {
+            self.bound = None;
+            self.search_at = if is_draining { now } else { now + self.look_interval };
+            return again;
+        }
+        let is_moving = |bound: &Bound| is_draining && bound.counted != counted;
+        let Some(bound) = self.bound.as_ref().filter(|bound| !is_moving(bound)) else {
+            self.bound = Some(Bound { end, counted, emptied_at: None });
+            self.search_at = now + QUIET;
+            return again;
+        };
+        if now >= self.search_at && self.search.is_empty() {
+            self.search_at = now + ASK_INTERVAL;
+            let is_patient = bound.emptied_at.is_some_and(|at| at.elapsed() >= context.limits.hands_max);
+            self.search.spawn(search(context.clone(), snapshot.clone(), bound.end, is_patient));
+        }
+        again
+    }
+
+    fn note(
+        &mut self,
+        record: &RunRecord,
+        ended: std::result::Result<Result<Found>, tokio::task::JoinError>,
+    ) -> Vec<Range> {
+        let run = &record.spec.run_id;
+        match ended {
+            Ok(Ok(Found::Queued)) => self.wait_longer(record),
+            Ok(Ok(Found::InHands)) => {
+                if let Some(bound) = &mut self.bound {
+                    bound.emptied_at.get_or_insert_with(Instant::now);
+                }
+            }
+            Ok(Ok(Found::Healed { counted: 0, lost: 0, .. })) => {
+                self.bound = None;
+                self.wait_longer(record);
+            }
+            Ok(Ok(Found::Healed { counted, lost, ranges })) => {
+                tracing::warn!(%run, counted, lost, "the numbers did not close: counted what is stored, sending again what is lost");
+                self.bound = None;
+                self.look_interval = LOOK_INTERVAL_MIN;
+                return ranges;
+            }
+            Ok(Err(error)) => tracing::debug!(%run, %error, "cannot look for lost jobs now"),
+            Err(panic) => tracing::error!(%run, %panic, "looking for lost jobs ended badly"),
+        }
+        Vec::new()
+    }
+
+    /// A run that goes on is looked at less and less often while nothing is wrong; a draining one cannot end without.
+    fn wait_longer(&mut self, record: &RunRecord) {
+        if !record.state.is_draining() {
+            self.search_at = Instant::now() + self.look_interval;
+            self.look_interval = (self.look_interval * 2).min(LOOK_INTERVAL_MAX);
+        }
+    }
+}
+
+async fn search(context: Context, snapshot: Snapshot, end: u64, is_patient: bool) -> Result<Found> {
+    let spec = &snapshot.record.spec;
+    let depth = context.producers.depth(&spec.run_id).await?;
+    if depth.ready > 0 || depth.delayed > 0 {
+        return Ok(Found::Queued);
+    }
+    let held = repair::held(&*context.ledger, depth.unacked, &spec.queue, &context.group).await?;
+    if held > 0 && !is_patient {
+        return Ok(Found::InHands);
+    }
+    let healed = repair::heal(&*context.ledger, &*context.sink, &spec.run_id, &context.group, end).await?;
+    let ranges = repair::ranges(&healed.lost, context.clock.wall_ms(), RANGES_MAX);
+    Ok(Found::Healed { counted: healed.counted, lost: healed.lost.len(), ranges })
+}

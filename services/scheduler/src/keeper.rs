@@ -1,0 +1,92 @@
+//! Keeps a run in the sink too: what is needed to rebuild a ledger that was lost, and to notice one that went back in time.
+//!
+//! In the background, at every new revision and every few seconds while the cursor moves: a sink that is away delays nothing.
+
+use std::time::Duration;
+
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_core::run::{KeptRun, RunRecord};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::Context;
+
+/// How far the kept cursor may lag behind, in time.
+const KEEP_INTERVAL: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How long the end of a run waits for its last state to be kept.
+const LAST_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub struct Keeper {
+    is_prepared: bool,
+    /// (revision, cursor) of what is kept.
+    kept: Option<(u64, u64)>,
+    task: JoinSet<Result<Kept>>,
+    not_before: Instant,
+}
+
+/// How keeping a run ended.
+struct Kept {
+    at: (u64, u64),
+    /// What was kept before, if it says more than the ledger.
+    ahead: Option<KeptRun>,
+}
+
+impl Keeper {
+    pub fn new() -> Self {
+        Self { is_prepared: false, kept: None, task: JoinSet::new(), not_before: Instant::now() }
+    }
+
+    /// Keeps `record` when it is time. Answers what was kept before, if the ledger went back behind it.
+    pub fn look(&mut self, context: &Context, record: &RunRecord) -> Option<KeptRun> {
+        let ahead = self.task.try_join_next().and_then(|ended| self.note(&record.spec.run_id, ended));
+        let at = (record.revision, record.cursor);
+        let is_due = match self.kept {
+            Some(kept) if kept.0 == at.0 => kept != at && Instant::now() >= self.not_before,
+            Some(_) => true,
+            None => Instant::now() >= self.not_before,
+        };
+        if is_due && self.task.is_empty() {
+            self.not_before = Instant::now() + KEEP_INTERVAL;
+            self.task.spawn(keep(context.clone(), KeptRun::from(record), self.is_prepared));
+        }
+        ahead
+    }
+
+    fn note(&mut self, run: &RunId, ended: std::result::Result<Result<Kept>, tokio::task::JoinError>) -> Option<KeptRun> {
+        match ended {
+            Ok(Ok(kept)) => {
+                (self.is_prepared, self.kept) = (true, Some(kept.at));
+                return kept.ahead;
+            }
+            Ok(Err(error)) => tracing::debug!(%run, %error, "the run is not kept in the sink yet"),
+            Err(panic) => tracing::error!(%run, %panic, "keeping the run ended badly"),
+        }
+        (self.kept, self.not_before) = (None, Instant::now() + RETRY_DELAY);
+        None
+    }
+
+    /// The end of a run, kept before its owner goes; without a sink the next best thing is what was kept last.
+    pub async fn last(&mut self, context: &Context, record: &RunRecord) {
+        self.task.abort_all();
+        let keeping = keep(context.clone(), KeptRun::from(record), self.is_prepared);
+        match tokio::time::timeout(LAST_TIMEOUT, keeping).await {
+            Ok(Ok(_)) => (),
+            Ok(Err(error)) => tracing::warn!(run = %record.spec.run_id, %error, "the run's end is not kept in the sink"),
+            Err(_) => tracing::warn!(run = %record.spec.run_id, "the run's end is not kept in the sink: no answer"),
+        }
+    }
+}
+
+async fn keep(context: Context, run: KeptRun, is_prepared: bool) -> Result<Kept> {
+    if !is_prepared {
+        context.sink.prepare().await?;
+    }
+    let before = context.sink.kept_run(&run.spec.run_id).await?;
+    let ahead = before.filter(|kept| kept.revision > run.revision || kept.cursor > run.cursor);
+    if ahead.is_none() {
+        context.sink.keep_run(&run).await?;
+    }
+    Ok(Kept { at: (run.revision, run.cursor), ahead })
+}
