@@ -4,6 +4,7 @@
 mod support;
 
 mod changes;
+mod healing;
 mod input;
 mod messages;
 mod pace;

@@ -1,0 +1,139 @@
+//! What a service loses comes back: the run's owner notices by itself, and `verify --repair` and `doctor` do the rest.
+
+use std::sync::Mutex;
+
+use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
+use paceline_core::repair::repair;
+use paceline_producer::Producer;
+use paceline_proto::v1::RunState;
+use paceline_scheduler::Limits;
+use paceline_tests::client::{assert_exact, numbers};
+use paceline_tests::mesh::WorkerOptions;
+use paceline_tests::{Backend, Client, Mesh};
+
+use crate::support::documents;
+
+both!(
+    what_the_broker_lost_is_published_again,
+    what_the_broker_lost_is_published_again_while_the_run_goes_on,
+    what_the_ledger_forgot_is_counted_from_the_sink,
+    a_document_that_was_deleted_is_written_again,
+    a_long_queue_holds_the_pacer_back,
+);
+
+/// Every message of a run is gone before a worker saw it.
+async fn what_the_broker_lost_is_published_again(backend: Backend) {
+    let mesh = Mesh::new(backend).await;
+    let scheduler = mesh.scheduler(&[]).await;
+    let mut client = Client::of(&scheduler).await;
+    let run = client.start(60_000, Some(300)).await;
+    client.until(&run, "everything published", |run| numbers(run).published == 300).await;
+    let purged = mesh.backends().await.broker.purge(DEFAULT_QUEUE, DEFAULT_GROUP).await.expect("the queue is there");
+    assert_eq!(purged, 300);
+
+    let worker = mesh.worker(WorkerOptions::default()).await;
+    let ended = client.until_ended(&run).await;
+    assert_eq!((ended.state(), numbers(&ended).processed), (RunState::Completed, 300));
+    assert_exact(&mesh, &run, 300).await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+/// The same for a run without an end, which is paused so that its numbers can close.
+async fn what_the_broker_lost_is_published_again_while_the_run_goes_on(backend: Backend) {
+    let mesh = Mesh::new(backend).await;
+    let scheduler = mesh.scheduler(&[]).await;
+    let mut client = Client::of(&scheduler).await;
+    let run = client.start(6_000, None).await;
+    client.until(&run, "some published", |run| numbers(run).published >= 50).await;
+    client.pause(&run).await;
+    client.until(&run, "all published", |run| numbers(run).published == numbers(run).enqueued).await;
+    mesh.backends().await.broker.purge(DEFAULT_QUEUE, DEFAULT_GROUP).await.expect("the queue is there");
+
+    let worker = mesh.worker(WorkerOptions::default()).await;
+    let healed = client.until(&run, "all processed", |run| numbers(run).processed == numbers(run).enqueued).await;
+    assert_eq!(healed.state(), RunState::Paused);
+    client.stop(&run).await;
+    let ended = client.until_ended(&run).await;
+    assert_eq!(ended.state(), RunState::Stopped);
+    assert_exact(&mesh, &run, numbers(&ended).enqueued).await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+/// Counts that are gone although their documents are there, as after a ledger that lost its last second.
+async fn what_the_ledger_forgot_is_counted_from_the_sink(backend: Backend) {
+    let mesh = Mesh::new(backend).await;
+    let scheduler = mesh.scheduler(&[]).await;
+    let worker = mesh.worker(WorkerOptions::default()).await;
+    let mut client = Client::of(&scheduler).await;
+    let run = client.start(6_000, None).await;
+    client.until(&run, "progress", |run| numbers(run).processed >= 50).await;
+    client.pause(&run).await;
+    let before = client.until(&run, "all processed", |run| numbers(run).processed == numbers(run).enqueued).await;
+    // Nobody is there to write a document: what is counted again is counted from the sink.
+    worker.stop().await;
+    let id = RunId::parse(&run).expect("a run id");
+    let lost: Vec<u64> = (10..40).collect();
+    let forgotten = mesh.backends().await.ledger.forget(&id, DEFAULT_GROUP, &lost).await.expect("the run is there");
+    assert_eq!(forgotten, 30);
+    client.until(&run, "the loss", |run| numbers(run).processed < numbers(run).enqueued).await;
+
+    client.stop(&run).await;
+    let ended = client.until_ended(&run).await;
+    assert_eq!(
+        (ended.state(), numbers(&ended).processed),
+        (RunState::Stopped, numbers(&before).processed),
+        "counted again"
+    );
+    assert_exact(&mesh, &run, numbers(&ended).enqueued).await;
+    scheduler.stop().await;
+}
+
+async fn a_document_that_was_deleted_is_written_again(backend: Backend) {
+    let mesh = Mesh::new(backend).await;
+    let scheduler = mesh.scheduler(&[]).await;
+    let worker = mesh.worker(WorkerOptions::default()).await;
+    let mut client = Client::of(&scheduler).await;
+    let run = client.start(60_000, Some(50)).await;
+    client.until_ended(&run).await;
+    let (id, at) = (RunId::parse(&run).expect("a run id"), mesh.backends().await);
+    assert!(at.sink.delete(&id, &format!("{run}-7")).await.expect("the sink answers"));
+
+    let producer = Producer::new("repair", DEFAULT_GROUP, at.broker, at.ledger.clone(), mesh.clock.clone());
+    let now_ms = mesh.clock.wall_ms();
+    let repaired = repair(&*at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("it is repaired");
+    assert_eq!((repaired.counted, repaired.forgotten, repaired.published, repaired.waiting), (0, 1, 1, 0));
+    let again = repair(&*at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("again");
+    assert_eq!((again.counted, again.forgotten), (0, 0), "a repair takes nothing away that is right");
+    client.until(&run, "all processed", |run| numbers(run).processed == 50).await;
+    assert_exact(&mesh, &run, 50).await;
+    assert_eq!(documents(&mesh, &run).await.len(), 50);
+    worker.stop().await;
+    scheduler.stop().await;
+}
+
+/// Over the high-water mark nothing is reserved; the queue shrinks again, and the run ends with its exact total.
+async fn a_long_queue_holds_the_pacer_back(backend: Backend) {
+    let mut mesh = Mesh::new(backend).await;
+    mesh.limits = Limits { high_water: 100, ..Limits::default() };
+    let scheduler = mesh.scheduler(&[]).await;
+    let mut client = Client::of(&scheduler).await;
+    let run = client.start(12_000, Some(1_500)).await;
+    // An update in which nothing differs comes only after seconds without a change.
+    let last = Mutex::new(None);
+    let held = client
+        .until(&run, "standstill", |run| {
+            let now = (numbers(run).enqueued, numbers(run).published, numbers(run).achieved_per_second.to_bits());
+            last.lock().expect("no test panics with it").replace(now) == Some(now)
+        })
+        .await;
+    assert!(numbers(&held).enqueued < 1_500, "held back: {held:?}");
+
+    let worker = mesh.worker(WorkerOptions::default()).await;
+    let ended = client.until_ended(&run).await;
+    assert_eq!(ended.state(), RunState::Completed);
+    assert_exact(&mesh, &run, 1_500).await;
+    worker.stop().await;
+    scheduler.stop().await;
+}
