@@ -10,6 +10,7 @@ pub mod document;
 pub mod error;
 pub mod ids;
 pub mod job;
+pub mod mutant;
 pub mod outcome;
 pub mod pacing;
 pub mod policy;

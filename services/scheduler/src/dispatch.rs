@@ -6,6 +6,7 @@ use std::time::Duration;
 use paceline_core::error::{Error, ErrorKind};
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
+use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::ledger::Fence;
 use paceline_runtime::backoff::Backoff;
 use tokio::task::JoinSet;
@@ -88,6 +89,9 @@ impl Dispatcher {
 /// Publishes, then confirms. L5: nothing is confirmed in the ledger before the broker has confirmed it.
 async fn deliver(context: Context, run: RunId, fence: Fence, range: Range) -> Result<Range, Fault> {
     let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
+    if mutant::is_active(Mutant::ConfirmBeforeBroker) {
+        _ = context.ledger.confirm(&run, fence, &range, "nobody").await;
+    }
     let producer = loop {
         match context.producers.publish(&run, &range).await {
             Ok(producer) => break producer,

@@ -84,6 +84,11 @@ impl Limits {
     }
 }
 
+/// Owns runs until `shutdown`, then gives its leases up; serves nobody. A part of [`run`], and what the simulation runs.
+pub async fn supervise(scheduler: &Scheduler, shutdown: Shutdown) {
+    supervisor::supervise(scheduler.context.clone(), scheduler.wakers(), shutdown).await;
+}
+
 /// Serves the API on `listener` and owns runs until `shutdown`; then gives its leases up.
 pub async fn run(context: Context, listener: TcpListener, token: RequireToken, shutdown: Shutdown) -> Result<()> {
     let health = Health::new();
@@ -92,7 +97,7 @@ pub async fn run(context: Context, listener: TcpListener, token: RequireToken, s
     let scheduler = Scheduler::new(context.clone());
     let service = SchedulerServiceServer::with_interceptor(service::Service::new(scheduler.clone()), token.clone());
     let proof = VerifyServiceServer::with_interceptor(verify::Service(context.clone()), token);
-    let supervising = supervisor::supervise(context.clone(), scheduler.wakers(), shutdown.clone());
+    let supervising = supervise(&scheduler, shutdown.clone());
     let probing = context.producers.probe(shutdown.clone());
     let serving = grpc::serve(listener, health, |routes| routes.add_service(service).add_service(proof), shutdown);
     let working = async { tokio::join!(supervising, probing, serving).2 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use paceline_core::clock::nanos;
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
+use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacer;
 use paceline_core::ports::ledger::{Fence, Reservation};
 use paceline_core::run::{KeptRun, RunRecord, RunState, Snapshot};
@@ -159,7 +160,12 @@ impl Owner {
             pacing: pacer.pacing_after(count, known.as_of_ms),
             revision: known.record.revision,
         };
-        let range = self.context.ledger.reserve(&self.run, self.fence, &reservation).await?;
+        let range = match self.context.ledger.reserve(&self.run, self.fence, &reservation).await {
+            Err(error) if error.is_retryable() && mutant::is_active(Mutant::CursorNotIdempotent) => {
+                return Ok(Next::Sleep(TICK));
+            }
+            reserved => reserved?,
+        };
         if range.count == 0 {
             return Err(Error::internal(format!("run {} is at its total, and the pacer did not know", self.run)));
         }
@@ -322,11 +328,14 @@ impl Owner {
 
     /// Sleeps, but not through a wake, a stop or the end of a range; whether it was a wake.
     async fn rest(&mut self, sleep: Duration) -> Result<bool> {
+        // In this order, so that the simulation replays. Ended ranges cannot starve the rest: a step follows each rest, and no more
+        // end than were started.
         tokio::select! {
+            biased;
             () = self.shutdown.triggered() => Ok(false),
             () = self.wake.notified() => Ok(true),
-            () = tokio::time::sleep(sleep) => Ok(false),
             ended = self.dispatcher.ended() => self.note(ended).await.map(|()| false),
+            () = tokio::time::sleep(sleep) => Ok(false),
         }
     }
 

@@ -46,9 +46,14 @@ struct Member {
 impl Producers {
     /// One producer in this process.
     pub fn local(publisher: Arc<dyn RangePublisher>) -> Self {
+        Self::in_process(vec![("this process".into(), publisher)])
+    }
+
+    /// Several, each with the name that logs call it by.
+    pub fn in_process(publishers: Vec<(String, Arc<dyn RangePublisher>)>) -> Self {
         let member =
-            Member { address: "this process".into(), publisher, health: None, is_healthy: AtomicBool::new(true) };
-        Self { members: vec![member], next: AtomicUsize::new(0) }
+            |(address, publisher)| Member { address, publisher, health: None, is_healthy: AtomicBool::new(true) };
+        Self { members: publishers.into_iter().map(member).collect(), next: AtomicUsize::new(0) }
     }
 
     /// Producers at `http://host:port`. They are connected to when first used.

@@ -92,11 +92,13 @@ impl Supervisor {
 
     async fn wait(&mut self) {
         let wakers = self.wakers.clone();
+        // In this order, so that the simulation replays; every branch only leads to the next scan, so none can starve another.
         tokio::select! {
+            biased;
             () = self.shutdown.triggered() => (),
-            () = tokio::time::sleep(SCAN_INTERVAL) => (),
-            () = wakers.0.scan.notified() => (),
             Some(ended) = self.owners.join_next_with_id() => self.note_end(ended),
+            () = wakers.0.scan.notified() => (),
+            () = tokio::time::sleep(SCAN_INTERVAL) => (),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use paceline_core::document::{Document, Status};
+use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::ledger::Settled;
 use paceline_core::ports::sink::Verdict;
 use paceline_core::seam::Seam;
@@ -73,6 +74,9 @@ impl Flusher {
     async fn flush(self, held: Vec<Held>) {
         if self.dies(Seam::BeforeSink) {
             return;
+        }
+        if mutant::is_active(Mutant::AckBeforeSink) {
+            return self.settle(Batch::new(held)).await;
         }
         let batch = self.store(Batch::new(held)).await;
         if self.dies(Seam::SinkToLedger) {

@@ -75,6 +75,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
     // The flusher's channel closes when the last consumer has ended, so it ends after everything is settled.
     let working = async {
         tokio::select! {
+            // Work that is done by the end of the grace is done.
+            biased;
             ((), ()) = async { tokio::join!(consuming, flushing) } => (),
             () = overdue(&shutdown, config.grace) => tracing::warn!("the grace is over; what is still held goes back to its queue"),
         }

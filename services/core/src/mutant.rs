@@ -1,0 +1,74 @@
+//! Mutants: known ways to break a law, switched on by the simulation alone to show that its checks can fail.
+//!
+//! Without the feature `mutants`, so in every production build, [`is_active`] is a constant `false` and the compiler drops the
+//! broken branch. With it one mutant at a time may be active, on the thread that asked for it.
+
+/// One way to break a law.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mutant {
+    /// The worker acknowledges before it stores (L4).
+    AckBeforeSink,
+    /// The ledger counts by a bare increment, without asking whether the job is counted already (L1, L2).
+    BareIncrement,
+    /// The ledger does not look at the fence (L9).
+    NoFencing,
+    /// The owner reserves anew after a reservation whose outcome is unknown, instead of reading the run again (L6).
+    CursorNotIdempotent,
+    /// The dispatcher confirms a range in the ledger before the broker has it (L5).
+    ConfirmBeforeBroker,
+}
+
+impl Mutant {
+    pub const ALL: [Self; 5] = [
+        Self::AckBeforeSink,
+        Self::BareIncrement,
+        Self::NoFencing,
+        Self::CursorNotIdempotent,
+        Self::ConfirmBeforeBroker,
+    ];
+
+    /// As it is written on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AckBeforeSink => "ack-before-sink",
+            Self::BareIncrement => "bare-increment",
+            Self::NoFencing => "no-fencing",
+            Self::CursorNotIdempotent => "cursor-not-idempotent",
+            Self::ConfirmBeforeBroker => "confirm-before-broker",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mutant| mutant.name() == name)
+    }
+}
+
+/// Whether the code shall misbehave so, here and now.
+#[cfg(not(feature = "mutants"))]
+pub const fn is_active(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(feature = "mutants")]
+pub use switch::{activate, is_active};
+
+#[cfg(feature = "mutants")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    thread_local! {
+        static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Whether the code shall misbehave so, here and now.
+    pub fn is_active(mutant: Mutant) -> bool {
+        ACTIVE.get() == Some(mutant)
+    }
+
+    /// From now on, on this thread.
+    pub fn activate(mutant: Option<Mutant>) {
+        ACTIVE.set(mutant);
+    }
+}
