@@ -46,7 +46,11 @@ enum Found {
     Queued,
     /// The queue is empty, and workers hold jobs of it.
     InHands,
-    Healed { counted: u64, lost: u64, ranges: Vec<Range> },
+    Healed {
+        counted: u64,
+        lost: u64,
+        ranges: Vec<Range>,
+    },
 }
 
 impl Healer {

@@ -54,7 +54,11 @@ impl Keeper {
         ahead
     }
 
-    fn note(&mut self, run: &RunId, ended: std::result::Result<Result<Kept>, tokio::task::JoinError>) -> Option<KeptRun> {
+    fn note(
+        &mut self,
+        run: &RunId,
+        ended: std::result::Result<Result<Kept>, tokio::task::JoinError>,
+    ) -> Option<KeptRun> {
         match ended {
             Ok(Ok(kept)) => {
                 (self.is_prepared, self.kept) = (true, Some(kept.at));
@@ -73,7 +77,9 @@ impl Keeper {
         let keeping = keep(context.clone(), KeptRun::from(record), self.is_prepared);
         match tokio::time::timeout(LAST_TIMEOUT, keeping).await {
             Ok(Ok(_)) => (),
-            Ok(Err(error)) => tracing::warn!(run = %record.spec.run_id, %error, "the run's end is not kept in the sink"),
+            Ok(Err(error)) => {
+                tracing::warn!(run = %record.spec.run_id, %error, "the run's end is not kept in the sink")
+            }
             Err(_) => tracing::warn!(run = %record.spec.run_id, "the run's end is not kept in the sink: no answer"),
         }
     }

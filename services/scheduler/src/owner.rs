@@ -3,16 +3,17 @@
 //! One task, one fence. Every write carries the fence, so an owner that lost its lease while it slept changes nothing (L9).
 //! Whatever the ledger answers with an error is followed by [`Owner::resync`]: the ledger is read again and believed.
 
+mod recover;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::clock::nanos;
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacer;
 use paceline_core::ports::ledger::{Fence, Reservation};
-use paceline_core::run::{KeptRun, RunRecord, RunState, Snapshot};
+use paceline_core::run::{RunRecord, RunState};
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -171,7 +172,12 @@ impl Owner {
         }
         self.dispatcher.submit(range);
         if range.first != pacer.cursor() {
-            return Err(Error::aborted(format!("run {} went on at {}, not at {}", self.run, range.first, pacer.cursor())));
+            return Err(Error::aborted(format!(
+                "run {} went on at {}, not at {}",
+                self.run,
+                range.first,
+                pacer.cursor()
+            )));
         }
         pacer.take(range.count);
         let has_more = due > count || pacer.is_complete();
@@ -198,30 +204,6 @@ impl Owner {
         self.keeper.last(&self.context, &ended).await;
         tracing::info!(run = %self.run, state = %end, enqueued = snapshot.enqueued, processed = snapshot.processed, dead = snapshot.dead, "run ended");
         Ok(Next::Ended)
-    }
-
-    /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
-    async fn wait_for_drain(&mut self, snapshot: &Snapshot) -> Result<Next> {
-        if snapshot.ranges_outstanding == 0 {
-            let lost = self.healer.look(&self.context, snapshot, snapshot.enqueued);
-            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
-        } else if self.dispatcher.is_idle() {
-            self.submit_outstanding().await?;
-        }
-        Ok(Next::Sleep(DRAIN_POLL))
-    }
-
-    /// The same for a run that goes on, looked at from time to time.
-    async fn heal(&mut self, known: &Known) -> Result<()> {
-        if known.record.state.is_draining() || !self.healer.is_due() {
-            return Ok(());
-        }
-        let confirmed_below = self.dispatcher.confirmed_below(known.pacer.cursor());
-        if let Some(snapshot) = self.context.ledger.snapshot(&self.run, &self.context.group).await? {
-            let lost = self.healer.look(&self.context, &snapshot, confirmed_below);
-            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
-        }
-        Ok(())
     }
 
     /// Keeps the lease, stores how far the credit is, and sees what callers changed.
@@ -257,73 +239,6 @@ impl Owner {
             _ => (),
         }
         known.record = record;
-    }
-
-    /// What this owner or the sink knows of the run beyond `record`: then the ledger went back in time.
-    fn ahead(&mut self, known: &Known, record: &RunRecord) -> Option<KeptRun> {
-        let cursor = known.pacer.cursor().max(record.cursor);
-        let own = KeptRun { cursor, ..KeptRun::from(&known.record) };
-        let kept = self.keeper.look(&self.context, record);
-        Some(own).filter(|own| own.is_ahead_of(record)).or(kept)
-    }
-
-    /// Brings the ledger back to what is known: the jobs between are counted or sent again when the run drains.
-    async fn restore(&mut self, known: &mut Known, kept: KeptRun) -> Result<Next> {
-        tracing::warn!(run = %self.run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
-        let record = self.context.ledger.restore_run(&kept.reopened()).await?;
-        known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
-        self.apply(known, record);
-        self.submit_outstanding().await?;
-        Ok(Next::Sleep(Duration::ZERO))
-    }
-
-    async fn submit_outstanding(&mut self) -> Result<()> {
-        for range in self.context.ledger.outstanding(&self.run).await? {
-            self.dispatcher.submit(range);
-        }
-        Ok(())
-    }
-
-    /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
-    async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
-        let found = self.context.ledger.run(&self.run).await?;
-        if found.is_some() {
-            self.submit_outstanding().await?;
-        }
-        match (known, found) {
-            (Some(known), Some(record)) => match self.ahead(known, &record) {
-                Some(kept) => return self.restore(known, kept).await,
-                None => {
-                    known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
-                    self.apply(known, record);
-                }
-            },
-            (Some(known), None) => {
-                let own = KeptRun { cursor: known.pacer.cursor(), ..KeptRun::from(&known.record) };
-                return self.restore(known, own).await;
-            }
-            (known @ None, Some(record)) => {
-                *known = Some(Known { pacer: self.pacer(&record), record, as_of_ms: self.context.clock.wall_ms() });
-            }
-            (None, None) => return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))),
-        }
-        Ok(Next::Sleep(Duration::ZERO))
-    }
-
-    /// The pacer of a run that is taken up: the time since its state was stored is a hiccup or an outage.
-    fn pacer(&self, record: &RunRecord) -> Pacer {
-        let now_ns = self.context.clock.monotonic_ns();
-        let (spec, pacing) = (&record.spec, record.pacing);
-        let mut pacer = Pacer::resume(spec.rate, spec.total, spec.catch_up, record.cursor, pacing, now_ns);
-        if record.state == RunState::Running {
-            let as_of_ms = if pacing.as_of_ms == 0 { spec.created_at_ms } else { pacing.as_of_ms };
-            // A wall clock that was set back earns nothing.
-            let away_ms = u64::try_from(self.context.clock.wall_ms() - as_of_ms).unwrap_or(0);
-            pacer.absorb_downtime(nanos(Duration::from_millis(away_ms)));
-        } else {
-            pacer.pause(now_ns);
-        }
-        pacer
     }
 
     /// Sleeps, but not through a wake, a stop or the end of a range; whether it was a wake.

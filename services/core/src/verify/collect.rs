@@ -59,7 +59,13 @@ async fn snapshot(ledger: &dyn Ledger, run: &RunId, group: &str) -> Result<Snaps
 }
 
 /// Every document of a run, page after page; `cursor` is what the ledger says before.
-pub(crate) async fn scan(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str, mut cursor: u64) -> Result<Documents> {
+pub(crate) async fn scan(
+    ledger: &dyn Ledger,
+    sink: &dyn Sink,
+    run: &RunId,
+    group: &str,
+    mut cursor: u64,
+) -> Result<Documents> {
     let mut documents = Documents::default();
     let mut last: Option<StoredId> = None;
     loop {

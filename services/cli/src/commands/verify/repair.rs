@@ -33,7 +33,8 @@ pub async fn over_ports(
 pub async fn done_over_ports(ledger: &dyn Ledger, run: &RunId, group: &str, wait: Duration) -> Result<()> {
     until_done(wait, async || {
         let snapshot = ledger.snapshot(run, group).await?;
-        Ok(snapshot.ok_or_else(|| Error::not_found(format!("run {run} has vanished from the ledger")))?.in_flight() == 0)
+        Ok(snapshot.ok_or_else(|| Error::not_found(format!("run {run} has vanished from the ledger")))?.in_flight()
+            == 0)
     })
     .await
 }

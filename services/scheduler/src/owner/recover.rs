@@ -1,0 +1,103 @@
+//! How an owner finds its run again: after an error, a takeover, a ledger that went back in time, or a queue that lost jobs.
+
+use std::time::Duration;
+
+use paceline_core::clock::nanos;
+use paceline_core::error::{Error, Result};
+use paceline_core::pacing::Pacer;
+use paceline_core::run::{KeptRun, RunRecord, RunState, Snapshot};
+
+use super::{DRAIN_POLL, Known, Next, Owner};
+
+impl Owner {
+    /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
+    pub(super) async fn wait_for_drain(&mut self, snapshot: &Snapshot) -> Result<Next> {
+        if snapshot.ranges_outstanding == 0 {
+            let lost = self.healer.look(&self.context, snapshot, snapshot.enqueued);
+            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
+        } else if self.dispatcher.is_idle() {
+            self.submit_outstanding().await?;
+        }
+        Ok(Next::Sleep(DRAIN_POLL))
+    }
+
+    /// The same for a run that goes on, looked at from time to time.
+    pub(super) async fn heal(&mut self, known: &Known) -> Result<()> {
+        if known.record.state.is_draining() || !self.healer.is_due() {
+            return Ok(());
+        }
+        let confirmed_below = self.dispatcher.confirmed_below(known.pacer.cursor());
+        if let Some(snapshot) = self.context.ledger.snapshot(&self.run, &self.context.group).await? {
+            let lost = self.healer.look(&self.context, &snapshot, confirmed_below);
+            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
+        }
+        Ok(())
+    }
+
+    /// What this owner or the sink knows of the run beyond `record`: then the ledger went back in time.
+    pub(super) fn ahead(&mut self, known: &Known, record: &RunRecord) -> Option<KeptRun> {
+        let cursor = known.pacer.cursor().max(record.cursor);
+        let own = KeptRun { cursor, ..KeptRun::from(&known.record) };
+        let kept = self.keeper.look(&self.context, record);
+        Some(own).filter(|own| own.is_ahead_of(record)).or(kept)
+    }
+
+    /// Brings the ledger back to what is known: the jobs between are counted or sent again when the run drains.
+    pub(super) async fn restore(&mut self, known: &mut Known, kept: KeptRun) -> Result<Next> {
+        tracing::warn!(run = %self.run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
+        let record = self.context.ledger.restore_run(&kept.reopened()).await?;
+        known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
+        self.apply(known, record);
+        self.submit_outstanding().await?;
+        Ok(Next::Sleep(Duration::ZERO))
+    }
+
+    async fn submit_outstanding(&mut self) -> Result<()> {
+        for range in self.context.ledger.outstanding(&self.run).await? {
+            self.dispatcher.submit(range);
+        }
+        Ok(())
+    }
+
+    /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
+    pub(super) async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
+        let found = self.context.ledger.run(&self.run).await?;
+        if found.is_some() {
+            self.submit_outstanding().await?;
+        }
+        match (known, found) {
+            (Some(known), Some(record)) => match self.ahead(known, &record) {
+                Some(kept) => return self.restore(known, kept).await,
+                None => {
+                    known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
+                    self.apply(known, record);
+                }
+            },
+            (Some(known), None) => {
+                let own = KeptRun { cursor: known.pacer.cursor(), ..KeptRun::from(&known.record) };
+                return self.restore(known, own).await;
+            }
+            (known @ None, Some(record)) => {
+                *known = Some(Known { pacer: self.pacer(&record), record, as_of_ms: self.context.clock.wall_ms() });
+            }
+            (None, None) => return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))),
+        }
+        Ok(Next::Sleep(Duration::ZERO))
+    }
+
+    /// The pacer of a run that is taken up: the time since its state was stored is a hiccup or an outage.
+    fn pacer(&self, record: &RunRecord) -> Pacer {
+        let now_ns = self.context.clock.monotonic_ns();
+        let (spec, pacing) = (&record.spec, record.pacing);
+        let mut pacer = Pacer::resume(spec.rate, spec.total, spec.catch_up, record.cursor, pacing, now_ns);
+        if record.state == RunState::Running {
+            let as_of_ms = if pacing.as_of_ms == 0 { spec.created_at_ms } else { pacing.as_of_ms };
+            // A wall clock that was set back earns nothing.
+            let away_ms = u64::try_from(self.context.clock.wall_ms() - as_of_ms).unwrap_or(0);
+            pacer.absorb_downtime(nanos(Duration::from_millis(away_ms)));
+        } else {
+            pacer.pause(now_ns);
+        }
+        pacer
+    }
+}
