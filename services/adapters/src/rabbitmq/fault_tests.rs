@@ -75,7 +75,7 @@ async fn a_silent_broker_ends_a_publish_in_bounded_time_and_the_next_one_reconne
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_blocks_publishers_is_named_as_the_reason() {
-    let broker = FakeBroker::start(|method, _, out| {
+    let broker = FakeBroker::with_heartbeats(|method, _, out| {
         if method == PUBLISH {
             put(out, 0, (10, 60), |out| put_short_string(out, "low on memory"));
         }
