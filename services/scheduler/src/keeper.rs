@@ -19,7 +19,6 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Keeper {
-    is_prepared: bool,
     /// (revision, cursor) of what is kept.
     kept: Option<(u64, u64)>,
     task: JoinSet<Result<Kept>>,
@@ -35,7 +34,7 @@ struct Kept {
 
 impl Keeper {
     pub fn new() -> Self {
-        Self { is_prepared: false, kept: None, task: JoinSet::new(), not_before: Instant::now() }
+        Self { kept: None, task: JoinSet::new(), not_before: Instant::now() }
     }
 
     /// Keeps `record` when it is time. Answers what was kept before, if the ledger went back behind it.
@@ -49,7 +48,7 @@ impl Keeper {
         };
         if is_due && self.task.is_empty() {
             self.not_before = Instant::now() + KEEP_INTERVAL;
-            self.task.spawn(keep(context.clone(), KeptRun::from(record), self.is_prepared));
+            self.task.spawn(keep(context.clone(), KeptRun::from(record)));
         }
         ahead
     }
@@ -61,7 +60,7 @@ impl Keeper {
     ) -> Option<KeptRun> {
         match ended {
             Ok(Ok(kept)) => {
-                (self.is_prepared, self.kept) = (true, Some(kept.at));
+                self.kept = Some(kept.at);
                 return kept.ahead;
             }
             Ok(Err(error)) => tracing::debug!(%run, %error, "the run is not kept in the sink yet"),
@@ -74,7 +73,7 @@ impl Keeper {
     /// The end of a run, kept before its owner goes; without a sink the next best thing is what was kept last.
     pub async fn last(&mut self, context: &Context, record: &RunRecord) {
         self.task.abort_all();
-        let keeping = keep(context.clone(), KeptRun::from(record), self.is_prepared);
+        let keeping = keep(context.clone(), KeptRun::from(record));
         match tokio::time::timeout(LAST_TIMEOUT, keeping).await {
             Ok(Ok(_)) => (),
             Ok(Err(error)) => {
@@ -85,10 +84,7 @@ impl Keeper {
     }
 }
 
-async fn keep(context: Context, run: KeptRun, is_prepared: bool) -> Result<Kept> {
-    if !is_prepared {
-        context.sink.prepare().await?;
-    }
+async fn keep(context: Context, run: KeptRun) -> Result<Kept> {
     let before = context.sink.kept_run(&run.spec.run_id).await?;
     let ahead = before.filter(|kept| kept.revision > run.revision || kept.cursor > run.cursor);
     if ahead.is_none() {

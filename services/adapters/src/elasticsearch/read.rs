@@ -95,28 +95,34 @@ impl Hit {
 
 /// Reads by id, which sees a document before any refresh.
 pub async fn get(client: &Client, index: &str, run: &RunId, job_id: &str) -> Result<Option<Document>> {
+    // Runs of one day share an index, so a foreign job id may be another run's.
+    let found: Option<Document> = source(client, index, job_id).await?;
+    Ok(found.filter(|document| document.run_id == *run))
+}
+
+/// What is stored under an id; none if the index or the id is not there.
+pub async fn source<T: DeserializeOwned>(client: &Client, index: &str, id: &str) -> Result<Option<T>> {
     #[derive(Deserialize)]
-    struct Found {
-        docs: Vec<One>,
+    struct Found<T> {
+        docs: Vec<One<T>>,
     }
     #[derive(Deserialize)]
-    struct One {
+    struct One<T> {
         #[serde(rename = "_source")]
-        source: Option<Document>,
+        source: Option<T>,
         error: Option<Cause>,
     }
     // By `_mget`, because a job id may hold what a path cannot.
     let path = format!("{index}/_mget?filter_path=docs._source,docs.found,docs.error");
-    let body = client.expect_ok(client.post(&path, &json!({ "ids": [job_id] })).await?)?;
-    let found: Found = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
+    let body = client.expect_ok(client.post(&path, &json!({ "ids": [id] })).await?)?;
+    let found: Found<T> = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
     match found.docs.into_iter().next() {
         Some(One { error: Some(cause), .. }) if !cause.is_index_missing() => {
             let address = client.address();
-            Err(Error::unavailable(format!("elasticsearch at {address} cannot read {job_id}: {cause}"))
+            Err(Error::unavailable(format!("elasticsearch at {address} cannot read {id}: {cause}"))
                 .with_retry_after(RETRY_AFTER))
         }
-        // Runs of one day share an index, so a foreign job id may be another run's.
-        Some(One { source, .. }) => Ok(source.filter(|document| document.run_id == *run)),
+        Some(One { source, .. }) => Ok(source),
         None => Ok(None),
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept of the runs themselves, in an index of their own: `keep_run` and `kept_runs`. A ledger that was lost is rebuilt
+//! What is kept of the runs themselves, in an index of their own: `keep_run`, `kept_run` and `kept_runs`. A ledger that was lost is rebuilt
 //! from it.
 //!
 //! A document has the whole spec as text, for us, and the fields that people look for.
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::read::{refresh, search};
+use super::read::{refresh, search, source};
 use super::write::SHARD_TIMEOUT;
 
 /// The most runs that a call answers; the port says so.
@@ -96,6 +96,12 @@ pub async fn keep(client: &Client, index: &str, run: &KeptRun) -> Result<()> {
     }
     // Whatever stands there, the run goes on and is offered again.
     Err(Error { kind: ErrorKind::Unavailable, ..client.refused(&reply) })
+}
+
+/// Reads by id, which sees a document before any refresh.
+pub async fn one(client: &Client, index: &str, run: &RunId) -> Result<Option<KeptRun>> {
+    let found: Option<Stored> = source(client, index, run.as_str()).await?;
+    found.map(Stored::into_kept).transpose()
 }
 
 pub async fn kept(client: &Client, index: &str, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {

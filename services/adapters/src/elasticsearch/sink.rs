@@ -81,6 +81,10 @@ impl Sink for ElasticSink {
         runs::keep(&self.client, &self.names.runs_index(), run).await
     }
 
+    async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>> {
+        runs::one(&self.client, &self.names.runs_index(), run).await
+    }
+
     async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
         runs::kept(&self.client, &self.names.runs_index(), after, limit).await
     }

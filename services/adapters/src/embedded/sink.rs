@@ -87,11 +87,16 @@ impl Sink for EmbeddedSink {
         self.database.write(move |connection| Ok(runs::keep(connection, &row)?)).await
     }
 
+    async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>> {
+        let run = run.clone();
+        let body = self.database.read(move |connection| runs::body(connection, &run)).await?;
+        body.map(|body| kept(&body)).transpose()
+    }
+
     async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
         let (after, limit) = (after.cloned(), limit.clamp(1, RUNS_PAGE_MAX));
         let bodies = self.database.read(move |connection| runs::bodies(connection, after.as_ref(), limit)).await?;
-        let unreadable = |e| Error::internal(format!("what is kept of a run cannot be read: {e}"));
-        bodies.iter().map(|body| serde_json::from_str(body).map_err(unreadable)).collect()
+        bodies.iter().map(|body| kept(body)).collect()
     }
 
     async fn check(&self) -> Result<String> {
@@ -99,6 +104,10 @@ impl Sink for EmbeddedSink {
             self.database.read(|c| c.query_row("SELECT sqlite_version()", [], |row| row.get::<_, String>(0))).await?;
         Ok(format!("SQLite {version}, {}", self.database.path().display()))
     }
+}
+
+fn kept(body: &str) -> Result<KeptRun> {
+    serde_json::from_str(body).map_err(|e| Error::internal(format!("what is kept of a run cannot be read: {e}")))
 }
 
 /// The verdict that holds once the batch is committed.

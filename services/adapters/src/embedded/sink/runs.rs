@@ -3,7 +3,7 @@
 use paceline_core::ids::RunId;
 use paceline_core::run::KeptRun;
 use paceline_core::{Error, Result};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 pub const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS kept_runs (
@@ -35,6 +35,11 @@ pub fn keep(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
                   WHERE (excluded.revision, excluded.cursor) >= (revision, cursor)";
     let Row { run, revision, cursor, body } = row;
     connection.prepare_cached(upsert)?.execute(params![run.as_str(), revision, cursor, body]).map(drop)
+}
+
+pub fn body(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<String>> {
+    let query = "SELECT body FROM kept_runs WHERE run_id = ?1";
+    connection.prepare_cached(query)?.query_row([run.as_str()], |row| row.get(0)).optional()
 }
 
 pub fn bodies(connection: &Connection, after: Option<&RunId>, limit: usize) -> rusqlite::Result<Vec<String>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::clock::{Clock as _, SystemClock};
+use paceline_core::clock::SystemClock;
 use paceline_core::ids::RunId;
 use paceline_core::ports::{Broker, Ledger, Sink};
 use paceline_core::repair::{Repaired, repair};
@@ -45,8 +45,8 @@ pub async fn by_scheduler(scheduler: &Scheduler, run_id: &str, group: &str, wait
     let done = scheduler.answer(client.repair_run(request).await)?;
     until_done(wait, async || {
         let request = v1::GetRunRequest { run_id: run_id.to_owned() };
-        let run = scheduler.answer(scheduler.calls.clone().get_run(request).await)?.run.unwrap_or_default();
-        Ok(run.enqueued == run.processed + run.dead)
+        let run = scheduler.answer(scheduler.calls.clone().get_run(request).await)?.run;
+        Ok(run.and_then(|run| run.snapshot).is_some_and(|snapshot| snapshot.in_flight == 0))
     })
     .await?;
     let v1::RepairRunResponse { counted, forgotten, published, waiting, .. } = done;

@@ -49,6 +49,11 @@ pub async fn every_field_of_a_kept_run_comes_back(harness: &mut impl Harness) {
     };
     keep(&*sink, &bare).await;
     keep(&*sink, &full).await;
+    for run in [&bare, &full] {
+        let one = sink.kept_run(&run.spec.run_id).await.expect("kept_run answers");
+        assert_eq!(one.as_ref(), Some(run), "at once");
+    }
+    assert_eq!(sink.kept_run(&new_run()).await.expect("kept_run answers"), None);
     assert_eq!(all_kept(&*sink, 10).await, [bare, full]);
 }
 
