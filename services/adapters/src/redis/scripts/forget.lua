@@ -27,6 +27,7 @@ for a = 1, #ARGV, 2 do
 end
 if admitted > 0 then
   redis.call('HINCRBY', KEYS[2], 'processed', dead - admitted)
-  redis.call('HINCRBY', KEYS[2], 'dead', -dead)
+  -- Not the negative: Lua's minus zero is no number to Redis.
+  redis.call('HINCRBY', KEYS[2], 'dead', 0 - dead)
 end
 return admitted

@@ -25,6 +25,11 @@ pub async fn forgotten_jobs_can_be_done_again(harness: &impl Harness) {
     assert_eq!(ledger.dead(run, GROUP).await.unwrap(), (40..50).collect::<SeqSet>().minus(&gone));
     assert_eq!(ledger.admitted(run, "elsewhere").await.unwrap(), SeqSet::up_to(50), "another group is apart");
 
+    // Only a processed one, only a dead one: the other counter stays.
+    assert_eq!(ledger.forget(run, GROUP, &[7]).await.unwrap(), 1);
+    assert_eq!(ledger.forget(run, GROUP, &[46]).await.unwrap(), 1);
+    ledger.record(GROUP, "w", &[processed(run, [7]), dead(run, [46])].concat()).await.unwrap();
+
     // Each is what it is recorded as now.
     let again = [processed(run, [45]), dead(run, [5, 39])].concat();
     let counted = ledger.record(GROUP, "w", &again).await.unwrap();
