@@ -239,8 +239,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// anything away, and needs no fence, because what is kept has happened:
     /// * A run that the ledger does not know is created, with the kept spec, state, revision, cursor and pacing, without an owner.
     /// * A lower revision takes over the kept spec, state, failure and end, and the kept revision.
-    /// * A lower cursor rises to the kept one, but not above the total; `published` rises by the same number, so the jobs between
-    ///   are missing until they are counted or published again. The revision grows, so an owner that did not know reads again.
+    /// * A lower cursor rises to the kept one, but not above the total, and takes the kept pacing with it, or the time between would
+    ///   earn its jobs again; `published` rises by the same number, so the jobs between are missing until they are counted or
+    ///   published again. The revision grows, so an owner that did not know reads again.
     ///
     /// Answers the run as it is then.
     async fn restore_run(&self, kept: &KeptRun) -> Result<RunRecord>;

@@ -36,8 +36,7 @@ impl Owner {
 
     /// What this owner or the sink knows of the run beyond `record`: then the ledger went back in time.
     pub(super) fn ahead(&mut self, known: &Known, record: &RunRecord) -> Option<KeptRun> {
-        let cursor = known.pacer.cursor().max(record.cursor);
-        let own = KeptRun { cursor, ..KeptRun::from(&known.record) };
+        let own = known.kept();
         let kept = self.keeper.look(&self.context, record);
         Some(own).filter(|own| own.is_ahead_of(record)).or(kept)
     }
@@ -45,8 +44,12 @@ impl Owner {
     /// Brings the ledger back to what is known: the jobs between are counted or sent again when the run drains.
     pub(super) async fn restore(&mut self, known: &mut Known, kept: KeptRun) -> Result<Next> {
         tracing::warn!(run = %self.run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
+        let is_own = kept.cursor == known.pacer.cursor() && kept.revision == known.record.revision;
         let record = self.context.ledger.restore_run(&kept.reopened()).await?;
-        known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
+        if !is_own {
+            // What this pacer earned began at an older moment.
+            known.pacer = self.pacer(&record);
+        }
         self.apply(known, record);
         self.submit_outstanding().await?;
         Ok(Next::Sleep(Duration::ZERO))
@@ -74,7 +77,7 @@ impl Owner {
                 }
             },
             (Some(known), None) => {
-                let own = KeptRun { cursor: known.pacer.cursor(), ..KeptRun::from(&known.record) };
+                let own = known.kept();
                 return self.restore(known, own).await;
             }
             (known @ None, Some(record)) => {
@@ -99,5 +102,13 @@ impl Owner {
             pacer.pause(now_ns);
         }
         pacer
+    }
+}
+
+impl Known {
+    /// The run as this owner knows it.
+    fn kept(&self) -> KeptRun {
+        let pacing = self.pacer.pacing(self.as_of_ms);
+        KeptRun { cursor: self.pacer.cursor(), pacing, ..KeptRun::from(&self.record) }
     }
 }

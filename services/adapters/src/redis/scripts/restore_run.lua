@@ -32,7 +32,7 @@ if total ~= '' then
   kept_cursor = math.min(kept_cursor, tonumber(total))
 end
 if kept_cursor > cursor then
-  redis.call('HSET', run, 'cursor', text(kept_cursor))
+  redis.call('HSET', run, 'cursor', text(kept_cursor), 'pacing', ARGV[6])
   redis.call('HINCRBY', run, 'published', text(kept_cursor - cursor))
   if not is_new then
     -- An owner that reserves at the revision it knows is refused, and reads again.

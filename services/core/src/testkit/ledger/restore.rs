@@ -107,6 +107,7 @@ pub async fn a_lower_cursor_rises_up_to_the_total(harness: &impl Harness) {
         let after = ledger.restore_run(&further).await.unwrap();
         assert_eq!((after.cursor, after.revision), (expected, current.revision + 1));
         assert_eq!((after.state, &after.spec), (current.state, &current.spec));
+        assert_eq!(after.pacing, pacing(99), "what was earned up to the old cursor is earned");
         assert_refused(
             ledger.reserve(&owned.run, owned.fence, &reservation(1, current.revision)).await,
             ErrorKind::Aborted,
