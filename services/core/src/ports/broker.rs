@@ -138,6 +138,11 @@ pub struct Delivery {
 /// sent, and the message comes back (L4).
 #[async_trait]
 pub trait Settle: Send + Sync {
+    /// Whether its consumer is still there, as far as is known: `false` means that the message comes back whatever is done.
+    fn is_live(&self) -> bool {
+        true
+    }
+
     /// Done. Does not wait: acks of one channel are gathered and sent in order, cumulatively where they can be.
     fn ack(self: Box<Self>);
 
@@ -153,6 +158,11 @@ pub trait Settle: Send + Sync {
 }
 
 impl Delivery {
+    /// See [`Settle::is_live`].
+    pub fn is_live(&self) -> bool {
+        self.settle.is_live()
+    }
+
     pub fn ack(self) {
         self.settle.ack();
     }
