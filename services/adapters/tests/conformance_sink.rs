@@ -97,7 +97,7 @@ mod elasticsearch {
             let client = Elasticsearch::new(Transport::single_node(&self.config.url).expect("a url"));
             let namespace = self.config.namespace;
             // By name: a cluster may refuse to delete by a pattern.
-            let pattern = format!("{namespace}-jobs-*");
+            let pattern = format!("{namespace}-jobs-*,{namespace}-runs*");
             let indices = client.indices();
             let found = indices.get(IndicesGetParts::Index(&[&pattern])).filter_path(&["*.aliases"]).send().await;
             let found: Map<String, Value> = found.expect("an answer").json().await.expect("a list");
@@ -106,9 +106,11 @@ mod elasticsearch {
                 let deleted = indices.delete(IndicesDeleteParts::Index(&names)).send().await.expect("an answer");
                 assert!(deleted.status_code().is_success(), "{names:?} are deleted");
             }
-            let parts = IndicesDeleteIndexTemplateParts::Name(&namespace);
-            let deleted = indices.delete_index_template(parts).send().await.expect("an answer");
-            assert!(deleted.status_code().is_success(), "the template is deleted");
+            for template in [namespace.clone(), format!("{namespace}:runs")] {
+                let parts = IndicesDeleteIndexTemplateParts::Name(&template);
+                let deleted = indices.delete_index_template(parts).send().await.expect("an answer");
+                assert!(deleted.status_code().is_success(), "the template {template} is deleted");
+            }
         }
     }
 

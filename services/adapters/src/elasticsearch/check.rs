@@ -52,7 +52,7 @@ struct Space {
 /// In words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it may be missing.
 pub async fn check(client: &Client, names: &Names) -> Result<String> {
     let client = client.with_timeout(PROBE_TIMEOUT);
-    let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern())).await?;
+    let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
     let local: Nodes<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
     // Not every user may read the disks' state; then there is no warning.
     let disks: Option<Nodes<Disk>> =

@@ -177,6 +177,11 @@ impl Reply {
         self.status == 404 && self.cause().is_index_missing()
     }
 
+    /// A newer version is stored already.
+    pub fn is_version_conflict(&self) -> bool {
+        self.status == 409 && self.cause().is_version_conflict()
+    }
+
     /// Elasticsearch's own reason; from anything else, such as a proxy, the beginning of its text.
     pub fn cause(&self) -> Cause {
         #[derive(Deserialize)]
@@ -195,6 +200,10 @@ impl Reply {
 impl Cause {
     pub fn is_index_missing(&self) -> bool {
         self.kind == "index_not_found_exception"
+    }
+
+    pub fn is_version_conflict(&self) -> bool {
+        self.kind == "version_conflict_engine_exception"
     }
 }
 

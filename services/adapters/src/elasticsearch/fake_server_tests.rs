@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_core::document::{Document, Status};
 use paceline_core::ports::sink::{Sink, StoredId, Verdict};
-use paceline_core::testkit::sink::{documents, new_run};
+use paceline_core::testkit::sink::{documents, kept_run, new_run};
 use paceline_core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
@@ -201,7 +201,8 @@ async fn unknown_is_never_zero() {
     let partly = Say(200, json!({ "_shards": { "total": 2, "successful": 1, "failed": 1 } }).to_string());
     let unreadable =
         Say(200, json!({ "docs": [{ "error": { "type": "no_shard_available_action_exception" } }] }).to_string());
-    let server = FakeServer::answering(vec![away(), partly, away(), unreadable]);
+    let partly_too = Say(200, json!({ "_shards": { "total": 2, "successful": 1, "failed": 1 } }).to_string());
+    let server = FakeServer::answering(vec![away(), partly, away(), unreadable, partly_too]);
     let sink = server.sink();
     let last = StoredId { job_id: format!("{run}-0"), seq: 0, status: Status::Completed };
     let errors = [
@@ -209,6 +210,30 @@ async fn unknown_is_never_zero() {
         sink.ids(&run, None, 10).await.unwrap_err(),
         sink.ids(&run, Some(&last), 10).await.unwrap_err(),
         sink.get(&run, &last.job_id).await.unwrap_err(),
+        sink.kept_runs(None, 10).await.unwrap_err(),
     ];
     assert!(errors.iter().all(|error| error.kind == ErrorKind::Unavailable), "{errors:?}");
+}
+
+#[tokio::test]
+async fn a_run_is_kept_once_its_index_is_prepared_and_a_newer_one_stays() {
+    let ok = || Say(200, "{}".into());
+    let newer = || refusal(409, "version_conflict_engine_exception", "current version [9] is higher");
+    let away = || refusal(503, "unavailable_shards_exception", "primary shard is not active");
+    let server = FakeServer::answering(vec![away(), ok(), ok(), newer(), away(), ok()]);
+    let (sink, run) = (server.sink(), kept_run(&new_run(), 2, 3));
+    let unprepared = sink.keep_run(&run).await.unwrap_err();
+    sink.keep_run(&run).await.unwrap();
+    let refused = sink.keep_run(&run).await.unwrap_err();
+    sink.keep_run(&run).await.unwrap();
+    assert!([unprepared, refused].iter().all(|error| error.kind == ErrorKind::Unavailable));
+
+    let paths: Vec<String> = server
+        .seen()
+        .iter()
+        .map(|seen| seen.head.split(' ').nth(1).unwrap().split('?').next().unwrap().into())
+        .collect();
+    let document = format!("/paceline-runs/_doc/{}", run.spec.run_id);
+    let template = "/_index_template/paceline:runs";
+    assert_eq!(paths, [template, template, "/paceline-runs/_mapping", &document, &document, &document]);
 }

@@ -1,5 +1,5 @@
-//! Which index a document lives in: one a day, by the creation of its run, so that the index of a job never changes and
-//! retention can remove a day whole.
+//! Which index a document lives in: of a job one a day, by the creation of its run, so that it never changes and retention can
+//! remove a day whole; of runs one for all of them.
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -9,7 +9,7 @@ use ulid::Ulid;
 /// Stands for the date of a run whose id tells none: a standing run, or one that somebody else named.
 const UNDATED: &str = "0000.00.00";
 
-/// The names of a namespace's template and indices.
+/// The names of a namespace's templates and indices.
 #[derive(Debug, Clone)]
 pub struct Names {
     namespace: String,
@@ -24,9 +24,23 @@ impl Names {
         &self.namespace
     }
 
-    /// Matches every index of the namespace.
+    /// With a sign that no namespace has, so it is nobody's template of jobs.
+    pub fn runs_template(&self) -> String {
+        format!("{}:runs", self.namespace)
+    }
+
+    /// Matches every index of the namespace's jobs, and not the one of its runs.
     pub fn pattern(&self) -> String {
         format!("{}-jobs-*", self.namespace)
+    }
+
+    pub fn runs_index(&self) -> String {
+        format!("{}-runs", self.namespace)
+    }
+
+    /// Matches every index of the namespace; unlike a plain name, also when there is none yet.
+    pub fn pattern_of_all(&self) -> String {
+        format!("{},{}*", self.pattern(), self.runs_index())
     }
 
     /// A pure function of the run's id, which holds the moment of its creation.
@@ -58,5 +72,14 @@ mod tests {
         assert_eq!(names.index(&run(&beyond_the_calendar)), "paceline-jobs-0000.00.00");
         let no_ulid = "z".repeat(26);
         assert_eq!(names.index(&run(&no_ulid)), "paceline-jobs-0000.00.00");
+    }
+
+    #[test]
+    fn the_index_of_runs_is_none_of_jobs() {
+        let names = Names::new("paceline");
+        assert_eq!(names.runs_index(), "paceline-runs");
+        let jobs = names.pattern();
+        assert!(!names.runs_index().starts_with(jobs.trim_end_matches('*')), "{jobs}");
+        assert!(paceline_core::ids::check_name("namespace", &names.runs_template()).is_err());
     }
 }

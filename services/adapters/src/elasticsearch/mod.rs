@@ -1,7 +1,8 @@
-//! The sink port over Elasticsearch 8 and 9: one document a job, in one index a day.
+//! The sink port over Elasticsearch 8 and 9: one document a job, in one index a day, and one a run, in an index of its own.
 //!
 //! A flush walks through these files: `write` sends what `bulk` encoded, `client` carries it, `verdict` reads the answer.
-//! `read` answers `count`, `ids` and `get`; `template` says how documents are indexed; `index` says where.
+//! `read` answers `count`, `ids` and `get`; `runs` keeps runs; `template` says how documents are
+//! indexed; `index` says where.
 
 mod bulk;
 mod check;
@@ -9,6 +10,7 @@ mod client;
 mod config;
 mod index;
 mod read;
+mod runs;
 mod sink;
 mod template;
 mod verdict;

@@ -122,7 +122,7 @@ pub async fn get(client: &Client, index: &str, run: &RunId, job_id: &str) -> Res
 }
 
 /// Makes everything stored so far visible to searches; false if there is no index yet.
-async fn refresh(client: &Client, index: &str) -> Result<bool> {
+pub async fn refresh(client: &Client, index: &str) -> Result<bool> {
     #[derive(Deserialize)]
     struct Refreshed {
         #[serde(rename = "_shards")]
@@ -149,7 +149,12 @@ async fn refresh(client: &Client, index: &str) -> Result<bool> {
 }
 
 /// None if there is no such index. A shard that is away makes it an error instead of a smaller answer.
-async fn search<T: DeserializeOwned>(client: &Client, index: &str, wanted: &str, query: &Value) -> Result<Option<T>> {
+pub async fn search<T: DeserializeOwned>(
+    client: &Client,
+    index: &str,
+    wanted: &str,
+    query: &Value,
+) -> Result<Option<T>> {
     let path = format!("{index}/_search?allow_partial_search_results=false&filter_path={wanted}");
     let reply = client.post(&path, query).await?;
     if reply.is_index_missing() {

@@ -9,12 +9,14 @@ use paceline_core::clock::SharedClock;
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
 use paceline_core::ports::sink::{Sink, StoredId, Verdict};
+use paceline_core::run::KeptRun;
+use tokio::sync::OnceCell;
 
 use super::client::{Client, REQUEST_TIMEOUT};
 use super::config::ElasticConfig;
 use super::index::Names;
 use super::write::Writer;
-use super::{check, read, template, write};
+use super::{check, read, runs, template, write};
 
 /// Documents in the indices of a namespace. A cheap handle; clones share the connections.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub struct ElasticSink {
     client: Client,
     names: Names,
     writer: Arc<Writer>,
+    /// Set once the index of runs has its template: who keeps runs may start before whoever prepares the sink.
+    runs_prepared: Arc<OnceCell<()>>,
     clock: SharedClock,
 }
 
@@ -29,7 +33,8 @@ impl ElasticSink {
     /// Checks the config and builds the client. The server is reached by the first call, so that a role can start before it.
     pub fn connect(config: ElasticConfig, clock: SharedClock) -> Result<Self> {
         let client = Client::new(&config, REQUEST_TIMEOUT)?;
-        Ok(Self { client, names: Names::new(&config.namespace), writer: Arc::default(), clock })
+        let names = Names::new(&config.namespace);
+        Ok(Self { client, names, writer: Arc::default(), runs_prepared: Arc::default(), clock })
     }
 
     /// The same sink with another patience for a request.
@@ -69,6 +74,15 @@ impl Sink for ElasticSink {
             return Ok(false);
         }
         write::delete(&self.client, &self.names.index(run), job_id).await
+    }
+
+    async fn keep_run(&self, run: &KeptRun) -> Result<()> {
+        self.runs_prepared.get_or_try_init(|| template::prepare_runs(&self.client, &self.names)).await?;
+        runs::keep(&self.client, &self.names.runs_index(), run).await
+    }
+
+    async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
+        runs::kept(&self.client, &self.names.runs_index(), after, limit).await
     }
 
     async fn check(&self) -> Result<String> {

@@ -18,26 +18,33 @@ const PRIORITY: usize = 500;
 /// Puts the template, and the fields that are new since an index was made into the indices there are: otherwise a job of a
 /// running run would be refused after an upgrade.
 pub async fn prepare(client: &Client, names: &Names) -> Result<()> {
-    let path = format!("_index_template/{}", names.template());
-    client.expect_ok(client.put(&path, &template(names)).await?)?;
+    put(client, names.template(), &names.pattern(), "jobs", properties()).await?;
+    prepare_runs(client, names).await
+}
 
-    let path = format!("{}/_mapping", names.pattern());
-    let reply = client.put(&path, &json!({ "properties": properties() })).await?;
+/// The same for the index of runs alone.
+pub async fn prepare_runs(client: &Client, names: &Names) -> Result<()> {
+    put(client, &names.runs_template(), &names.runs_index(), "runs", runs_properties()).await
+}
+
+async fn put(client: &Client, template: &str, pattern: &str, of: &str, properties: Value) -> Result<()> {
+    let body = json!({
+        // The longer pattern is the narrower one, should two namespaces begin alike.
+        "priority": PRIORITY + pattern.len(),
+        "index_patterns": [pattern],
+        "template": {
+            "settings": { "index": settings() },
+            "mappings": { "dynamic": "strict", "properties": properties },
+        },
+        "_meta": { "owner": "paceline", "about": format!("documents of {of}; put at every start, so changes by hand are lost") },
+    });
+    client.expect_ok(client.put(&format!("_index_template/{template}"), &body).await?)?;
+
+    let reply = client.put(&format!("{pattern}/_mapping"), &json!({ "properties": properties })).await?;
     if !reply.is_index_missing() {
         client.expect_ok(reply)?;
     }
     Ok(())
-}
-
-fn template(names: &Names) -> Value {
-    let pattern = names.pattern();
-    json!({
-        // The longer pattern is the narrower one, should two namespaces begin alike.
-        "priority": PRIORITY + pattern.len(),
-        "index_patterns": [pattern],
-        "template": { "settings": { "index": settings() }, "mappings": mappings() },
-        "_meta": { "owner": "paceline", "about": "documents of jobs; put at every start, so changes by hand are lost" },
-    })
 }
 
 /// The translog's durability stays `request`: what is answered is on the disk.
@@ -51,10 +58,6 @@ fn settings() -> Value {
         // version would refuse as older.
         "gc_deletes": "-1",
     })
-}
-
-fn mappings() -> Value {
-    json!({ "dynamic": "strict", "properties": properties() })
 }
 
 /// What is only sorted, counted or shown is not indexed for search (`index: false`); what is only searched for keeps no
@@ -82,5 +85,27 @@ fn properties() -> Value {
         "traceId": { "type": "keyword", "doc_values": false },
         "error": { "type": "keyword", "ignore_above": SEARCHABLE_CHARS_MAX },
         "payload": { "type": "flattened", "ignore_above": SEARCHABLE_CHARS_MAX, "depth_limit": PAYLOAD_DEPTH_MAX },
+    })
+}
+
+/// A field that jobs have too is indexed as theirs: a namespace may be named so that its index of runs is among another's of jobs.
+fn runs_properties() -> Value {
+    let keyword = json!({ "type": "keyword" });
+    let column = |kind: &str| json!({ "type": kind, "index": false });
+    let moment = json!({ "type": "date", "format": "epoch_millis" });
+    // Kept, and given back; never searched for, so of any length.
+    let text = json!({ "type": "keyword", "index": false, "doc_values": false });
+    json!({
+        "runId": keyword,
+        "queue": keyword,
+        "handler": keyword,
+        "state": keyword,
+        "revision": column("long"),
+        "cursor": column("long"),
+        "createdAt": moment,
+        "endedAt": moment,
+        "failure": { "type": "keyword", "ignore_above": SEARCHABLE_CHARS_MAX },
+        "spec": text,
+        "pacing": text,
     })
 }

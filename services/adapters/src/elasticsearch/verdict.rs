@@ -47,7 +47,7 @@ impl ItemStatus {
         let cause = error.unwrap_or_default();
         match status {
             200..300 => Verdict::Stored,
-            409 if cause.kind == "version_conflict_engine_exception" => Verdict::Stored,
+            409 if cause.is_version_conflict() => Verdict::Stored,
             400 | 413 if !NOT_THE_DOCUMENTS_FAULT.contains(&cause.kind.as_str()) => {
                 Verdict::Reject { reason: cause.to_string() }
             }

@@ -4,6 +4,7 @@
 //! whose job id is not `<run>-<seq>` keeps its job id as well, as `foreign_id`.
 
 mod rows;
+mod runs;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
 use paceline_core::ports::sink::{Sink, StoredId, Verdict, refusal};
+use paceline_core::run::KeptRun;
 use paceline_core::{Error, Result};
 
 use super::database::Database;
@@ -20,6 +22,8 @@ use rows::{Batch, Key};
 const FILE_NAME: &str = "sink.db";
 /// The most ids in a page; the port says so.
 const IDS_PAGE_MAX: usize = 10_000;
+/// The most runs in a page; the port says so.
+const RUNS_PAGE_MAX: usize = 1_000;
 
 /// Documents in a file of a folder.
 #[derive(Clone)]
@@ -30,7 +34,8 @@ pub struct EmbeddedSink {
 impl EmbeddedSink {
     /// Opens or makes the file in `folder`, which belongs to this process until the last clone is dropped.
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self { database: Database::open(folder, FILE_NAME, rows::SCHEMA)? })
+        let schema = format!("{}{}", rows::SCHEMA, runs::SCHEMA);
+        Ok(Self { database: Database::open(folder, FILE_NAME, &schema)? })
     }
 }
 
@@ -39,7 +44,7 @@ impl EmbeddedSink {
 #[async_trait]
 impl Sink for EmbeddedSink {
     async fn prepare(&self) -> Result<()> {
-        // `open` made the table.
+        // `open` made the tables.
         Ok(())
     }
 
@@ -75,6 +80,18 @@ impl Sink for EmbeddedSink {
     async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool> {
         let key = Key::new(run, job_id);
         self.database.write(move |connection| Ok(rows::delete(connection, &key)?)).await
+    }
+
+    async fn keep_run(&self, run: &KeptRun) -> Result<()> {
+        let row = runs::Row::new(run)?;
+        self.database.write(move |connection| Ok(runs::keep(connection, &row)?)).await
+    }
+
+    async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
+        let (after, limit) = (after.cloned(), limit.clamp(1, RUNS_PAGE_MAX));
+        let bodies = self.database.read(move |connection| runs::bodies(connection, after.as_ref(), limit)).await?;
+        let unreadable = |e| Error::internal(format!("what is kept of a run cannot be read: {e}"));
+        bodies.iter().map(|body| serde_json::from_str(body).map_err(unreadable)).collect()
     }
 
     async fn check(&self) -> Result<String> {

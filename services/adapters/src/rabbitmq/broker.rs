@@ -98,4 +98,8 @@ impl Broker for RabbitBroker {
         connection.channel().await?;
         Ok(format!("{} at {}", connection.server(), self.endpoint))
     }
+
+    fn rebuilt(&self) -> u64 {
+        self.publisher.rebuilt() + self.consuming.rebuilt()
+    }
 }

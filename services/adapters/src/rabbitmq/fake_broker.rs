@@ -34,7 +34,22 @@ pub struct FakeBroker {
 }
 
 impl FakeBroker {
+    /// Without heartbeats: who waits for them takes it for dead.
     pub async fn start(script: impl Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync + 'static) -> Self {
+        Self::listen(script, false).await
+    }
+
+    /// Answers each heartbeat with one.
+    pub async fn with_heartbeats(
+        script: impl Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(script, true).await
+    }
+
+    async fn listen(
+        script: impl Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync + 'static,
+        has_heartbeats: bool,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script: Script = Arc::new(script);
@@ -42,7 +57,7 @@ impl FakeBroker {
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(serve(socket, script.clone()));
+                connections.spawn(serve(socket, script.clone(), has_heartbeats));
             }
         });
         Self { address, _tasks: tasks }
@@ -98,7 +113,7 @@ pub fn put_ack(out: &mut Vec<u8>, channel: u16, tag: u64, multiple: bool) {
     });
 }
 
-async fn serve(mut socket: TcpStream, script: Script) {
+async fn serve(mut socket: TcpStream, script: Script, has_heartbeats: bool) {
     let (mut received, mut out) = (Vec::new(), Vec::new());
     let mut greeting = [0; 8];
     if socket.read_exact(&mut greeting).await.is_err() {
@@ -122,6 +137,9 @@ async fn serve(mut socket: TcpStream, script: Script) {
         let mut input = &received[..];
         let mut hangs_up = false;
         while let Some(frame) = frame::split(&mut input, 1 << 20).unwrap() {
+            if frame.kind == frame::HEARTBEAT && has_heartbeats {
+                frame::put_heartbeat(&mut out);
+            }
             hangs_up |= frame.kind == frame::METHOD && respond(frame, &script, &mut out) == Act::HangUp;
         }
         let rest = input.to_vec();

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use paceline_core::ports::broker::{DeadLetter, Depth};
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 
 use super::message::Decoder;
 use super::topology::Names;
@@ -14,20 +15,28 @@ use super::wire::{Connection, Event, requests};
 const GETS_AT_ONCE: usize = 64;
 const GET_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// AMQP does not say what is unacknowledged.
+/// AMQP does not say what is unacknowledged. `NotFound`: there is no main queue. Where one of the others is missing it is unknown
+/// what was in it, so that is another error.
 pub async fn depth(connection: &Connection, names: &Names) -> Result<Depth> {
     let (channel, _) = connection.channel().await?;
     let ask = |queue: &str| channel.request(|out, number| requests::queue_declare_passive(out, number, queue));
-    let (main, given_up, dead) = (ask(&names.main)?, ask(&names.given_up)?, ask(&names.dead)?);
-    let retries = names.retries().iter().map(|queue| ask(queue)).collect::<Result<Vec<_>>>()?;
+    let main = ask(&names.main)?.await?;
+    let others = async {
+        let (given_up, dead) = (ask(&names.given_up)?, ask(&names.dead)?);
+        let retries = names.retries().iter().map(|queue| ask(queue)).collect::<Result<Vec<_>>>()?;
+        Ok((given_up.await?, dead.await?, try_join_all(retries).await?))
+    };
+    let (given_up, dead, retries) = others.await.map_err(incomplete)?;
     // What the broker gave up on waits for a consumer too.
-    let ready = main.await? + given_up.await?;
-    let dead = dead.await?;
-    let mut delayed = 0;
-    for retry in retries {
-        delayed += retry.await?;
+    Ok(Depth { ready: main + given_up, unacked: None, delayed: retries.iter().sum(), dead })
+}
+
+/// Half of the queues are there: somebody declares them just now, or deleted one.
+fn incomplete(error: Error) -> Error {
+    if error.kind != ErrorKind::NotFound {
+        return error;
     }
-    Ok(Depth { ready, unacked: None, delayed, dead })
+    Error::unavailable(format!("{error}; a worker or producer that starts declares it"))
 }
 
 pub async fn purge(connection: &Connection, names: &Names) -> Result<u64> {

@@ -23,6 +23,8 @@ pub struct Link<T> {
     clock: SharedClock,
     /// How many attempts have ended; tells those who waited whether one was made for them.
     attempts: AtomicU64,
+    /// How many of them succeeded.
+    opened: AtomicU64,
     state: Mutex<State<T>>,
 }
 
@@ -36,7 +38,7 @@ struct State<T> {
 impl<T: Epoch> Link<T> {
     pub fn new(clock: SharedClock) -> Self {
         let state = State { current: None, failures: 0, not_before_ns: 0, last: None };
-        Self { clock, attempts: AtomicU64::new(0), state: Mutex::new(state) }
+        Self { clock, attempts: AtomicU64::new(0), opened: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     /// The epoch that works, or a new one made by `open`.
@@ -58,8 +60,16 @@ impl<T: Epoch> Link<T> {
         }
         let opened = open().await.map(Arc::new);
         self.attempts.fetch_add(1, Ordering::AcqRel);
+        if opened.is_ok() {
+            self.opened.fetch_add(1, Ordering::Relaxed);
+        }
         state.settle(&opened, self.clock.monotonic_ns());
         opened
+    }
+
+    /// How many epochs there were beyond the first.
+    pub fn rebuilt(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed).saturating_sub(1)
     }
 }
 
@@ -94,8 +104,12 @@ mod tests {
         let open = async || Ok(Fragile(AtomicBool::new(false)));
         let first = link.get(open).await.unwrap();
         assert!(Arc::ptr_eq(&first, &link.get(open).await.unwrap()));
+        assert_eq!(link.rebuilt(), 0, "the first epoch replaces none");
         first.0.store(true, Ordering::Relaxed);
+        assert!(link.get(async || Err(Error::unavailable("away"))).await.is_err());
+        assert_eq!(link.rebuilt(), 0, "a failed attempt makes none");
         assert!(!Arc::ptr_eq(&first, &link.get(open).await.unwrap()));
+        assert_eq!(link.rebuilt(), 1);
     }
 
     #[tokio::test(start_paused = true)]

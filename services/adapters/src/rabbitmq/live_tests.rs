@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use paceline_core::ErrorKind;
 use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::{Broker as _, Consumer, Delivery};
 
+use super::topology::Names;
 use super::wire::codec::{put_short_string, put_u16, put_u64};
 use super::wire::{Connection, frame, requests};
 use super::{RabbitBroker, RabbitConfig};
@@ -77,6 +79,24 @@ async fn what_the_broker_gives_up_on_is_delivered_with_its_reason() {
     assert_eq!(letters.iter().map(|letter| letter.reason.clone()).collect::<Vec<_>>(), [reason]);
     consumer.close().await;
     broker.remove(QUEUE, GROUP).await.unwrap();
+}
+
+/// A missing queue of many: unknown is not zero, and not "there is no such queue" either.
+#[tokio::test]
+async fn the_depth_of_a_queue_that_is_half_there_is_unknown() {
+    let config = config("half");
+    let broker = RabbitBroker::connect(config.clone(), SystemClock::shared()).await.unwrap();
+    broker.declare(QUEUE, GROUP).await.unwrap();
+    let names = Names::new(&config.namespace, QUEUE, GROUP).unwrap();
+    let connection = Connection::open(&config.endpoint().unwrap(), None, "somebody who tidies up").await.unwrap();
+    let (channel, _) = connection.channel().await.unwrap();
+    channel.request(|out, number| requests::queue_delete(out, number, &names.retries()[3])).unwrap().await.unwrap();
+    let error = broker.depth(QUEUE, GROUP).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Unavailable && error.message.contains(&names.retries()[3]), "{error}");
+    broker.declare(QUEUE, GROUP).await.unwrap();
+    assert_eq!(broker.depth(QUEUE, GROUP).await.unwrap().ready, 0);
+    broker.remove(QUEUE, GROUP).await.unwrap();
+    assert_eq!(broker.depth(QUEUE, GROUP).await.unwrap_err().kind, ErrorKind::NotFound);
 }
 
 #[tokio::test]

@@ -63,6 +63,11 @@ impl Publisher {
         published.unwrap_or_else(|_| Err(epoch.overdue(&self.endpoint)))
     }
 
+    /// How often the connection was replaced.
+    pub fn rebuilt(&self) -> u64 {
+        self.link.rebuilt()
+    }
+
     async fn epoch(&self) -> Result<std::sync::Arc<Publishing>> {
         self.link.get(async || self.open().await).await
     }

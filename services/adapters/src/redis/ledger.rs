@@ -9,7 +9,7 @@ use paceline_core::job::Range;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Ledger;
 use paceline_core::ports::ledger::{Created, Fence, Recorded, Reservation, RunChange, Settled, WorkerInfo};
-use paceline_core::run::{RunRecord, RunSpec, RunState, Snapshot};
+use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
 
 use super::config::RedisConfig;
@@ -89,6 +89,14 @@ impl Ledger for RedisLedger {
 
     async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
         self.record_settled(group, worker, settled).await
+    }
+
+    async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64> {
+        self.forget_jobs(run, group, seqs).await
+    }
+
+    async fn restore_run(&self, kept: &KeptRun) -> Result<RunRecord> {
+        self.bring_back(kept).await
     }
 
     async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>> {

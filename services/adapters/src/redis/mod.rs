@@ -1,7 +1,7 @@
 //! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
 //!
-//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`snapshot`] and [`workers`] hold one step
-//! each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
+//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`snapshot`] and [`workers`]
+//! hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
 
 mod bits;
 mod check;
@@ -12,6 +12,7 @@ mod leases;
 mod ledger;
 mod ranges;
 mod record;
+mod restore;
 mod runs;
 mod scripts;
 mod snapshot;

@@ -15,11 +15,11 @@ use super::ledger::RedisLedger;
 use super::runs::{number, unknown};
 
 /// The most seqs in one script call: the server does nothing else meanwhile, 8 ms if they are all far apart.
-const SCRIPT_SEQS_MAX: usize = 2_000;
+pub(super) const SCRIPT_SEQS_MAX: usize = 2_000;
 /// Bitmap chunks that are read in one round trip: 4 MiB.
 const CHUNKS_READ_MAX: usize = 32;
 /// Beyond every run's cursor (a run without a total would take 266 years at the fastest rate), and exact as a number in Lua.
-const SEQ_MAX: u64 = TOTAL_MAX << 23;
+pub(super) const SEQ_MAX: u64 = TOTAL_MAX << 23;
 
 /// Of one run: its seqs in the order they came, each with whether it is dead.
 type Seqs = Vec<(u64, bool)>;

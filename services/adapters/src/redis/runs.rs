@@ -55,11 +55,17 @@ impl RedisLedger {
             create.arg(counter).arg(0);
         }
         let state: String = self.connection.script(&format!("run {id}"), &create).await?;
-        self.connection.command::<()>(cmd("ZADD").arg(self.keys.runs()).arg(0).arg(id)).await?;
-        if !RunState::parse(&state).is_some_and(RunState::is_terminal) {
-            self.connection.command::<()>(cmd("SADD").arg(self.keys.active()).arg(id)).await?;
+        let state = RunState::parse(&state).ok_or_else(|| unreadable("state", &state))?;
+        self.list(&spec.run_id, state).await
+    }
+
+    /// Idempotent: among all runs, and among those that have not ended if it is one of them.
+    pub(super) async fn list(&self, run: &RunId, state: RunState) -> Result<()> {
+        self.connection.command::<()>(cmd("ZADD").arg(self.keys.runs()).arg(0).arg(run.as_str())).await?;
+        if state.is_terminal() {
+            return self.unlist_active(run).await;
         }
-        Ok(())
+        self.connection.command(cmd("SADD").arg(self.keys.active()).arg(run.as_str())).await
     }
 
     pub(super) async fn read_run(&self, run: &RunId) -> Result<Option<RunRecord>> {
@@ -211,7 +217,7 @@ fn field<'a>(fields: &'a Fields, name: &str) -> Result<&'a str> {
     fields.get(name).map(String::as_str).ok_or_else(|| unreadable(name, ""))
 }
 
-fn total_field(total: Option<u64>) -> String {
+pub(super) fn total_field(total: Option<u64>) -> String {
     total.map_or(String::new(), |total| total.to_string())
 }
 

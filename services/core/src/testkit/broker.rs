@@ -69,7 +69,7 @@ macro_rules! broker_conformance {
             what_is_given_back_comes_again_at_once
             a_lost_consumers_delivery_settles_nothing
             depth_says_where_messages_are
-            the_depth_of_an_undeclared_queue_is_an_error
+            the_depth_of_an_undeclared_queue_is_not_found
             purge_removes_the_ready_messages_only
             declaring_again_keeps_what_is_there
             messages_survive_reopening

@@ -5,6 +5,7 @@
 mod cases;
 mod ids_cases;
 mod refusal_cases;
+mod runs_cases;
 
 use std::sync::Arc;
 
@@ -13,11 +14,14 @@ use serde_json::{Map, Value, json};
 
 use crate::document::{Document, Status};
 use crate::ids::{JobId, RunId};
+use crate::pacing::{CatchUp, Pacing, Rate};
 use crate::ports::sink::{Sink, StoredId, Verdict};
+use crate::run::{KeptRun, RunSpec, RunState, TOTAL_MAX};
 
 pub use cases::*;
 pub use ids_cases::*;
 pub use refusal_cases::*;
+pub use runs_cases::*;
 
 /// A sink in a place of its own, which no other test sees.
 #[async_trait]
@@ -43,7 +47,10 @@ macro_rules! sink_conformance {
             concurrent_upserts_of_one_document_leave_the_newest, documents_survive_reopening,
             what_is_stored_is_visible_at_once, prepare_may_run_at_any_time, check_says_what_it_reached,
             runs_of_many_days_share_a_call, ids_come_in_order_and_pages, ids_list_a_run_whole, ids_tell_foreign_job_ids,
-            a_refused_document_touches_no_other, contradictions_are_refused, unusual_payloads_are_stored
+            a_refused_document_touches_no_other, contradictions_are_refused, unusual_payloads_are_stored,
+            every_field_of_a_kept_run_comes_back, a_lower_revision_or_cursor_never_overwrites_a_kept_run,
+            concurrent_keepers_leave_the_newest, kept_runs_come_in_order_and_pages,
+            kept_runs_survive_reopening_and_are_no_documents
         }
     };
     ($open:path => $($case:ident),+) => {
@@ -101,6 +108,22 @@ pub fn dead(run: &RunId, seq: u64) -> Document {
 /// The same job as ended by another attempt, which shows in the payload too.
 pub fn attempt(run: &RunId, seq: u64, attempts: u32) -> Document {
     Document { attempts, payload: payload(json!({ "attempt": attempts })), ..document(run, seq) }
+}
+
+/// A running run as it is kept; its numbers show in other fields too.
+pub fn kept_run(run: &RunId, revision: u64, cursor: u64) -> KeptRun {
+    let spec = RunSpec {
+        run_id: run.clone(),
+        rate: Rate { jobs: 1000, per_ns: 60_000_000_000 },
+        total: Some(TOTAL_MAX),
+        queue: "invoices".into(),
+        handler: "record".into(),
+        payload: payload(json!({ "revision": revision, "label": "prüfung ✓" })),
+        catch_up: CatchUp::All,
+        created_at_ms: WALL_MS,
+    };
+    let pacing = Pacing { remainder: cursor, unreserved: revision, owed_ns: 5, as_of_ms: WALL_MS + 1 };
+    KeptRun { spec, state: RunState::Running, revision, cursor, pacing, ended_at_ms: None, failure: None }
 }
 
 fn payload(value: Value) -> Map<String, Value> {

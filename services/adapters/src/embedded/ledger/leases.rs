@@ -23,7 +23,8 @@ struct Lease {
     until_ms: i64,
 }
 
-/// Every change of hands, and every gap, is a new epoch.
+/// Every change of hands, and every gap, is a new epoch: the time, or one more than the last where that is higher, so a file that
+/// was put back from a copy does not hand out an epoch that somebody holds already.
 pub(super) fn take(
     c: &Connection,
     run: &RunId,
@@ -36,7 +37,7 @@ pub(super) fn take(
     if is_good && held.owner != owner {
         return Ok(None);
     }
-    let epoch = if is_good { held.epoch } else { held.epoch + 1 };
+    let epoch = if is_good { held.epoch } else { (held.epoch + 1).max(u64::try_from(now_ms).unwrap_or(0)) };
     let update = "UPDATE runs SET owner = ?2, epoch = ?3, lease_until_ms = ?4 WHERE run_id = ?1";
     c.prepare_cached(update)?.execute(params![run.as_str(), owner, signed(epoch), after(now_ms, ttl)])?;
     Ok(Some(Fence { epoch }))

@@ -1,12 +1,13 @@
 //! The ledger in one SQLite file. Every step is one change of [`Database`], so it is atomic, it answers after its commit, and
 //! steps that come together share an fsync.
 //!
-//! The port's methods are here, a line each; what they do is in [`runs`], [`leases`], [`ranges`], [`record`], [`snapshot`] and
-//! [`workers`] as plain functions over a connection, [`schema`] is what they touch.
+//! The port's methods are here, a line each; what they do is in [`runs`], [`leases`], [`ranges`], [`record`], [`restore`],
+//! [`snapshot`] and [`workers`] as plain functions over a connection, [`schema`] is what they touch.
 
 mod leases;
 mod ranges;
 mod record;
+mod restore;
 mod runs;
 mod schema;
 mod snapshot;
@@ -22,7 +23,7 @@ use paceline_core::job::Range;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Ledger;
 use paceline_core::ports::ledger::{Created, Fence, Recorded, Reservation, RunChange, Settled, WorkerInfo};
-use paceline_core::run::{RunRecord, RunSpec, RunState, Snapshot};
+use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
 use paceline_core::{Error, Result};
 
@@ -113,6 +114,16 @@ impl Ledger for EmbeddedLedger {
         let by_run = record::split_by_run(settled);
         let (group, worker, clock) = (group.to_owned(), worker.to_owned(), self.clock.clone());
         self.database.write(move |c| record::record(c, &group, &worker, &by_run, clock.wall_ms())).await
+    }
+
+    async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64> {
+        let (run, group, seqs) = (run.clone(), group.to_owned(), seqs.to_vec());
+        self.database.write(move |c| restore::forget(c, &run, &group, &seqs)).await
+    }
+
+    async fn restore_run(&self, kept: &KeptRun) -> Result<RunRecord> {
+        let kept = kept.clone();
+        self.database.write(move |c| restore::restore_run(c, &kept)).await
     }
 
     async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>> {

@@ -14,7 +14,7 @@ use super::snapshot;
 use crate::embedded::database::WriteError;
 
 /// Seqs in one chunk: 2 KiB, so that a row fits on a page of the file.
-const CHUNK_SEQS: u64 = 8 * CHUNK_BYTES as u64;
+pub(super) const CHUNK_SEQS: u64 = 8 * CHUNK_BYTES as u64;
 const CHUNK_BYTES: usize = 2048;
 
 /// Which of a group's bitmaps.
@@ -95,20 +95,39 @@ fn admit(c: &Connection, run: &RunId, group: &str, seqs: &[(u64, bool)]) -> Resu
 
 /// Whether the bit was not set before. The most significant bit of a byte is the lowest seq, as in Redis.
 fn set(bits: &mut [u8], seq: u64) -> bool {
-    let (byte, bit) = ((seq % CHUNK_SEQS / 8) as usize, 0x80 >> (seq % 8));
+    let (byte, bit) = place(seq);
     let was_absent = bits[byte] & bit == 0;
     bits[byte] |= bit;
     was_absent
 }
 
-fn load(c: &Connection, run: &RunId, group: &str, kind: Bits, chunk: u64) -> Result<Vec<u8>, WriteError> {
+/// Whether the bit was set before.
+pub(super) fn clear(bits: &mut [u8], seq: u64) -> bool {
+    let (byte, bit) = place(seq);
+    let was_there = bits[byte] & bit != 0;
+    bits[byte] &= !bit;
+    was_there
+}
+
+fn place(seq: u64) -> (usize, u8) {
+    ((seq % CHUNK_SEQS / 8) as usize, 0x80 >> (seq % 8))
+}
+
+pub(super) fn load(c: &Connection, run: &RunId, group: &str, kind: Bits, chunk: u64) -> Result<Vec<u8>, WriteError> {
     let query = "SELECT bits FROM bitmaps WHERE run_id = ?1 AND job_group = ?2 AND kind = ?3 AND chunk = ?4";
     let place = params![run.as_str(), group, kind as i64, signed(chunk)];
     let bits: Option<Vec<u8>> = c.prepare_cached(query)?.query_row(place, |row| row.get(0)).optional()?;
     Ok(bits.unwrap_or_else(|| vec![0; CHUNK_BYTES]))
 }
 
-fn store(c: &Connection, run: &RunId, group: &str, kind: Bits, chunk: u64, bits: &[u8]) -> Result<(), WriteError> {
+pub(super) fn store(
+    c: &Connection,
+    run: &RunId,
+    group: &str,
+    kind: Bits,
+    chunk: u64,
+    bits: &[u8],
+) -> Result<(), WriteError> {
     let upsert = "INSERT INTO bitmaps VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET bits = excluded.bits";
     c.prepare_cached(upsert)?.execute(params![run.as_str(), group, kind as i64, signed(chunk), bits])?;
     Ok(())

@@ -1,4 +1,5 @@
--- Takes or renews the lease of a run. Every change of hands, and every gap, is a new epoch.
+-- Takes or renews the lease of a run. Every change of hands, and every gap, is a new epoch: the time, or one more than the last
+-- where that is higher, so a server that went back to older data does not hand out an epoch that somebody holds already.
 -- KEYS: the run. ARGV: owner, ttl in ms. Answers the epoch, or nil if somebody else's lease is still good.
 local held = redis.call('HMGET', run, 'epoch', 'owner', 'lease_until_ms')
 if not held[1] then
@@ -11,7 +12,9 @@ if is_good and held[2] ~= ARGV[1] then
 end
 local epoch = tonumber(held[1])
 if not is_good then
-  epoch = redis.call('HINCRBY', run, 'epoch', 1)
+  epoch = math.max(epoch + 1, now_ms)
+  -- In digits: it is compared as text.
+  redis.call('HSET', run, 'epoch', string.format('%.0f', epoch))
 end
 redis.call('HSET', run, 'owner', ARGV[1], 'lease_until_ms', now_ms + tonumber(ARGV[2]))
 return epoch

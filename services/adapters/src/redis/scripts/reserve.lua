@@ -14,7 +14,8 @@ if current[2] ~= 'RUNNING' then
 end
 local count = tonumber(ARGV[3])
 if current[4] ~= '' then
-  count = math.min(count, tonumber(current[4]) - tonumber(current[3]))
+  -- A run that was restored may have more jobs than its total.
+  count = math.max(0, math.min(count, tonumber(current[4]) - tonumber(current[3])))
 end
 redis.call('HSET', run, 'pacing', ARGV[5])
 if count > 0 then

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{GROUP, Harness, QUEUE, consume, declared, depth, depth_becomes, next, publish, seqs, take};
+use crate::error::ErrorKind;
 use crate::ports::broker::Delivery;
 
 pub async fn depth_says_where_messages_are(harness: &dyn Harness) {
@@ -23,10 +24,12 @@ pub async fn depth_says_where_messages_are(harness: &dyn Harness) {
     depth_becomes(&broker, GROUP, depth(4, 0, 1, 1)).await;
 }
 
-pub async fn the_depth_of_an_undeclared_queue_is_an_error(harness: &dyn Harness) {
+pub async fn the_depth_of_an_undeclared_queue_is_not_found(harness: &dyn Harness) {
     let broker = declared(harness).await;
-    assert!(broker.depth("nowhere", GROUP).await.is_err());
-    assert!(broker.depth(QUEUE, "nobody").await.is_err());
+    for (queue, group) in [("nowhere", GROUP), (QUEUE, "nobody")] {
+        let error = broker.depth(queue, group).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+    }
     depth_becomes(&broker, GROUP, depth(0, 0, 0, 0)).await;
 }
 

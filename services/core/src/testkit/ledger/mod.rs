@@ -5,9 +5,11 @@
 //! ```
 //! Every case has a store of its own, so all of them run in parallel; nothing waits by sleeping for a fixed time.
 
+pub mod forget;
 pub mod leases;
 pub mod ranges;
 pub mod record;
+pub mod restore;
 pub mod runs;
 pub mod snapshot;
 pub mod steps;
@@ -70,6 +72,20 @@ macro_rules! ledger_conformance {
             record::concurrent_recorders_count_exactly_the_union,
             record::any_sequence_of_calls_counts_like_a_set,
             record::bitmaps_go_on_beyond_one_chunk,
+            forget::forgotten_jobs_can_be_done_again,
+            forget::forgetting_reaches_every_chunk_of_any_run,
+            forget::nothing_is_forgotten_of_what_was_never_there,
+            forget::forgetting_and_recording_at_once_keep_counters_and_bits_equal,
+            restore::an_unknown_run_is_restored_whole,
+            restore::a_restored_run_goes_on_where_it_was,
+            restore::a_restored_run_that_has_ended_is_not_active,
+            restore::a_lower_revision_takes_over_what_is_kept,
+            restore::a_lower_cursor_rises_up_to_the_total,
+            restore::nothing_to_restore_changes_nothing,
+            restore::a_kept_total_below_the_cursor_reserves_no_more,
+            restore::concurrent_restores_equal_one,
+            restore::no_epoch_comes_twice_after_a_restore,
+            restore::large_numbers_are_restored_exactly,
             snapshot::a_snapshot_is_of_one_moment,
             snapshot::rates_cover_the_last_whole_seconds,
             workers::workers_are_listed_until_they_leave,

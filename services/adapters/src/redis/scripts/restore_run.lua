@@ -1,0 +1,42 @@
+-- Brings a run back to at least what is kept of it elsewhere, and takes nothing away. Nothing to bring back changes nothing.
+-- KEYS: the run. ARGV: spec, total or '', state, revision, cursor, pacing, end in ms or '', failure or ''.
+-- Answers the run as it is then.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function put_or_remove(field, value)
+  if value == '' then
+    redis.call('HDEL', run, field)
+  else
+    redis.call('HSET', run, field, value)
+  end
+end
+
+local held = redis.call('HMGET', run, 'revision', 'cursor', 'total')
+local is_new = not held[1]
+local total = held[3]
+if is_new then
+  -- Epoch 0 is nobody's: the next lease takes the time as its epoch, which is above all that were handed out before.
+  redis.call('HSET', run, 'pacing', ARGV[6], 'owner', '', 'epoch', 0, 'lease_until_ms', 0, 'cursor', 0, 'published', 0)
+end
+if is_new or tonumber(ARGV[4]) > tonumber(held[1]) then
+  total = ARGV[2]
+  redis.call('HSET', run, 'spec', ARGV[1], 'total', total, 'state', ARGV[3], 'revision', ARGV[4])
+  put_or_remove('ended_at_ms', ARGV[7])
+  put_or_remove('failure', ARGV[8])
+end
+
+local cursor, kept_cursor = tonumber(held[2] or 0), tonumber(ARGV[5])
+if total ~= '' then
+  kept_cursor = math.min(kept_cursor, tonumber(total))
+end
+if kept_cursor > cursor then
+  redis.call('HSET', run, 'cursor', text(kept_cursor))
+  redis.call('HINCRBY', run, 'published', text(kept_cursor - cursor))
+  if not is_new then
+    -- An owner that reserves at the revision it knows is refused, and reads again.
+    redis.call('HINCRBY', run, 'revision', 1)
+  end
+end
+return redis.call('HGETALL', run)
