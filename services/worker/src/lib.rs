@@ -13,6 +13,8 @@ mod intake;
 mod registry;
 mod stall;
 mod stats;
+#[cfg(test)]
+mod stubs;
 mod window;
 
 use std::collections::BTreeMap;

@@ -52,3 +52,47 @@ async fn recover(config: &Config, health: &Health) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stubs::{self, SilentBroker};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    /// A jump of paused time is what a stopped process sees: the clock went on, its tasks did not.
+    #[tokio::test(start_paused = true)]
+    async fn a_jump_is_a_stall_and_red_until_the_broker_answers_and_the_queue_is_heard() {
+        let broker = Arc::new(SilentBroker::default());
+        let (config, stats, health) = stubs::worker("default", broker.clone());
+        health.opened("default");
+        let watching = watch(&config, &stats, &health);
+        let story = async {
+            tokio::time::sleep(LOOK_INTERVAL * 20).await;
+            assert!(health.stalled.is_ok() && Stats::get(&stats.stalled) == 0, "sleeping is no stall");
+            tokio::time::advance(STALL - LOOK_INTERVAL).await;
+            settle().await;
+            assert_eq!(Stats::get(&stats.stalled), 0, "a hiccup is none");
+
+            broker.is_away.store(true, Ordering::Relaxed);
+            health.closed("default", "connection lost");
+            tokio::time::advance(STALL + LOOK_INTERVAL * 2).await;
+            settle().await;
+            assert!(Stats::get(&stats.stalled) == 1 && !health.stalled.is_ok());
+            tokio::time::sleep(LOOK_INTERVAL * 3).await;
+            broker.is_away.store(false, Ordering::Relaxed);
+            tokio::time::sleep(LOOK_INTERVAL * 3).await;
+            assert!(!health.stalled.is_ok(), "it hears nothing yet");
+            health.opened("default");
+            tokio::time::sleep(LOOK_INTERVAL * 3).await;
+            assert!(health.stalled.is_ok());
+            assert_eq!(Stats::get(&stats.stalled), 1);
+        };
+        tokio::select! { biased; () = watching => (), () = story => () }
+    }
+
+    async fn settle() {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
