@@ -8,5 +8,9 @@ mod input;
 mod messages;
 mod pace;
 mod processes;
+#[cfg(feature = "services")]
+mod readiness;
 mod restarts;
 mod seams;
+#[cfg(feature = "services")]
+mod stalls;
