@@ -57,9 +57,12 @@ impl Producer {
         self.0.specs.check().await
     }
 
-    /// Whether the broker confirms what it is sent, as far as something is on its way.
+    /// Whether the broker takes publishes: it does not say otherwise, and what is on its way is confirmed in time.
     pub fn check_confirms(&self) -> Result<()> {
-        self.0.in_flight.check()
+        match self.0.broker.blocked() {
+            Some(reason) => Err(Error::unavailable(format!("the broker blocks publishers: {reason}"))),
+            None => self.0.in_flight.check(),
+        }
     }
 
     /// How often a connection to the broker was made anew.

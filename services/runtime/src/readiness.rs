@@ -3,24 +3,22 @@
 //! A [`Readiness`] belongs to one role; [`crate::admin`] shows it as `/readyz`, [`crate::grpc::follow_health`] as gRPC health.
 //! Setting a condition that is so already costs one atomic load, so it may stand on a hot path.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod condition;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use paceline_core::Result;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::lifecycle::Shutdown;
+pub use condition::{Check, Condition, LATE};
 
-/// How long a call to a service may take before it counts as failing, although it may still succeed.
-pub const LATE: Duration = Duration::from_millis(1_500);
 /// How long a hiccup of a service may last before it makes a role red.
 pub const HICCUP: Duration = Duration::from_secs(1);
 /// How often [`Readiness::follow`] looks: changes are told at most this late.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
-const RECHECK_DELAY: Duration = Duration::from_millis(500);
 /// The name of the condition that a stop makes red.
 const RUNNING: &str = "running";
 
@@ -38,25 +36,6 @@ struct Inner {
     parts: Mutex<Vec<Readiness>>,
 }
 
-/// One thing that must be so. Red from the beginning until somebody says that it is well.
-#[derive(Clone)]
-pub struct Condition(Arc<Named>);
-
-struct Named {
-    name: String,
-    tolerated: Duration,
-    is_ok: AtomicBool,
-    state: Mutex<State>,
-}
-
-struct State {
-    since: Instant,
-    /// Why it is not so; `None`: it is well.
-    why: Option<String>,
-    was_ever_ok: bool,
-    failures: u64,
-}
-
 /// What `/readyz` answers.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -70,19 +49,6 @@ pub struct Report {
     /// The roles of this process, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Report>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Check {
-    pub name: String,
-    pub ok: bool,
-    /// What is wrong; also while that is still tolerated as a hiccup.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// For how long it has been well, or not.
-    pub since_ms: u64,
-    /// How often it was well and then failed.
-    pub failures: u64,
 }
 
 impl Readiness {
@@ -106,7 +72,7 @@ impl Readiness {
     /// The same for one that may fail for `tolerated` before the role is red. The first to name a condition decides that.
     pub fn tolerant(&self, name: &str, tolerated: Duration) -> Condition {
         let mut all = lock(&self.0.conditions);
-        if let Some(known) = all.iter().find(|condition| condition.0.name == name) {
+        if let Some(known) = all.iter().find(|condition| condition.name() == name) {
             return known.clone();
         }
         let condition = Condition::new(name, tolerated);
@@ -168,104 +134,6 @@ impl Readiness {
         let red = self.report().checks.into_iter().filter(|check| !check.ok);
         let why: Vec<_> = red.map(|check| format!("{}: {}", check.name, check.why.unwrap_or_default())).collect();
         tracing::info!(role, id, why = why.join("; "), "not ready");
-    }
-}
-
-impl Condition {
-    fn new(name: &str, tolerated: Duration) -> Self {
-        let why = Some("not looked at yet".to_owned());
-        let state = State { since: Instant::now(), why, was_ever_ok: false, failures: 0 };
-        Self(Arc::new(Named {
-            name: name.to_owned(),
-            tolerated,
-            is_ok: AtomicBool::new(false),
-            state: Mutex::new(state),
-        }))
-    }
-
-    pub fn set_ok(&self) {
-        if self.0.is_ok.load(Ordering::Acquire) {
-            return;
-        }
-        let mut state = lock(&self.0.state);
-        *state = State { since: Instant::now(), why: None, was_ever_ok: true, failures: state.failures };
-        self.0.is_ok.store(true, Ordering::Release);
-    }
-
-    pub fn set_failed(&self, why: impl Into<String>) {
-        self.set_failed_since(Instant::now(), why.into());
-    }
-
-    /// The latest reason is shown, with the time of the first.
-    fn set_failed_since(&self, since: Instant, why: String) {
-        let mut state = lock(&self.0.state);
-        if state.why.replace(why).is_none() {
-            state.since = since;
-            state.failures += 1;
-        }
-        self.0.is_ok.store(false, Ordering::Release);
-    }
-
-    /// Sets what `outcome` says.
-    pub fn set<T>(&self, outcome: &Result<T>) {
-        match outcome {
-            Ok(_) => self.set_ok(),
-            Err(error) => self.set_failed(error.message.clone()),
-        }
-    }
-
-    /// Awaits a call to a service and sets what it says; also that it is [`LATE`], meanwhile.
-    pub async fn observe<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let outcome = self.unless_late(call).await;
-        self.set(&outcome);
-        outcome
-    }
-
-    /// The same for a call whose outcome the caller judges: says only that it is late.
-    pub async fn unless_late<T>(&self, call: impl Future<Output = T>) -> T {
-        let begun = Instant::now();
-        let mut call = std::pin::pin!(call);
-        tokio::select! {
-            biased;
-            outcome = &mut call => return outcome,
-            () = tokio::time::sleep(LATE) => (),
-        }
-        self.set_failed_since(begun, format!("no answer for {} ms", LATE.as_millis()));
-        call.await
-    }
-
-    /// For ever: observes `check`, every `interval`, more often while it fails.
-    pub async fn keep_checking<T, F: Future<Output = Result<T>>>(&self, interval: Duration, check: impl Fn() -> F) {
-        loop {
-            let is_well = self.observe(check()).await.is_ok();
-            tokio::time::sleep(if is_well { interval } else { RECHECK_DELAY.min(interval) }).await;
-        }
-    }
-
-    pub fn is_ok(&self) -> bool {
-        self.0.is_ok.load(Ordering::Acquire)
-    }
-
-    fn is_red(&self, now: Instant) -> bool {
-        !self.is_ok() && lock(&self.0.state).is_red(now, self.0.tolerated)
-    }
-
-    fn check(&self, now: Instant) -> Check {
-        let state = lock(&self.0.state);
-        Check {
-            name: self.0.name.clone(),
-            ok: !state.is_red(now, self.0.tolerated),
-            why: state.why.clone(),
-            since_ms: u64::try_from(now.saturating_duration_since(state.since).as_millis()).unwrap_or(u64::MAX),
-            failures: state.failures,
-        }
-    }
-}
-
-impl State {
-    /// What was never well gets no tolerance.
-    fn is_red(&self, now: Instant, tolerated: Duration) -> bool {
-        self.why.is_some() && (!self.was_ever_ok || now.saturating_duration_since(self.since) >= tolerated)
     }
 }
 

@@ -33,8 +33,14 @@ pub struct Producers {
 impl Producers {
     /// One producer in this process.
     pub fn local(publisher: Arc<dyn RangePublisher>) -> Self {
+        Self::in_process(vec![("this process".into(), publisher)])
+    }
+
+    /// Several, each with the name that logs call it by. Nobody asks them for their health.
+    pub fn in_process(publishers: Vec<(String, Arc<dyn RangePublisher>)>) -> Self {
         let changed = watch::Sender::new(0);
-        Self::new(vec![Member::new("this process", publisher, None, changed.clone())], changed)
+        let member = |(name, publisher): (String, _)| Member::new(&name, publisher, None, changed.clone());
+        Self::new(publishers.into_iter().map(member).collect(), changed.clone())
     }
 
     /// Producers at `http://host:port`. They are connected to when first used.

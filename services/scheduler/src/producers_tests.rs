@@ -46,9 +46,9 @@ impl Health for Stub {
 }
 
 fn stubs<const COUNT: usize>() -> (Producers, [Arc<Stub>; COUNT]) {
-    let (changed, stubs) = (watch::Sender::new(0), std::array::from_fn(|_| Arc::new(Stub::default())));
-    let member = |stub: &Arc<Stub>| Member::new("stub", stub.clone(), None, changed.clone());
-    (Producers::new(stubs.iter().map(member).collect(), changed.clone()), stubs)
+    let stubs: [Arc<Stub>; COUNT] = std::array::from_fn(|_| Arc::new(Stub::default()));
+    let member = |stub: &Arc<Stub>| ("stub".to_owned(), stub.clone() as Arc<dyn RangePublisher>);
+    (Producers::in_process(stubs.iter().map(member).collect()), stubs)
 }
 
 fn run() -> RunId {

@@ -1,9 +1,10 @@
 //! `paceline doctor`: reaches everything that Paceline needs, all at once, and says what to do about the rest.
 //!
-//! It only looks: it declares no queue, makes no index and no folder. [`probes`] reach, [`checkup`] is what they find.
+//! It only looks: it declares no queue, makes no index and no folder. [`probes`] and [`workers`] reach, [`checkup`] is what they find.
 
 mod checkup;
 mod probes;
+mod workers;
 
 use clap::Args;
 

@@ -106,7 +106,7 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
     let port = arguments.listen.admin.bind(admin::SCHEDULER_PORT, settings).await?;
     announce(context, "scheduler", Some(&listener), port.as_ref())?;
     let readiness = Readiness::new("scheduler", &id);
-    let role = schedule(id, settings, producers, listener, (readiness.clone(), shutdown));
+    let role = Box::pin(schedule(id, settings, producers, listener, (readiness.clone(), shutdown)));
     admin::beside(port, readiness, settings.token.as_deref(), role).await?;
     Ok(Exit::Done)
 }
@@ -134,7 +134,7 @@ pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow
     let port = arguments.listen.admin.bind(admin::PRODUCER_PORT, settings).await?;
     announce(context, "producer", Some(&listener), port.as_ref())?;
     let readiness = Readiness::new("producer", &id);
-    let role = produce(id, settings, listener, (readiness.clone(), shutdown));
+    let role = Box::pin(produce(id, settings, listener, (readiness.clone(), shutdown)));
     admin::beside(port, readiness, settings.token.as_deref(), role).await?;
     Ok(Exit::Done)
 }
@@ -162,7 +162,7 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     let port = arguments.admin.bind(admin::WORKER_PORT, settings).await?;
     announce(context, "worker", None, port.as_ref())?;
     let readiness = Readiness::new("worker", &id);
-    let role = work(id, queues, &arguments, settings, (readiness.clone(), shutdown));
+    let role = Box::pin(work(id, queues, &arguments, settings, (readiness.clone(), shutdown)));
     admin::beside(port, readiness, settings.token.as_deref(), role).await?;
     Ok(Exit::Done)
 }

@@ -93,6 +93,11 @@ pub trait Broker: Send + Sync + 'static {
     /// Reaches the service and says what it is, for `doctor` and readiness.
     async fn check(&self) -> Result<String>;
 
+    /// Why the broker takes no publishes now (memory, disk), in its own words, where it says so; consuming may go on.
+    fn blocked(&self) -> Option<String> {
+        None
+    }
+
     /// How often a connection was lost and built anew since this adapter was made.
     fn rebuilt(&self) -> u64 {
         0
