@@ -23,7 +23,11 @@ pub struct Client(pub SchedulerServiceClient<Channel>);
 
 impl Client {
     pub async fn of(scheduler: &Role) -> Self {
-        let channel = paceline_runtime::grpc::channel(&scheduler.url(), None).expect("a valid address");
+        Self::at(&scheduler.url())
+    }
+
+    pub fn at(url: &str) -> Self {
+        let channel = paceline_runtime::grpc::channel(url, None).expect("a valid address");
         Self(SchedulerServiceClient::new(channel))
     }
 

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod mesh;
 pub mod process;
+pub mod proxy;
 
 pub use client::Client;
 pub use mesh::{Backend, Mesh, Role};

@@ -15,6 +15,7 @@ use paceline_core::seam::{Faults, NoFaults};
 use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
 use paceline_scheduler::{Context, Limits, Producers, Rules};
 use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
@@ -121,9 +122,10 @@ impl Mesh {
     pub async fn producer(&self) -> Role {
         let Backends { broker, ledger, .. } = self.backends().await;
         let id = self.name("producer");
+        let readiness = Readiness::new("producer", &id);
         let producer = Producer::new(&id, DEFAULT_GROUP, broker, ledger, self.clock.clone());
         self.listen(id, |listener, shutdown| {
-            paceline_producer::run(producer, listener, RequireToken::default(), shutdown)
+            paceline_producer::run(producer, readiness, listener, RequireToken::default(), shutdown)
         })
         .await
     }
@@ -132,6 +134,7 @@ impl Mesh {
     pub async fn scheduler(&self, producers: &[&Role]) -> Role {
         let Backends { broker, sink, ledger } = self.backends().await;
         let id = self.name("scheduler");
+        let readiness = Readiness::new("scheduler", &id);
         let producers = match producers {
             [] => {
                 let local =
@@ -154,7 +157,7 @@ impl Mesh {
             limits: self.limits,
         };
         self.listen(id, |listener, shutdown| {
-            paceline_scheduler::run(context, listener, RequireToken::default(), shutdown)
+            paceline_scheduler::run(context, readiness, listener, RequireToken::default(), shutdown)
         })
         .await
     }
@@ -178,7 +181,8 @@ impl Mesh {
         };
         let shutdown = Shutdown::new();
         let id = config.id.clone();
-        Role { id, address: None, task: start(paceline_worker::run(config, shutdown.clone())), shutdown }
+        let readiness = Readiness::new("worker", &id);
+        Role { id, address: None, task: start(paceline_worker::run(config, readiness, shutdown.clone())), shutdown }
     }
 
     async fn listen<F>(&self, id: String, run: impl FnOnce(TcpListener, Shutdown) -> F) -> Role

@@ -2,9 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
+
+/// How often, and how many times, a condition is looked at before a test fails.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const POLLS_MAX: u32 = 2_400;
 
 /// A running `paceline`. Dropping it kills it.
 pub struct Process {
@@ -37,16 +43,55 @@ impl Process {
         self.child.id().expect("the process runs")
     }
 
+    /// Sends a signal by its name, such as `STOP`.
+    pub async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().await.expect("kill runs");
+        assert!(sent.success(), "kill -s {name}");
+    }
+
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it can be killed");
     }
 
     /// SIGTERM, and how it ends.
     pub async fn terminate(mut self) -> ExitStatus {
-        let killed = Command::new("kill").arg(self.pid().to_string()).status().await.expect("kill runs");
-        assert!(killed.success());
+        self.signal("TERM").await;
         self.child.wait().await.expect("it ends")
     }
+}
+
+/// GET of an admin port's `path`: (status, body).
+pub async fn get(admin: &str, path: &str) -> (u16, String) {
+    let address = admin.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("the admin port listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
+
+/// Asks `/readyz` until `enough` says so of (whether it is ready, the report); `/livez` must answer all the while.
+pub async fn until_readyz(
+    admin: &str,
+    what: &str,
+    enough: impl Fn(bool, &serde_json::Value) -> bool,
+) -> serde_json::Value {
+    let mut last = None;
+    for _ in 0..POLLS_MAX {
+        let (status, body) = get(admin, "/readyz").await;
+        let report: serde_json::Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{body:?}: {e}"));
+        assert_eq!(report["ready"], status == 200, "{status}: {report}");
+        assert_eq!(get(admin, "/livez").await, (200, "ok".to_owned()));
+        if enough(status == 200, &report) {
+            return report;
+        }
+        last = Some(report);
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    panic!("no {what}: {last:?}");
 }
 
 /// Runs a command to its end: (exit code, stdout, stderr).

@@ -10,6 +10,7 @@ use paceline_core::seam::NoFaults;
 use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_scheduler::{Context as SchedulerContext, Producers};
 use paceline_worker::{Config, Handlers};
@@ -27,12 +28,12 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-/// Starts a producer and a scheduler, named `<name>-producer` and `<name>-scheduler`, each on its listener.
+/// Starts a producer and a scheduler, named `<name>-producer` and `<name>-scheduler`, each on its listener and a part of `readiness`.
 pub fn serve(
     name: &str,
     (scheduler, producer): (TcpListener, TcpListener),
     (settings, backends, clock): (&Settings, &Backends, &SharedClock),
-    shutdown: &Shutdown,
+    (readiness, shutdown): (&Readiness, &Shutdown),
     roles: &mut JoinSet<Result<()>>,
 ) {
     let token = RequireToken::new(settings.token.as_deref());
@@ -48,8 +49,10 @@ pub fn serve(
         rules: rules(settings),
         limits: limits(settings),
     };
-    roles.spawn(paceline_scheduler::run(role, scheduler, token.clone(), shutdown.clone()));
-    roles.spawn(paceline_producer::run(local, producer, token, shutdown.clone()));
+    let part = readiness.part("scheduler", &role.id);
+    roles.spawn(paceline_scheduler::run(role, part, scheduler, token.clone(), shutdown.clone()));
+    let part = readiness.part("producer", &id);
+    roles.spawn(paceline_producer::run(local, part, producer, token, shutdown.clone()));
 }
 
 /// A worker of every configured queue with the built-in handlers.

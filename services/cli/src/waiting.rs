@@ -5,12 +5,17 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use paceline_core::Result;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::{HICCUP, Readiness};
 
 const DELAY_MIN: Duration = Duration::from_millis(200);
-const DELAY_MAX: Duration = Duration::from_secs(5);
+const DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// The connection, or `None` when a stop comes first. What can never work (a bad URL, a wrong password) is an error at once.
-pub async fn connected<T, F>(what: &str, shutdown: &Shutdown, connect: impl Fn() -> F) -> Result<Option<T>>
+pub async fn connected<T, F>(
+    what: &str,
+    (readiness, shutdown): (&Readiness, &Shutdown),
+    connect: impl Fn() -> F,
+) -> Result<Option<T>>
 where
     F: Future<Output = Result<T>>,
 {
@@ -20,8 +25,10 @@ where
         .with_jitter()
         .without_max_times()
         .build();
+    // The role goes on with the same condition.
+    let reached = readiness.tolerant(what, HICCUP);
     loop {
-        match shutdown.or(connect()).await {
+        match shutdown.or(reached.observe(connect())).await {
             None => return Ok(None),
             Some(Ok(connection)) => return Ok(Some(connection)),
             Some(Err(error)) if !error.is_retryable() => return Err(error),
@@ -43,15 +50,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waits_for_what_may_come_and_not_for_what_cannot() {
-        let (tries, shutdown) = (AtomicU32::new(0), Shutdown::new());
+        let (tries, shutdown, readiness) = (AtomicU32::new(0), Shutdown::new(), Readiness::new("worker", "w"));
+        let context = (&readiness, &shutdown);
         let third_time = || async {
             if tries.fetch_add(1, Ordering::Relaxed) < 2 { Err(Error::unavailable("not yet")) } else { Ok(7) }
         };
-        assert_eq!(connected("broker", &shutdown, third_time).await.unwrap(), Some(7));
+        assert_eq!(connected("broker", context, third_time).await.unwrap(), Some(7));
+        assert!(readiness.is_ready());
         let never = || async { Err::<(), _>(Error::invalid_field("broker_url", "bad")) };
-        assert!(connected("broker", &shutdown, never).await.is_err());
+        assert!(connected("broker", context, never).await.is_err());
         shutdown.trigger();
         let away = || async { Err::<(), _>(Error::unavailable("away")) };
-        assert_eq!(connected("broker", &shutdown, away).await.unwrap(), None);
+        assert_eq!(connected("broker", context, away).await.unwrap(), None);
     }
 }

@@ -11,6 +11,7 @@ use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::ports::broker::{Confirm, Depth, Message};
 use paceline_core::ports::{Broker, Ledger, RangePublisher};
 
+use crate::in_flight::InFlight;
 use crate::specs::Specs;
 
 /// A cheap handle on a producer.
@@ -25,12 +26,21 @@ struct Inner {
     specs: Specs,
     clock: SharedClock,
     declared: Mutex<HashSet<String>>,
+    in_flight: InFlight,
 }
 
 impl Producer {
     pub fn new(id: &str, group: &str, broker: Arc<dyn Broker>, ledger: Arc<dyn Ledger>, clock: SharedClock) -> Self {
         let specs = Specs::new(ledger);
-        Self(Arc::new(Inner { id: id.into(), group: group.into(), broker, specs, clock, declared: Mutex::default() }))
+        Self(Arc::new(Inner {
+            id: id.into(),
+            group: group.into(),
+            broker,
+            specs,
+            clock,
+            declared: Mutex::default(),
+            in_flight: InFlight::default(),
+        }))
     }
 
     pub fn id(&self) -> &str {
@@ -38,8 +48,26 @@ impl Producer {
     }
 
     /// Whether the broker can be reached.
-    pub async fn check(&self) -> Result<String> {
+    pub async fn check_broker(&self) -> Result<String> {
         self.0.broker.check().await
+    }
+
+    /// Whether the ledger, which knows what a run's jobs are, can be reached.
+    pub async fn check_ledger(&self) -> Result<String> {
+        self.0.specs.check().await
+    }
+
+    /// Whether the broker takes publishes: it does not say otherwise, and what is on its way is confirmed in time.
+    pub fn check_confirms(&self) -> Result<()> {
+        match self.0.broker.blocked() {
+            Some(reason) => Err(Error::unavailable(format!("the broker blocks publishers: {reason}"))),
+            None => self.0.in_flight.check(),
+        }
+    }
+
+    /// How often a connection to the broker was made anew.
+    pub fn rebuilt(&self) -> u64 {
+        self.0.broker.rebuilt()
     }
 }
 
@@ -85,7 +113,9 @@ impl Inner {
     /// Publishes and answers the indices of what no queue took. A refusal is an error: the range is sent again later.
     async fn publish(&self, queue: &str, messages: Vec<Message>) -> Result<Vec<usize>> {
         let sent = messages.len();
+        let on_its_way = self.in_flight.begin();
         let confirms = self.broker.publish(queue, messages).await?;
+        drop(on_its_way);
         if confirms.len() != sent {
             return Err(Error::internal(format!("the broker answered {} of {sent} publishes", confirms.len())));
         }

@@ -27,6 +27,11 @@ impl Specs {
         Self { ledger, known: Mutex::default() }
     }
 
+    /// Reaches the ledger.
+    pub async fn check(&self) -> Result<String> {
+        self.ledger.check().await
+    }
+
     pub async fn get(&self, run: &RunId) -> Result<Arc<Known>> {
         if let Some(known) = self.lock().get(run) {
             return Ok(known.clone());

@@ -8,16 +8,16 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint, Server};
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::lifecycle::Shutdown;
+use crate::readiness::Readiness;
 
 /// The largest request: a payload of 256 KiB as a Struct, which is larger on the wire than as JSON, and room.
 pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long a call to another role may take to connect.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a health status looks at what it depends on.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long open calls may go on after a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -41,26 +41,18 @@ impl Default for Health {
     }
 }
 
-/// Keeps a service's health true, for ever: SERVING while `check` succeeds. Says when it changes, with the reason.
-pub async fn follow_health<S: NamedService, F>(reporter: HealthReporter, check: impl Fn() -> F)
-where
-    F: Future<Output = Result<String>>,
-{
-    let mut was_well = None;
-    loop {
-        let outcome = check().await;
-        if was_well != Some(outcome.is_ok()) {
-            match &outcome {
-                Ok(_) => reporter.set_serving::<S>().await,
-                Err(error) => {
-                    tracing::warn!(service = S::NAME, %error, "not serving");
-                    reporter.set_not_serving::<S>().await;
-                }
+/// Keeps a service's health true, and that of the whole server, for ever: SERVING while the role is ready.
+pub async fn follow_health<S: NamedService>(reporter: HealthReporter, readiness: Readiness, shutdown: Shutdown) {
+    let tell = |is_ready| {
+        let (reporter, status) =
+            (reporter.clone(), if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing });
+        async move {
+            for name in [S::NAME, ""] {
+                reporter.set_service_status(name, status).await;
             }
-            was_well = Some(outcome.is_ok());
         }
-        tokio::time::sleep(HEALTH_INTERVAL).await;
-    }
+    };
+    readiness.follow(&shutdown, tell).await;
 }
 
 /// Serves until `shutdown`, then lets open calls end within a bounded time. `add` puts the role's services on the routes.
@@ -91,6 +83,7 @@ pub async fn serve(
         tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     tokio::select! {
+        biased;
         result = server => result.map_err(|e| Error::unavailable(format!("gRPC server: {e}"))),
         () = overdue => Ok(()),
     }

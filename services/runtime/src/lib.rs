@@ -1,12 +1,15 @@
 //! What every role needs around its work; the roles themselves are `paceline-scheduler`, `-producer` and `-worker`.
 //!
 //! `main` reads [`settings`], starts [`telemetry`], binds, and runs roles under one [`lifecycle::Shutdown`]; a role serves
-//! gRPC through [`grpc`], and its errors become statuses in [`status`].
+//! gRPC through [`grpc`], its errors become statuses in [`status`], and whether it can do its work is its [`readiness`], which
+//! [`admin`] shows.
 
+pub mod admin;
 pub mod auth;
 pub mod backoff;
 pub mod grpc;
 pub mod lifecycle;
+pub mod readiness;
 pub mod settings;
 pub mod status;
 pub mod telemetry;

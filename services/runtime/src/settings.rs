@@ -13,6 +13,7 @@ use paceline_core::policy::Policy;
 use paceline_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::AdminAt;
 use crate::telemetry::LogFormat;
 
 /// Read when no `--config` names another.
@@ -41,6 +42,9 @@ pub struct Settings {
     pub server: String,
     /// Where the scheduler finds producers, `http://host:port`, separated by commas.
     pub producers: String,
+    /// Where a role's admin port is: `HOST:PORT`, a `HOST` with the role's own port, or `off`. Without it: loopback.
+    #[serde(deserialize_with = "optional_text")]
+    pub admin: Option<String>,
     /// Secret for binds beyond loopback, and for calls to them.
     #[serde(deserialize_with = "secret")]
     pub token: Option<String>,
@@ -81,6 +85,10 @@ fn text<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Stri
     Text::deserialize(source).map(String::from)
 }
 
+fn optional_text<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Option<String>, D::Error> {
+    Option::<Text>::deserialize(source).map(|text| text.map(String::from))
+}
+
 /// The same for the token, whose value no error may show. Digits lose their leading zeros on the way, so they are refused.
 fn secret<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Option<String>, D::Error> {
     match Option::<Text>::deserialize(source) {
@@ -102,6 +110,7 @@ impl Default for Settings {
             namespace: "paceline".into(),
             server: "http://127.0.0.1:50051".into(),
             producers: "http://127.0.0.1:50052".into(),
+            admin: None,
             token: None,
             group: DEFAULT_GROUP.into(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.into(), Policy::default())]),
@@ -146,6 +155,9 @@ impl Settings {
         url("ledger_url", &self.ledger_url, &["redis", "rediss", "embedded"]);
         url("server", &self.server, &["http", "https"]);
         self.producer_addresses().iter().for_each(|address| url("producers", address, &["http", "https"]));
+        if let Err(wrong) = self.admin_at() {
+            violations.add("admin", wrong);
+        }
         let names = [("namespace", &self.namespace), ("group", &self.group)];
         let queues = self.queues.keys().map(|queue| ("queues", queue));
         for (field, name) in names.into_iter().chain(queues) {
@@ -162,6 +174,11 @@ impl Settings {
             violations.add("high_water", "must be at least 1");
         }
         violations.check()
+    }
+
+    /// Where the admin port shall be, as the settings say it; the error says what is wrong with that.
+    pub fn admin_at(&self) -> std::result::Result<AdminAt, String> {
+        self.admin.as_deref().map_or(Ok(AdminAt::Default), str::parse)
     }
 
     pub fn producer_addresses(&self) -> Vec<String> {
@@ -184,10 +201,11 @@ mod tests {
             broker_url: "http://x".into(),
             sink_url: "nonsense".into(),
             namespace: "No Good".into(),
+            admin: Some("9464".into()),
             ..Settings::default()
         };
         let fields: Vec<_> = broken.check().unwrap_err().fields.into_iter().map(|v| v.field).collect();
-        assert_eq!(fields, ["broker_url", "sink_url", "namespace"]);
+        assert_eq!(fields, ["broker_url", "sink_url", "admin", "namespace"]);
     }
 
     #[test]

@@ -7,12 +7,16 @@
 
 mod api;
 mod backlog;
+mod breaker;
 mod convert;
 mod dispatch;
 mod healer;
 mod keeper;
+mod member;
 mod owner;
 pub mod producers;
+mod ready;
+mod remote;
 mod service;
 mod supervisor;
 mod validate;
@@ -31,6 +35,7 @@ use paceline_proto::v1::verify_service_server::VerifyServiceServer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::grpc::{self, Health};
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
 use tokio::net::TcpListener;
 
 pub use api::{Page, Scheduler, Update};
@@ -89,11 +94,17 @@ pub async fn supervise(scheduler: &Scheduler, shutdown: Shutdown) {
     supervisor::supervise(scheduler.context.clone(), scheduler.wakers(), shutdown).await;
 }
 
-/// Serves the API on `listener` and owns runs until `shutdown`; then gives its leases up.
-pub async fn run(context: Context, listener: TcpListener, token: RequireToken, shutdown: Shutdown) -> Result<()> {
+/// Serves the API on `listener` and owns runs until `shutdown`; then gives its leases up. Ready while it reaches the ledger and
+/// has a producer that works.
+pub async fn run(
+    context: Context,
+    readiness: Readiness,
+    listener: TcpListener,
+    token: RequireToken,
+    shutdown: Shutdown,
+) -> Result<()> {
     let health = Health::new();
-    let (reporter, ledger) = (health.reporter.clone(), context.ledger.clone());
-    let watching = grpc::follow_health::<Server, _>(reporter, || ledger.check());
+    let watching = ready::watch(&context, readiness, health.reporter.clone(), shutdown.clone());
     let scheduler = Scheduler::new(context.clone());
     let service = SchedulerServiceServer::with_interceptor(service::Service::new(scheduler.clone()), token.clone());
     let proof = VerifyServiceServer::with_interceptor(verify::Service(context.clone()), token);
@@ -102,6 +113,7 @@ pub async fn run(context: Context, listener: TcpListener, token: RequireToken, s
     let serving = grpc::serve(listener, health, |routes| routes.add_service(service).add_service(proof), shutdown);
     let working = async { tokio::join!(supervising, probing, serving).2 };
     tokio::select! {
+        biased;
         served = working => served,
         () = watching => Ok(()),
     }

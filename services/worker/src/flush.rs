@@ -19,18 +19,20 @@ use tokio::task::JoinSet;
 
 use crate::Config;
 use crate::execute::shorten;
+use crate::health::Health;
 use crate::intake::Held;
 use crate::stats::Stats;
 use crate::window::Window;
 
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// A cheap handle; every batch on its way has one.
 #[derive(Clone)]
 pub struct Flusher {
     config: Arc<Config>,
     stats: Arc<Stats>,
+    health: Arc<Health>,
     window: Arc<Mutex<Window>>,
     crashed: Shutdown,
 }
@@ -43,9 +45,9 @@ struct Batch {
 }
 
 impl Flusher {
-    pub fn new(config: Arc<Config>, stats: Arc<Stats>, crashed: Shutdown) -> Self {
+    pub fn new(config: Arc<Config>, stats: Arc<Stats>, health: Arc<Health>, crashed: Shutdown) -> Self {
         let window = Arc::new(Mutex::new(Window::new(config.batch_max)));
-        Self { config, stats, window, crashed }
+        Self { config, stats, health, window, crashed }
     }
 
     /// Until every sender is gone and everything is settled, or until a fault strikes.
@@ -79,6 +81,9 @@ impl Flusher {
             return self.settle(Batch::new(held)).await;
         }
         let batch = self.store(Batch::new(held)).await;
+        if batch.documents.is_empty() {
+            return;
+        }
         if self.dies(Seam::SinkToLedger) {
             return;
         }
@@ -94,8 +99,14 @@ impl Flusher {
     async fn store(&self, mut pending: Batch) -> Batch {
         let mut stored = Batch::default();
         let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
+        let _storing = self.health.storing();
         loop {
-            let verdicts = match self.config.sink.upsert(&pending.documents).await {
+            pending.drop_lost();
+            if pending.documents.is_empty() {
+                return stored;
+            }
+            let answer = self.health.sink.unless_late(self.config.sink.upsert(&pending.documents)).await;
+            let verdicts = match answer {
                 Ok(verdicts) if verdicts.len() == pending.documents.len() => verdicts,
                 Ok(verdicts) => {
                     let (answered, sent) = (verdicts.len(), pending.documents.len());
@@ -104,12 +115,14 @@ impl Flusher {
                     continue;
                 }
                 Err(error) => {
+                    self.health.sink.set_failed(error.message.clone());
                     tracing::warn!(%error, documents = pending.documents.len(), "storing again");
                     self.back_off(&mut backoff, error.retry_after).await;
                     self.prepare_again().await;
                     continue;
                 }
             };
+            self.health.judged(&verdicts);
             Stats::add(&self.stats.batches, 1);
             Stats::add(&self.stats.batched_documents, pending.documents.len());
             if verdicts.iter().all(|verdict| *verdict == Verdict::Stored) {
@@ -118,9 +131,6 @@ impl Flusher {
                 return stored;
             }
             let retry_after = pending.split(verdicts, &mut stored);
-            if pending.documents.is_empty() {
-                return stored;
-            }
             if let Some(after) = retry_after {
                 self.back_off(&mut backoff, Some(after)).await;
             }
@@ -144,7 +154,8 @@ impl Flusher {
         let settled: Vec<Settled> = batch.documents.iter().map(settled).collect();
         let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         let recorded = loop {
-            match self.config.ledger.record(&self.config.group, &self.config.id, &settled).await {
+            let recording = self.config.ledger.record(&self.config.group, &self.config.id, &settled);
+            match self.health.ledger.observe(recording).await {
                 Ok(recorded) => break recorded,
                 Err(error) => {
                     tracing::warn!(%error, jobs = settled.len(), "counting again");
@@ -171,12 +182,12 @@ impl Flusher {
             match held.ended.dead {
                 None => held.ended.delivery.ack(),
                 Some(reason) => {
-                    let (delivery, token) = (held.ended.delivery, held.token);
+                    let (delivery, hold) = (held.ended.delivery, held.hold);
                     dead.push(async move {
                         if let Err(error) = delivery.dead(reason).await {
                             tracing::warn!(%error, "a dead job's message is not settled; it comes back");
                         }
-                        drop(token);
+                        drop(hold);
                     });
                 }
             }
@@ -223,6 +234,20 @@ impl Batch {
         self.held.append(&mut other.held);
     }
 
+    /// Lets go of what a lost consumer held: nothing of it is stored yet, and it is delivered again, maybe to another worker.
+    fn drop_lost(&mut self) {
+        let is_live = |held: &Held| held.ended.delivery.is_live();
+        if self.held.iter().all(is_live) {
+            return;
+        }
+        let all = std::mem::take(self);
+        let jobs = all.documents.len();
+        all.documents.into_iter().zip(all.held).filter(|(_, held)| is_live(held)).for_each(|(document, held)| {
+            self.push(document, held);
+        });
+        tracing::info!(jobs = jobs - self.held.len(), "not stored: their consumer is gone, they are delivered again");
+    }
+
     /// Moves what is stored to `stored` and keeps the rest; the longest pause that the sink asked for, if it did.
     fn split(&mut self, verdicts: Vec<Verdict>, stored: &mut Self) -> Option<Duration> {
         let all = std::mem::take(self);
@@ -257,3 +282,7 @@ fn dead_document(document: Document, reason: String) -> Document {
 fn settled(document: &Document) -> Settled {
     Settled { run: document.run_id.clone(), seq: document.seq, dead: document.status == Status::Dead }
 }
+
+#[cfg(test)]
+#[path = "flush_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
 //! back. At a stop a consumer takes no more but stays open until what it handed out is settled.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -19,59 +20,83 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::Config;
 use crate::execute::{Ended, Executed, execute};
+use crate::health::Health;
 use crate::stats::Stats;
 
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
-const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
+const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
 
-/// A job on its way to the flusher; the token keeps its consumer open until it is settled.
+/// A job on its way to the flusher.
 pub struct Held {
     pub ended: Ended,
-    pub token: TaskTrackerToken,
+    pub hold: Hold,
+}
+
+/// Keeps the consumer of a delivery open, and the delivery counted as held, until it is settled or lost.
+pub struct Hold {
+    _open: TaskTrackerToken,
+    stats: Arc<Stats>,
+}
+
+impl Hold {
+    pub fn new(open: TaskTrackerToken, stats: Arc<Stats>) -> Self {
+        Stats::add(&stats.held, 1);
+        Self { _open: open, stats }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.stats.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What consumers work with.
+#[derive(Clone)]
+pub struct Intake {
+    pub config: Arc<Config>,
+    pub stats: Arc<Stats>,
+    pub health: Arc<Health>,
+    /// To the flusher.
+    pub ended: mpsc::Sender<Held>,
 }
 
 /// Runs every consumer of every queue until `shutdown` and everything handed out is settled, or until `crashed`.
-pub async fn consume(
-    config: Arc<Config>,
-    stats: Arc<Stats>,
-    ended: mpsc::Sender<Held>,
-    shutdown: Shutdown,
-    crashed: Shutdown,
-) {
+pub async fn consume(intake: Intake, shutdown: Shutdown, crashed: Shutdown) {
     let mut consumers = JoinSet::new();
+    let config = intake.config.clone();
     for (queue, policy) in &config.queues {
         for _ in 0..config.consumers {
-            let intake = Intake {
-                config: config.clone(),
-                stats: stats.clone(),
+            let reader = Reader {
+                intake: intake.clone(),
                 worker_id: config.id.as_str().into(),
                 queue: queue.clone(),
                 policy: *policy,
-                ended: ended.clone(),
                 shutdown: shutdown.clone(),
             };
-            consumers.spawn(intake.run());
+            consumers.spawn(reader.run());
         }
     }
-    drop(ended);
+    // The flusher ends with the last of them.
+    drop(intake);
     let all = async { while consumers.join_next().await.is_some() {} };
     // A crash drops every consumer where it stands.
     crashed.or(all).await;
 }
 
-struct Intake {
-    config: Arc<Config>,
-    stats: Arc<Stats>,
+/// One consumer after the other, of one queue.
+struct Reader {
+    intake: Intake,
     worker_id: Arc<str>,
     queue: String,
     policy: Policy,
-    ended: mpsc::Sender<Held>,
     shutdown: Shutdown,
 }
 
-impl Intake {
+impl Reader {
     async fn run(self) {
         let mut backoff = Backoff::new(RECONNECT_DELAY_MIN, RECONNECT_DELAY_MAX);
+        let health = self.intake.health.clone();
         let mut is_known_away = false;
         while !self.shutdown.is_triggered() {
             match self.shutdown.clone().or(self.open()).await {
@@ -79,25 +104,29 @@ impl Intake {
                 Some(Ok(consumer)) => {
                     is_known_away = false;
                     backoff.reset();
-                    self.work(consumer).await;
+                    health.opened(&self.queue);
+                    let why = self.work(consumer).await;
+                    health.closed(&self.queue, &why);
                 }
-                Some(Err(error)) if !std::mem::replace(&mut is_known_away, true) => {
-                    tracing::warn!(queue = self.queue, %error, "waiting for the broker");
+                Some(Err(error)) => {
+                    health.not_opened(&self.queue, &error);
+                    if !std::mem::replace(&mut is_known_away, true) {
+                        tracing::warn!(queue = self.queue, %error, "waiting for the broker");
+                    }
                 }
-                Some(Err(_)) => (),
             }
             self.shutdown.or(backoff.wait()).await;
         }
     }
 
     async fn open(&self) -> Result<Consumer> {
-        let config = &self.config;
+        let config = &self.intake.config;
         config.broker.declare(&self.queue, &config.group).await?;
         config.broker.consume(&self.queue, &config.group, config.prefetch).await
     }
 
-    /// Until the consumer ends or a stop comes and everything it handed out is settled.
-    async fn work(&self, mut consumer: Consumer) {
+    /// Until the consumer ends or a stop comes and everything it handed out is settled; why it ended.
+    async fn work(&self, mut consumer: Consumer) -> String {
         let held = TaskTracker::new();
         let mut running = JoinSet::new();
         loop {
@@ -109,9 +138,9 @@ impl Intake {
                     Some(Ok(delivery)) => self.start(delivery, &held, &mut running).await,
                     Some(Err(error)) => {
                         tracing::warn!(queue = self.queue, %error, "consumer ended; making it anew");
-                        return;
+                        return error.message;
                     }
-                    None => return,
+                    None => return "the broker ended it".to_owned(),
                 }
             }
         }
@@ -119,29 +148,35 @@ impl Intake {
         held.close();
         held.wait().await;
         consumer.close().await;
+        "it is stopping".to_owned()
     }
 
     /// Most handlers end without waiting for anything: those take no task of their own.
     async fn start(&self, delivery: Delivery, held: &TaskTracker, running: &mut JoinSet<()>) {
-        let token = held.token();
-        let execution = execute(self.config.clone(), self.worker_id.clone(), self.policy, delivery);
+        let Intake { config, stats, ended, .. } = &self.intake;
+        if !delivery.is_live() {
+            // It is delivered again, maybe to another worker by now.
+            return;
+        }
+        let hold = Hold::new(held.token(), stats.clone());
+        let execution = execute(config.clone(), self.worker_id.clone(), self.policy, delivery);
         let mut execution = Box::pin(execution);
         match futures::poll!(&mut execution) {
-            std::task::Poll::Ready(Executed::Ended(ended)) => hand_over(&self.ended, Held { ended, token }).await,
+            std::task::Poll::Ready(Executed::Ended(job)) => hand_over(ended, Held { ended: job, hold }).await,
             std::task::Poll::Ready(other) => {
-                running.spawn(settle_now(other, self.stats.clone(), self.ended.clone(), token));
+                running.spawn(settle_now(other, stats.clone(), ended.clone(), hold));
             }
             std::task::Poll::Pending => {
-                let (stats, ended) = (self.stats.clone(), self.ended.clone());
-                running.spawn(async move { settle_now(execution.await, stats, ended, token).await });
+                let (stats, ended) = (stats.clone(), ended.clone());
+                running.spawn(async move { settle_now(execution.await, stats, ended, hold).await });
             }
         }
     }
 }
 
-async fn settle_now(executed: Executed, stats: Arc<Stats>, ended: mpsc::Sender<Held>, token: TaskTrackerToken) {
+async fn settle_now(executed: Executed, stats: Arc<Stats>, ended: mpsc::Sender<Held>, hold: Hold) {
     let settled = match executed {
-        Executed::Ended(job) => return hand_over(&ended, Held { ended: job, token }).await,
+        Executed::Ended(job) => return hand_over(&ended, Held { ended: job, hold }).await,
         Executed::Retry { delivery, after, reason } => {
             tracing::debug!(job = delivery.message.id, attempt = delivery.message.attempt, reason, "retry");
             Stats::add(&stats.retried, 1);

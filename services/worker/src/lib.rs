@@ -2,14 +2,19 @@
 //!
 //! [`intake`] reads deliveries from N consumers and starts [`execute`] on each; what has ended goes through one bounded
 //! channel to [`flush`], which shares one bulk request and one ledger script among what is there, then settles.
-//! [`registry`] announces the worker and its numbers. A stop takes no more, finishes what is held, gives the rest back.
+//! [`registry`] announces the worker and its numbers, [`health`] whether it can
+//! work, and [`stall`] that it was stopped for a while. A stop takes no more, finishes what is held, gives the rest back.
 
 mod execute;
 mod flush;
 pub mod handlers;
+mod health;
 mod intake;
 mod registry;
+mod stall;
 mod stats;
+#[cfg(test)]
+mod stubs;
 mod window;
 
 use std::collections::BTreeMap;
@@ -23,7 +28,11 @@ use paceline_core::ports::{Broker, Ledger, Sink};
 use paceline_core::seam::Faults;
 use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
 use tokio::sync::mpsc;
+
+use health::Health;
+use intake::Intake;
 
 pub use handlers::{Context as JobContext, Handler, Handlers};
 
@@ -60,18 +69,22 @@ pub struct Config {
     pub faults: Arc<dyn Faults>,
 }
 
-/// Works until `shutdown`, then finishes what it holds within the grace. Services that are away are waited for.
-pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
+/// Works until `shutdown`, then finishes what it holds within the grace. Services that are away are waited for, and
+/// `readiness` says which.
+pub async fn run(config: Config, readiness: Readiness, shutdown: Shutdown) -> Result<()> {
     check(&config)?;
-    prepare(&config, &shutdown).await;
-    let config = Arc::new(config);
     let stats = Arc::new(stats::Stats::new());
+    let health = Health::new(readiness, &config, &stats);
+    prepare(&config, &health, &shutdown).await;
+    let config = Arc::new(config);
     // Bounded by what the broker hands out: every entry is an unsettled delivery.
     let (ended, ended_queue) = mpsc::channel(usize::from(config.prefetch) * config.consumers * config.queues.len());
     let (crashed, settled) = (Shutdown::new(), Shutdown::new());
-    let announcing = registry::announce(config.clone(), stats.clone(), settled.clone());
-    let consuming = intake::consume(config.clone(), stats.clone(), ended, shutdown.clone(), crashed.clone());
-    let flushing = flush::Flusher::new(config.clone(), stats, crashed.clone()).run(ended_queue);
+    let announcing = registry::announce(config.clone(), stats.clone(), health.clone(), settled.clone());
+    let intake = Intake { config: config.clone(), stats: stats.clone(), health: health.clone(), ended };
+    let consuming = intake::consume(intake, shutdown.clone(), crashed.clone());
+    let flushing = flush::Flusher::new(config.clone(), stats.clone(), health.clone(), crashed.clone()).run(ended_queue);
+    let watching = settled.or(health.watch(&config, &stats, &shutdown));
     // The flusher's channel closes when the last consumer has ended, so it ends after everything is settled.
     let working = async {
         tokio::select! {
@@ -82,7 +95,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
         }
         settled.trigger();
     };
-    tokio::join!(working, announcing);
+    tokio::join!(working, announcing, watching);
     if crashed.is_triggered() {
         return Err(Error::internal("a fault struck at a seam"));
     }
@@ -111,9 +124,9 @@ fn check(config: &Config) -> Result<()> {
 }
 
 /// Makes sure that documents have a place. A sink that is away is waited for, and said.
-async fn prepare(config: &Config, shutdown: &Shutdown) {
+async fn prepare(config: &Config, health: &Health, shutdown: &Shutdown) {
     const RETRY_DELAY: Duration = Duration::from_secs(1);
-    while let Some(Err(error)) = shutdown.or(config.sink.prepare()).await {
+    while let Some(Err(error)) = shutdown.or(health.sink.observe(config.sink.prepare())).await {
         tracing::warn!(%error, "waiting for the sink");
         shutdown.or(tokio::time::sleep(RETRY_DELAY)).await;
     }

@@ -7,6 +7,7 @@ use paceline_core::ports::ledger::WorkerInfo;
 use paceline_runtime::lifecycle::Shutdown;
 
 use crate::Config;
+use crate::health::Health;
 use crate::stats::Stats;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -14,11 +15,12 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
 /// Until `stopped`, then once more with the last numbers: the list shows them until the heartbeat runs out.
-pub async fn announce(config: Arc<Config>, stats: Arc<Stats>, stopped: Shutdown) {
+pub async fn announce(config: Arc<Config>, stats: Arc<Stats>, health: Arc<Health>, stopped: Shutdown) {
     let started_at_ms = config.clock.wall_ms();
     let mut was_away = false;
     loop {
-        let beat = config.ledger.heartbeat(&info(&config, &stats, started_at_ms), HEARTBEAT_TTL).await;
+        let info = info(&config, &stats, started_at_ms);
+        let beat = health.ledger.observe(config.ledger.heartbeat(&info, HEARTBEAT_TTL)).await;
         match &beat {
             Err(error) if !was_away => tracing::warn!(%error, "heartbeat not written"),
             _ => (),
@@ -51,8 +53,8 @@ fn info(config: &Config, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
         processed: Stats::get(&stats.processed),
         dead: Stats::get(&stats.dead),
         retried: Stats::get(&stats.retried),
-        held: 0,
-        stalled: 0,
+        held: Stats::get(&stats.held),
+        stalled: Stats::get(&stats.stalled),
         batches: Stats::get(&stats.batches),
         batched_documents: Stats::get(&stats.batched_documents),
         stored_latency: stats.stored_latency(),

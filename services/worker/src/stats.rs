@@ -15,6 +15,9 @@ pub struct Stats {
     pub processed: AtomicU64,
     pub dead: AtomicU64,
     pub retried: AtomicU64,
+    /// Deliveries taken and not settled yet.
+    pub held: AtomicU64,
+    pub stalled: AtomicU64,
     pub batches: AtomicU64,
     pub batched_documents: AtomicU64,
     stored_latency_ms: Mutex<Histogram<u64>>,
@@ -27,6 +30,8 @@ impl Stats {
             processed: AtomicU64::new(0),
             dead: AtomicU64::new(0),
             retried: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            stalled: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             batched_documents: AtomicU64::new(0),
             stored_latency_ms: Mutex::new(histogram),

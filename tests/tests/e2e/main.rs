@@ -9,5 +9,9 @@ mod input;
 mod messages;
 mod pace;
 mod processes;
+#[cfg(feature = "services")]
+mod readiness;
 mod restarts;
 mod seams;
+#[cfg(feature = "services")]
+mod stalls;

@@ -1,6 +1,6 @@
 //! The real binary, killed: `paceline dev` on a folder, and each role on the services.
 
-use paceline_tests::process::{Process, run};
+use paceline_tests::process::{Process, run, until_readyz};
 use serde_json::Value;
 
 /// Polls `run get` until `enough`; each poll is a whole process, so it needs no pause.
@@ -35,9 +35,24 @@ fn has_ended(run: &Value) -> bool {
 async fn dev_survives_kill_minus_nine() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("text");
-    let dev = ["dev", "--json", "--data-dir", data, "--listen", "127.0.0.1:0", "--producer-listen", "127.0.0.1:0"];
+    let dev = [
+        "dev",
+        "--json",
+        "--data-dir",
+        data,
+        "--listen",
+        "127.0.0.1:0",
+        "--producer-listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ];
     let mut process = Process::start(&dev, &[]);
-    let mut server = process.json().await["scheduler"].as_str().expect("an address").to_owned();
+    let said = process.json().await;
+    let mut server = said["scheduler"].as_str().expect("an address").to_owned();
+    let ready = until_readyz(said["admin"].as_str().expect("an address"), "readiness", |is_ready, _| is_ready).await;
+    let roles: Vec<_> = ready["roles"].as_array().expect("the roles").iter().map(|role| role["role"].clone()).collect();
+    assert_eq!(roles, ["scheduler", "producer", "worker", "worker"]);
     let start = ["run", "start", "--jobs", "60000", "--per-minutes", "1", "--total", "5000", "--server", &server];
     let (code, run_id, err) = run(&start, &[]).await;
     assert_eq!(code, 0, "{err}");
@@ -78,6 +93,7 @@ mod services {
         let mesh = Mesh::new(Backend::Services).await;
         let at = &mesh.connections;
         let environment = [
+            ("PACELINE_ADMIN", "off".to_owned()),
             ("PACELINE_BROKER_URL", at.broker_url.clone()),
             ("PACELINE_SINK_URL", at.sink_url.clone()),
             ("PACELINE_LEDGER_URL", at.ledger_url.clone()),

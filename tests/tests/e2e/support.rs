@@ -42,3 +42,23 @@ pub async fn documents(mesh: &Mesh, run: &str) -> BTreeMap<u64, Document> {
 pub fn status_of(documents: &BTreeMap<u64, Document>, status: Status) -> Vec<u64> {
     documents.iter().filter(|(_, document)| document.status == status).map(|(seq, _)| *seq).collect()
 }
+
+/// The environment that puts a process on the mesh's services, with a free admin port.
+#[cfg(feature = "services")]
+pub fn environment(mesh: &Mesh) -> [(&'static str, String); 5] {
+    let at = &mesh.connections;
+    [
+        ("PACELINE_ADMIN", "127.0.0.1:0".to_owned()),
+        ("PACELINE_BROKER_URL", at.broker_url.clone()),
+        ("PACELINE_SINK_URL", at.sink_url.clone()),
+        ("PACELINE_LEDGER_URL", at.ledger_url.clone()),
+        ("PACELINE_NAMESPACE", at.namespace.clone()),
+    ]
+}
+
+/// What a role says first: one of its addresses.
+#[cfg(feature = "services")]
+pub async fn said(process: &mut paceline_tests::process::Process, which: &[&str]) -> Vec<String> {
+    let line = process.json().await;
+    which.iter().map(|name| line[name].as_str().unwrap_or_else(|| panic!("{name} in {line}")).to_owned()).collect()
+}

@@ -99,6 +99,10 @@ impl Broker for RabbitBroker {
         Ok(format!("{} at {}", connection.server(), self.endpoint))
     }
 
+    fn blocked(&self) -> Option<String> {
+        self.publisher.blocked()
+    }
+
     fn rebuilt(&self) -> u64 {
         self.publisher.rebuilt() + self.consuming.rebuilt()
     }

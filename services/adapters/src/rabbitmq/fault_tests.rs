@@ -88,6 +88,7 @@ async fn a_broker_that_blocks_publishers_is_named_as_the_reason() {
         let error = publisher.publish(TARGET, &[message("1")]).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
         assert!(error.message.contains("low on memory"), "{error}");
+        assert_eq!(publisher.blocked().as_deref(), Some("low on memory"), "also while nothing is published");
         assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
     }
 }

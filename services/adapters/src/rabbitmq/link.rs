@@ -68,6 +68,12 @@ impl<T: Epoch> Link<T> {
     }
 
     /// How many epochs there were beyond the first.
+    /// The epoch that works, if there is one and nobody makes another just now.
+    pub fn current(&self) -> Option<Arc<T>> {
+        let state = self.state.try_lock().ok()?;
+        state.current.clone().filter(|current| current.failure().is_none())
+    }
+
     pub fn rebuilt(&self) -> u64 {
         self.opened.load(Ordering::Relaxed).saturating_sub(1)
     }

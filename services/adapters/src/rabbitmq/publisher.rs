@@ -64,6 +64,11 @@ impl Publisher {
     }
 
     /// How often the connection was replaced.
+    /// Why RabbitMQ takes no publishes now, as it told the connection that is open.
+    pub fn blocked(&self) -> Option<String> {
+        self.link.current()?.connection.blocked()
+    }
+
     pub fn rebuilt(&self) -> u64 {
         self.link.rebuilt()
     }

@@ -32,6 +32,10 @@ pub struct RabbitSettle {
 
 #[async_trait]
 impl Settle for RabbitSettle {
+    fn is_live(&self) -> bool {
+        !self.held.acker.is_closed()
+    }
+
     fn ack(self: Box<Self>) {
         self.held.acker.ack(self.tag);
         self.held.settled_one();

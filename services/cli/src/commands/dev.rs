@@ -7,16 +7,18 @@ use std::time::Duration;
 use clap::Args;
 use paceline_adapters::resolve::{self, Connections};
 use paceline_core::clock::{SharedClock, SystemClock};
+use paceline_runtime::admin;
 use paceline_runtime::auth::check_bind;
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_worker::BATCH_MAX_DEFAULT;
 use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::serve::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER};
+use super::admin_flags::AdminFlags;
+use super::serve::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, url};
 use super::{Context, run};
 use crate::exit::Exit;
 use crate::in_process::{self, Limits};
@@ -52,9 +54,8 @@ pub struct Arguments {
     /// Address of the producer; port 0 picks a free one, which is printed
     #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_PRODUCER)]
     producer_listen: SocketAddr,
-    /// Let everybody call, on an address that others can reach, without PACELINE_TOKEN
-    #[arg(long)]
-    allow_anonymous: bool,
+    #[command(flatten)]
+    admin: AdminFlags,
 }
 
 /// What is where, for people as a table and for scripts as JSON.
@@ -62,6 +63,9 @@ pub struct Arguments {
 struct Ready {
     scheduler: String,
     producer: String,
+    /// `/livez` and `/readyz` of all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
     workers: u32,
     data_dir: PathBuf,
     ready_ms: u64,
@@ -95,23 +99,36 @@ async fn start(
     roles: &mut JoinSet<paceline_core::Result<()>>,
 ) -> anyhow::Result<Ready> {
     for address in [arguments.listen, arguments.producer_listen] {
-        check_bind(address, settings.token.as_deref(), arguments.allow_anonymous)?;
+        check_bind(address, settings.token.as_deref(), arguments.admin.allow_anonymous)?;
     }
     let (scheduler, producer) = (grpc::bind(arguments.listen).await?, grpc::bind(arguments.producer_listen).await?);
+    let admin = arguments.admin.bind(admin::SCHEDULER_PORT, settings).await?;
     let backends = resolve::connect(&Connections::embedded(&arguments.data_dir), clock.clone()).await?;
     let ready = Ready {
         scheduler: url(&scheduler)?,
         producer: url(&producer)?,
+        admin: admin.as_ref().map(url).transpose()?,
         workers: arguments.workers,
         data_dir: arguments.data_dir.clone(),
         ready_ms: clock.monotonic_ns() / 1_000_000,
     };
     let shared = (settings, &backends, clock);
-    in_process::serve("dev", (scheduler, producer), shared, shutdown, roles);
+    let readiness = Readiness::new("dev", "dev");
+    in_process::serve("dev", (scheduler, producer), shared, (&readiness, shutdown), roles);
     for number in 1..=arguments.workers {
-        let worker = in_process::worker(format!("dev-worker-{number}"), settings, &backends, clock, LIMITS);
-        roles.spawn(paceline_worker::run(worker, shutdown.clone()));
+        let id = format!("dev-worker-{number}");
+        let part = readiness.part("worker", &id);
+        let worker = in_process::worker(id, settings, &backends, clock, LIMITS);
+        roles.spawn(paceline_worker::run(worker, part, shutdown.clone()));
     }
+    let (token, stop) = (settings.token.clone(), shutdown.clone());
+    roles.spawn(async move {
+        let until_stop = async {
+            stop.triggered().await;
+            Ok(())
+        };
+        admin::beside(admin, readiness, token.as_deref(), until_stop).await
+    });
     Ok(ready)
 }
 
@@ -137,15 +154,12 @@ async fn work(
     Ok(Exit::Done)
 }
 
-fn url(listener: &TcpListener) -> anyhow::Result<String> {
-    Ok(format!("http://{}", listener.local_addr()?))
-}
-
 fn show(ready: &Ready, context: &Context) -> anyhow::Result<()> {
     context.output.data(ready, |ready| {
         let rows = [
             ["scheduler (gRPC)".to_owned(), ready.scheduler.clone()],
             ["producer (gRPC)".to_owned(), ready.producer.clone()],
+            ["admin (/readyz)".to_owned(), ready.admin.clone().unwrap_or_else(|| "off".to_owned())],
             ["workers".to_owned(), format!("{} in this process", ready.workers)],
             ["data".to_owned(), ready.data_dir.display().to_string()],
         ];

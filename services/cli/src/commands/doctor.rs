@@ -1,11 +1,12 @@
 //! `paceline doctor`: reaches everything that Paceline needs, all at once, and says what to do about the rest.
 //!
-//! It only looks: it declares no queue, makes no index and no folder. [`probes`] reach, [`checkup`] is what they find. Only with
-//! `--rebuild-counters` it writes: see [`rebuild`].
+//! It only looks: it declares no queue, makes no index and no folder. [`probes`] and [`workers`] reach, [`checkup`] is what they find.
+//! Only with `--rebuild-counters` it writes: see [`rebuild`].
 
 mod checkup;
 mod probes;
 mod rebuild;
+mod workers;
 
 use clap::Args;
 

@@ -1,5 +1,6 @@
 //! The commands, one file each. Every one takes the [`Context`] and answers how the process ends.
 
+mod admin_flags;
 pub mod bench;
 mod connections;
 pub mod dev;

@@ -11,17 +11,20 @@ use paceline_core::clock::{SharedClock, SystemClock};
 use paceline_core::policy::Policy;
 use paceline_core::ports::Ledger;
 use paceline_core::ports::broker::PREFETCH_DEFAULT;
-use paceline_core::{Error, ids};
+use paceline_core::{Error, Result, ids};
 use paceline_producer::Producer;
+use paceline_runtime::admin;
 use paceline_runtime::auth::{RequireToken, check_bind};
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_scheduler::{Context as SchedulerContext, Limits as SchedulerLimits, Producers, Rules};
 use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, Handlers, consumers_default};
 use tokio::net::TcpListener;
 
 use super::Context;
+use super::admin_flags::AdminFlags;
 use super::connections::connections;
 use crate::exit::Exit;
 use crate::in_process::{self, Limits};
@@ -32,9 +35,8 @@ pub struct Listen {
     /// Address of the gRPC server; port 0 picks a free one, which is printed
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
-    /// Let everybody call, on an address that others can reach, without PACELINE_TOKEN
-    #[arg(long)]
-    allow_anonymous: bool,
+    #[command(flatten)]
+    admin: AdminFlags,
     /// Name of this process in leases, counts and logs [default: host and process id]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
@@ -78,6 +80,8 @@ pub struct Worker {
     /// Seconds that a stop may take to finish what is held
     #[arg(long, value_name = "SECONDS", default_value_t = GRACE_DEFAULT.as_secs_f64(), value_parser = seconds)]
     grace: f64,
+    #[command(flatten)]
+    admin: AdminFlags,
     /// Name of this worker in documents, counts and logs [default: host and process id]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
@@ -95,8 +99,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Result<Exit> {
-    let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
-    let listener = bind(&arguments.listen, settings, DEFAULT_SCHEDULER).await?;
+    let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
+    let id = name(arguments.listen.id.as_deref(), "scheduler")?;
     let settings = &Settings {
         producers: arguments.producers.unwrap_or(settings.producers.clone()),
         high_water: arguments.high_water.unwrap_or(settings.high_water),
@@ -104,52 +108,84 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
     };
     settings.check()?;
     let producers = Producers::remote(&settings.producer_addresses(), settings.token.as_deref())?;
-    let at = connections(settings);
-    announce(context, "scheduler", &listener)?;
-    let Some(ledger) = connected("ledger", &shutdown, || checked_ledger(&at, &clock)).await? else {
-        return Ok(Exit::Done);
-    };
-    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else {
-        return Ok(Exit::Done);
-    };
-    let id = name(arguments.listen.id.as_deref(), "scheduler")?;
-    let producers = Arc::new(producers);
-    let (group, rules, limits) = (settings.group.clone(), rules(settings), limits(settings));
-    let role = SchedulerContext { id, group, ledger, sink, producers, clock, rules, limits };
-    paceline_scheduler::run(role, listener, RequireToken::new(settings.token.as_deref()), shutdown).await?;
+    let listener = bind(&arguments.listen, settings, DEFAULT_SCHEDULER).await?;
+    let port = arguments.listen.admin.bind(admin::SCHEDULER_PORT, settings).await?;
+    announce(context, "scheduler", Some(&listener), port.as_ref())?;
+    let readiness = Readiness::new("scheduler", &id);
+    let role = Box::pin(schedule(id, settings, producers, listener, (readiness.clone(), shutdown)));
+    admin::beside(port, readiness, settings.token.as_deref(), role).await?;
     Ok(Exit::Done)
+}
+
+async fn schedule(
+    id: String,
+    settings: &Settings,
+    producers: Producers,
+    listener: TcpListener,
+    (readiness, shutdown): (Readiness, Shutdown),
+) -> Result<()> {
+    let (at, clock) = (connections(settings), SystemClock::shared());
+    let watched = (&readiness, &shutdown);
+    let Some(ledger) = connected("ledger", watched, || checked_ledger(&at, &clock)).await? else { return Ok(()) };
+    let Some(sink) = connected("sink", watched, || resolve::sink(&at, clock.clone())).await? else { return Ok(()) };
+    let (group, producers, rules) = (settings.group.clone(), Arc::new(producers), rules(settings));
+    let context = SchedulerContext { id, group, ledger, sink, producers, clock, rules, limits: limits(settings) };
+    paceline_scheduler::run(context, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 
 pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow::Result<Exit> {
-    let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
+    let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
+    let id = name(arguments.listen.id.as_deref(), "producer")?;
     let listener = bind(&arguments.listen, settings, DEFAULT_PRODUCER).await?;
-    let at = connections(settings);
-    announce(context, "producer", &listener)?;
-    let Some(ledger) = connected("ledger", &shutdown, || checked_ledger(&at, &clock)).await? else {
-        return Ok(Exit::Done);
-    };
-    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else {
-        return Ok(Exit::Done);
-    };
-    let producer =
-        Producer::new(&name(arguments.listen.id.as_deref(), "producer")?, &settings.group, broker, ledger, clock);
-    paceline_producer::run(producer, listener, RequireToken::new(settings.token.as_deref()), shutdown).await?;
+    let port = arguments.listen.admin.bind(admin::PRODUCER_PORT, settings).await?;
+    announce(context, "producer", Some(&listener), port.as_ref())?;
+    let readiness = Readiness::new("producer", &id);
+    let role = Box::pin(produce(id, settings, listener, (readiness.clone(), shutdown)));
+    admin::beside(port, readiness, settings.token.as_deref(), role).await?;
     Ok(Exit::Done)
 }
 
+async fn produce(
+    id: String,
+    settings: &Settings,
+    listener: TcpListener,
+    (readiness, shutdown): (Readiness, Shutdown),
+) -> Result<()> {
+    let (at, clock) = (connections(settings), SystemClock::shared());
+    let watched = (&readiness, &shutdown);
+    let Some(ledger) = connected("ledger", watched, || checked_ledger(&at, &clock)).await? else { return Ok(()) };
+    let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
+        return Ok(());
+    };
+    let producer = Producer::new(&id, &settings.group, broker, ledger, clock);
+    paceline_producer::run(producer, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
+}
+
 pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit> {
-    let (settings, clock, shutdown) = (&context.settings, SystemClock::shared(), Shutdown::on_signal()?);
+    let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
     let queues = queues(&arguments.queues, settings)?;
     let id = name(arguments.id.as_deref(), "worker")?;
-    let at = connections(settings);
-    let Some(ledger) = connected("ledger", &shutdown, || checked_ledger(&at, &clock)).await? else {
-        return Ok(Exit::Done);
-    };
-    let Some(sink) = connected("sink", &shutdown, || resolve::sink(&at, clock.clone())).await? else {
-        return Ok(Exit::Done);
-    };
-    let Some(broker) = connected("broker", &shutdown, || resolve::broker(&at, clock.clone())).await? else {
-        return Ok(Exit::Done);
+    let port = arguments.admin.bind(admin::WORKER_PORT, settings).await?;
+    announce(context, "worker", None, port.as_ref())?;
+    let readiness = Readiness::new("worker", &id);
+    let role = Box::pin(work(id, queues, &arguments, settings, (readiness.clone(), shutdown)));
+    admin::beside(port, readiness, settings.token.as_deref(), role).await?;
+    Ok(Exit::Done)
+}
+
+async fn work(
+    id: String,
+    queues: BTreeMap<String, Policy>,
+    arguments: &Worker,
+    settings: &Settings,
+    (readiness, shutdown): (Readiness, Shutdown),
+) -> Result<()> {
+    let (at, clock) = (connections(settings), SystemClock::shared());
+    let watched = (&readiness, &shutdown);
+    let Some(ledger) = connected("ledger", watched, || checked_ledger(&at, &clock)).await? else { return Ok(()) };
+    let Some(sink) = connected("sink", watched, || resolve::sink(&at, clock.clone())).await? else { return Ok(()) };
+    let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
+        return Ok(());
     };
     let consumers =
         arguments.consumers.map_or_else(|| consumers_default(arguments.prefetch), |consumers| consumers as usize);
@@ -162,12 +198,11 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     };
     let backends = Backends { broker, sink, ledger };
     let config = Config { queues, ..in_process::worker(id, settings, &backends, &clock, limits) };
-    paceline_worker::run(config, shutdown).await?;
-    Ok(Exit::Done)
+    paceline_worker::run(config, readiness, shutdown).await
 }
 
 /// A ledger that can keep its promises: one that evicts keys is refused before anything is written to it.
-async fn checked_ledger(at: &Connections, clock: &SharedClock) -> paceline_core::Result<Arc<dyn Ledger>> {
+async fn checked_ledger(at: &Connections, clock: &SharedClock) -> Result<Arc<dyn Ledger>> {
     let ledger = resolve::ledger(at, clock.clone()).await?;
     let found = ledger.check().await?;
     tracing::debug!(found, "ledger");
@@ -179,15 +214,34 @@ pub const DEFAULT_PRODUCER: &str = "127.0.0.1:50052";
 
 async fn bind(listen: &Listen, settings: &Settings, default: &str) -> anyhow::Result<TcpListener> {
     let address = listen.listen.unwrap_or_else(|| default.parse().expect("the default is an address"));
-    check_bind(address, settings.token.as_deref(), listen.allow_anonymous)?;
+    check_bind(address, settings.token.as_deref(), listen.admin.allow_anonymous)?;
     Ok(grpc::bind(address).await?)
 }
 
-/// The address on stdout: with port 0 a script needs it.
-fn announce(context: &Context, role: &str, listener: &TcpListener) -> anyhow::Result<()> {
-    let address = format!("http://{}", listener.local_addr()?);
-    let data = BTreeMap::from([("role", role.to_owned()), ("address", address.clone())]);
-    context.output.data(&data, |_| format!("{role} {address}"))
+/// The addresses on stdout: with port 0, or a default one that was taken, a script needs them.
+fn announce(
+    context: &Context,
+    role: &str,
+    listener: Option<&TcpListener>,
+    admin: Option<&TcpListener>,
+) -> anyhow::Result<()> {
+    let mut data = BTreeMap::from([("role", role.to_owned())]);
+    let mut text = role.to_owned();
+    if let Some(listener) = listener {
+        let address = url(listener)?;
+        text += &format!(" {address}");
+        data.insert("address", address);
+    }
+    if let Some(admin) = admin {
+        let address = url(admin)?;
+        text += &format!(" admin {address}");
+        data.insert("admin", address);
+    }
+    context.output.data(&data, |_| text)
+}
+
+pub fn url(listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
 }
 
 /// What a run may name, by the settings.
@@ -201,7 +255,7 @@ pub fn limits(settings: &Settings) -> SchedulerLimits {
 }
 
 /// The default is unique on this host as long as the process lives, and across hosts by their names.
-fn name(asked: Option<&str>, role: &str) -> paceline_core::Result<String> {
+fn name(asked: Option<&str>, role: &str) -> Result<String> {
     let name = match asked {
         Some(name) => name.to_owned(),
         None => {
@@ -214,7 +268,7 @@ fn name(asked: Option<&str>, role: &str) -> paceline_core::Result<String> {
     ids::check_name("id", &name).map(|()| name)
 }
 
-fn queues(asked: &[String], settings: &Settings) -> paceline_core::Result<BTreeMap<String, Policy>> {
+fn queues(asked: &[String], settings: &Settings) -> Result<BTreeMap<String, Policy>> {
     if asked.is_empty() {
         return Ok(settings.queues.clone());
     }

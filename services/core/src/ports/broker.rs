@@ -93,6 +93,11 @@ pub trait Broker: Send + Sync + 'static {
     /// Reaches the service and says what it is, for `doctor` and readiness.
     async fn check(&self) -> Result<String>;
 
+    /// Why the broker takes no publishes now (memory, disk), in its own words, where it says so; consuming may go on.
+    fn blocked(&self) -> Option<String> {
+        None
+    }
+
     /// How often a connection was lost and built anew since this adapter was made.
     fn rebuilt(&self) -> u64 {
         0
@@ -138,6 +143,11 @@ pub struct Delivery {
 /// sent, and the message comes back (L4).
 #[async_trait]
 pub trait Settle: Send + Sync {
+    /// Whether its consumer is still there, as far as is known: `false` means that the message comes back whatever is done.
+    fn is_live(&self) -> bool {
+        true
+    }
+
     /// Done. Does not wait: acks of one channel are gathered and sent in order, cumulatively where they can be.
     fn ack(self: Box<Self>);
 
@@ -153,6 +163,11 @@ pub trait Settle: Send + Sync {
 }
 
 impl Delivery {
+    /// See [`Settle::is_live`].
+    pub fn is_live(&self) -> bool {
+        self.settle.is_live()
+    }
+
     pub fn ack(self) {
         self.settle.ack();
     }

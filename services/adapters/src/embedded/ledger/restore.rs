@@ -52,7 +52,8 @@ pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, W
     let cursor = total.map_or(kept.cursor, |total| kept.cursor.min(total));
     if cursor > held.cursor {
         // An owner that reserves at the revision it knows is refused, and reads again.
-        let update = "UPDATE runs SET cursor = ?2, published = published + ?2 - cursor, revision = revision + 1, pacing = ?3
+        let update =
+            "UPDATE runs SET cursor = ?2, published = published + ?2 - cursor, revision = revision + 1, pacing = ?3
                       WHERE run_id = ?1";
         c.prepare_cached(update)?.execute(params![run.as_str(), signed(cursor), to_json(&kept.pacing)?])?;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use paceline_core::{Error, Result};
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -28,7 +29,8 @@ impl Inside {
         let listeners = (listen().await?, listen().await?);
         let address = format!("http://{}", listeners.0.local_addr()?);
         let shared = (&stage.settings, &stage.ports, &stage.clock);
-        in_process::serve("bench", listeners, shared, &self.shutdown, &mut self.tasks);
+        let readiness = Readiness::new("bench", "bench");
+        in_process::serve("bench", listeners, shared, (&readiness, &self.shutdown), &mut self.tasks);
         Ok(address)
     }
 
@@ -40,7 +42,8 @@ impl Inside {
             grace: GRACE,
         };
         let worker = in_process::worker(id, &stage.settings, &stage.ports, &stage.clock, limits);
-        self.tasks.spawn(paceline_worker::run(worker, self.shutdown.clone()));
+        let readiness = Readiness::new("worker", &worker.id);
+        self.tasks.spawn(paceline_worker::run(worker, readiness, self.shutdown.clone()));
     }
 
     pub fn check(&mut self) -> Result<()> {

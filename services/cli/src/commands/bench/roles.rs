@@ -184,7 +184,7 @@ fn first_line(mut stdout: BufReader<ChildStdout>) -> std::io::Result<(String, Bu
 fn spawn(settings: &Settings, kind: &str, arguments: &[&str], stdout: Stdio) -> anyhow::Result<Child> {
     let executable = std::env::current_exe().context("cannot find this executable")?;
     let mut command = Command::new(executable);
-    command.arg(kind).args(arguments).env_remove("PACELINE_CONFIG").current_dir("/");
+    command.arg(kind).args(["--admin", "off"]).args(arguments).env_remove("PACELINE_CONFIG").current_dir("/");
     command.envs([
         ("PACELINE_BROKER_URL", &settings.broker_url),
         ("PACELINE_SINK_URL", &settings.sink_url),

@@ -16,14 +16,14 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::checkup::Check;
-use super::connections;
+use super::{connections, workers};
 use crate::client;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Clocks further apart than this make latencies and estimates wrong.
 const CLOCK_SKEW_MS_MAX: i64 = 1_000;
 
-async fn within<T>(probe: impl Future<Output = Result<T>>) -> Result<T> {
+pub async fn within<T>(probe: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| Error::unavailable(format!("no answer within {} s", PROBE_TIMEOUT.as_secs()));
     tokio::time::timeout(PROBE_TIMEOUT, probe).await.map_err(late)?
 }
@@ -80,7 +80,7 @@ pub async fn sink(settings: &Settings) -> Check {
     }
 }
 
-/// The ledger, then its clock.
+/// The ledger, its clock, then the workers that it knows.
 pub async fn ledger(settings: &Settings) -> Vec<Check> {
     let reached = within(async {
         connections::must_exist(&settings.ledger_url)?;
@@ -89,7 +89,11 @@ pub async fn ledger(settings: &Settings) -> Vec<Check> {
         Ok((ledger, what))
     });
     match reached.await {
-        Ok((ledger, what)) => vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await],
+        Ok((ledger, what)) => {
+            let mut checks = vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await];
+            checks.extend(workers::workers(&*ledger, SystemClock::shared().wall_ms()).await);
+            checks
+        }
         Err(error) => {
             let clock = Check::skipped("clock", "not measurable: the ledger was not reached");
             vec![service("ledger", &settings.ledger_url, &error), clock]

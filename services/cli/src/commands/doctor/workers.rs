@@ -1,0 +1,69 @@
+//! The workers that the ledger knows: each with the age of its heartbeat, what it holds, and whether it seems to be stalled.
+
+use paceline_core::Error;
+use paceline_core::ports::Ledger;
+use paceline_core::ports::ledger::WorkerInfo;
+
+use super::checkup::Check;
+use super::probes::within;
+
+/// A heartbeat comes each second; a worker that missed three is stopped, hung, cut off, or has just died.
+const HEARTBEAT_AGE_MS_MAX: i64 = 3_000;
+
+/// A check for each, as of `now_ms` on this machine's clock.
+pub async fn workers(ledger: &dyn Ledger, now_ms: i64) -> Vec<Check> {
+    match within(ledger.workers()).await {
+        Ok(known) if known.is_empty() => {
+            vec![Check::skipped("workers", "none is running").with_remedy("start one with `paceline worker`")]
+        }
+        Ok(known) => known.iter().map(|worker| check(worker, now_ms)).collect(),
+        Err(error) => vec![Check::failed("workers", &error, "look at the ledger")],
+    }
+}
+
+fn check(worker: &WorkerInfo, now_ms: i64) -> Check {
+    let name = format!("worker {}", worker.worker_id);
+    // A clock that is behind ours must not show a heartbeat from the future.
+    let age_ms = (now_ms - worker.heartbeat_at_ms).max(0);
+    let WorkerInfo { processed, held, stalled, host, pid, .. } = worker;
+    let what = format!("heartbeat {age_ms} ms ago, {processed} processed, {held} held, stalled {stalled} times");
+    if age_ms <= HEARTBEAT_AGE_MS_MAX {
+        return Check::ok(name, what);
+    }
+    let error = Error::unavailable(format!("stalled: {what}"));
+    Check::failed(name, &error, format!("look at process {pid} on {host}; its jobs go to others meanwhile"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::checkup::Verdict;
+
+    #[test]
+    fn a_worker_whose_heart_missed_three_beats_is_stalled() {
+        let worker = WorkerInfo {
+            worker_id: "w".into(),
+            queue: "default".into(),
+            group: "main".into(),
+            host: "h".into(),
+            pid: 7,
+            started_at_ms: 0,
+            heartbeat_at_ms: 10_000,
+            processed: 5,
+            dead: 0,
+            retried: 0,
+            held: 40,
+            stalled: 1,
+            batches: 0,
+            batched_documents: 0,
+            stored_latency: String::new(),
+        };
+        let fresh = check(&worker, 11_000);
+        assert_eq!((fresh.verdict, fresh.name.as_str()), (Verdict::Ok, "worker w"));
+        assert_eq!(fresh.what, "heartbeat 1000 ms ago, 5 processed, 40 held, stalled 1 times");
+        assert_eq!(check(&worker, 9_000).verdict, Verdict::Ok, "our clock may be behind");
+        let old = check(&worker, 13_001);
+        assert!(old.verdict == Verdict::Failed && old.what.starts_with("stalled: heartbeat 3001 ms ago"));
+        assert!(old.remedy.unwrap().contains("process 7 on h"));
+    }
+}

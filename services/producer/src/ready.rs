@@ -1,0 +1,30 @@
+//! Whether this producer can do its work: it reaches broker and ledger, and the broker confirms what it is sent.
+
+use std::time::Duration;
+
+use paceline_runtime::grpc;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::{HICCUP, Readiness};
+use tonic_health::server::HealthReporter;
+
+use crate::{Producer, Server};
+
+/// How often the services are reached for.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const CONFIRMS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Keeps readiness and gRPC health true, for ever.
+pub async fn watch(producer: Producer, readiness: Readiness, reporter: HealthReporter, shutdown: Shutdown) {
+    let rebuilt = producer.clone();
+    readiness.fact("connections_rebuilt", move || rebuilt.rebuilt());
+    let broker = readiness.condition("broker");
+    let ledger = readiness.tolerant("ledger", HICCUP);
+    // A broker that blocks publishers answers everything else.
+    let confirms = readiness.condition("confirms");
+    tokio::join!(
+        broker.keep_checking(CHECK_INTERVAL, || producer.check_broker()),
+        ledger.keep_checking(CHECK_INTERVAL, || producer.check_ledger()),
+        confirms.keep_checking(CONFIRMS_INTERVAL, async || producer.check_confirms()),
+        grpc::follow_health::<Server>(reporter, readiness, shutdown),
+    );
+}

@@ -1,0 +1,28 @@
+//! Whether this scheduler can do its work: it reaches the ledger, and has a producer that takes ranges.
+
+use std::time::Duration;
+
+use paceline_runtime::grpc;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::{HICCUP, Readiness};
+use tonic_health::server::HealthReporter;
+
+use crate::{Context, Server};
+
+/// How often the ledger is reached for.
+const LEDGER_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the breakers are looked at.
+const PRODUCERS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Keeps readiness and gRPC health true, for ever.
+pub async fn watch(context: &Context, readiness: Readiness, reporter: HealthReporter, shutdown: Shutdown) {
+    let producers = context.producers.clone();
+    readiness.fact("producers", move || producers.states());
+    let ledger = readiness.tolerant("ledger", HICCUP);
+    let usable = readiness.condition("producers");
+    tokio::join!(
+        ledger.keep_checking(LEDGER_INTERVAL, || context.ledger.check()),
+        usable.keep_checking(PRODUCERS_INTERVAL, async || context.producers.check()),
+        grpc::follow_health::<Server>(reporter, readiness, shutdown),
+    );
+}

@@ -1,0 +1,84 @@
+//! A producer at an address: its ranges and its health over gRPC.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paceline_core::ids::RunId;
+use paceline_core::job::Range;
+use paceline_core::ports::RangePublisher;
+use paceline_core::ports::broker::Depth;
+use paceline_core::{Error, Result};
+use paceline_proto::v1::producer_service_client::ProducerServiceClient;
+use paceline_proto::v1::{DepthRequest, PublishRequest};
+use paceline_runtime::auth::AddToken;
+use paceline_runtime::grpc;
+use paceline_runtime::status::from_status;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+/// How long a producer may take for a range: longer than the broker's own limit, so that its words arrive.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long it may take to say how it is.
+const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
+/// The health service's name of what is probed.
+const SERVICE: &str = "paceline.v1.ProducerService";
+
+/// Connects when it is first used, and again whenever the connection was lost.
+pub struct Remote(ProducerServiceClient<InterceptedService<Channel, AddToken>>);
+
+/// Asks a producer how it is.
+#[async_trait]
+pub trait Health: Send + Sync {
+    /// `Err` says why no range should go there: it is away, does not answer in time, or says that it is not serving.
+    async fn check(&self) -> Result<()>;
+}
+
+/// By gRPC's standard health service.
+pub struct RemoteHealth(HealthClient<Channel>);
+
+pub fn remote(address: &str, token: Option<&str>) -> Result<(Remote, RemoteHealth)> {
+    let channel = grpc::channel(address, Some(PUBLISH_TIMEOUT))?;
+    let client = ProducerServiceClient::with_interceptor(channel.clone(), AddToken::new(token)?);
+    Ok((Remote(client), RemoteHealth(HealthClient::new(channel))))
+}
+
+#[async_trait]
+impl Health for RemoteHealth {
+    async fn check(&self) -> Result<()> {
+        let mut client = self.0.clone();
+        let check = client.check(HealthCheckRequest { service: SERVICE.into() });
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, check).await.map_err(|_| {
+            Error::unavailable(format!("no answer to a health check within {} ms", HEALTH_TIMEOUT.as_millis()))
+        })?;
+        match answer.map_err(|status| from_status(&status))?.into_inner().status() {
+            ServingStatus::Serving => Ok(()),
+            _ => Err(Error::unavailable("it says that it is not serving; its /readyz says why")),
+        }
+    }
+}
+
+#[async_trait]
+impl RangePublisher for Remote {
+    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+        let request = PublishRequest {
+            run_id: run.to_string(),
+            first: range.first,
+            count: u32::try_from(range.count).map_err(|_| Error::invalid_field("count", "is too large"))?,
+            scheduled_at_ms: range.scheduled_at_ms,
+        };
+        let answer = self.0.clone().publish(request).await.map_err(|status| from_status(&status))?.into_inner();
+        if u64::from(answer.confirmed) != range.count {
+            return Err(Error::unavailable(format!("{} of {} jobs were confirmed", answer.confirmed, range.count)));
+        }
+        Ok(answer.producer_id)
+    }
+
+    async fn depth(&self, run: &RunId) -> Result<Depth> {
+        let request = DepthRequest { run_id: run.to_string() };
+        let depth = self.0.clone().depth(request).await.map_err(|status| from_status(&status))?.into_inner();
+        Ok(Depth { ready: depth.ready, unacked: depth.unacked, delayed: depth.delayed, dead: depth.dead })
+    }
+}
