@@ -76,7 +76,7 @@ impl Flusher {
             return;
         }
         if mutant::is_active(Mutant::AckBeforeSink) {
-            return self.settle(Batch::new(held)).await;
+            return self.acknowledge_first(Batch::new(held)).await;
         }
         let batch = self.store(Batch::new(held)).await;
         if self.dies(Seam::SinkToLedger) {
@@ -87,6 +87,16 @@ impl Flusher {
             return;
         }
         self.settle(batch).await;
+    }
+
+    /// What a worker must never do; only the mutant does it.
+    async fn acknowledge_first(self, mut batch: Batch) {
+        let documents = std::mem::take(&mut batch.documents);
+        self.settle(batch).await;
+        let settled: Vec<Settled> = documents.iter().map(settled).collect();
+        if self.config.sink.upsert(&documents).await.is_ok() {
+            _ = self.config.ledger.record(&self.config.group, &self.config.id, &settled).await;
+        }
     }
 
     /// Stores every document: what the sink cannot take now is sent again, alone; what it will never take becomes a dead
