@@ -181,12 +181,13 @@ impl Flusher {
             match held.ended.dead {
                 None => held.ended.delivery.ack(),
                 Some(reason) => {
-                    let (delivery, token) = (held.ended.delivery, held.token);
+                    let (delivery, ties) = (held.ended.delivery, held.ties);
                     dead.push(async move {
                         if let Err(error) = delivery.dead(reason).await {
-                            tracing::warn!(%error, "a dead job's message is not settled; it comes back");
+                            tracing::warn!(%error, "a dead job's message is not settled; its consumer is made anew");
+                            ties.end_consumer();
                         }
-                        drop(token);
+                        drop(ties);
                     });
                 }
             }

@@ -24,10 +24,24 @@ use crate::stats::Stats;
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
 
-/// A job on its way to the flusher; the token keeps its consumer open until it is settled.
+/// A job on its way to the flusher.
 pub struct Held {
     pub ended: Ended,
-    pub token: TaskTrackerToken,
+    pub ties: Ties,
+}
+
+/// What ties a delivery to its consumer.
+pub struct Ties {
+    /// Keeps the consumer open until the delivery is settled.
+    _token: TaskTrackerToken,
+    unsettled: Shutdown,
+}
+
+impl Ties {
+    /// The delivery could not be settled, so its consumer holds it until it ends: it has to, and a new one is made.
+    pub fn end_consumer(&self) {
+        self.unsettled.trigger();
+    }
 }
 
 /// Runs every consumer of every queue until `shutdown` and everything handed out is settled, or until `crashed`.
@@ -96,17 +110,18 @@ impl Intake {
         config.broker.consume(&self.queue, &config.group, config.prefetch).await
     }
 
-    /// Until the consumer ends or a stop comes and everything it handed out is settled.
+    /// Until the consumer ends; or until a stop comes, or a delivery cannot be settled, and all others that it handed out are.
     async fn work(&self, mut consumer: Consumer) {
-        let held = TaskTracker::new();
+        let (held, unsettled) = (TaskTracker::new(), Shutdown::new());
         let mut running = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = self.shutdown.triggered() => break,
+                () = unsettled.triggered() => break,
                 Some(_) = running.join_next() => (),
                 delivery = consumer.deliveries.next() => match delivery {
-                    Some(Ok(delivery)) => self.start(delivery, &held, &mut running).await,
+                    Some(Ok(delivery)) => self.start(delivery, ties(&held, &unsettled), &mut running).await,
                     Some(Err(error)) => {
                         tracing::warn!(queue = self.queue, %error, "consumer ended; making it anew");
                         return;
@@ -122,26 +137,29 @@ impl Intake {
     }
 
     /// Most handlers end without waiting for anything: those take no task of their own.
-    async fn start(&self, delivery: Delivery, held: &TaskTracker, running: &mut JoinSet<()>) {
-        let token = held.token();
+    async fn start(&self, delivery: Delivery, ties: Ties, running: &mut JoinSet<()>) {
         let execution = execute(self.config.clone(), self.worker_id.clone(), self.policy, delivery);
         let mut execution = Box::pin(execution);
         match futures::poll!(&mut execution) {
-            std::task::Poll::Ready(Executed::Ended(ended)) => hand_over(&self.ended, Held { ended, token }).await,
+            std::task::Poll::Ready(Executed::Ended(ended)) => hand_over(&self.ended, Held { ended, ties }).await,
             std::task::Poll::Ready(other) => {
-                running.spawn(settle_now(other, self.stats.clone(), self.ended.clone(), token));
+                running.spawn(settle_now(other, self.stats.clone(), self.ended.clone(), ties));
             }
             std::task::Poll::Pending => {
                 let (stats, ended) = (self.stats.clone(), self.ended.clone());
-                running.spawn(async move { settle_now(execution.await, stats, ended, token).await });
+                running.spawn(async move { settle_now(execution.await, stats, ended, ties).await });
             }
         }
     }
 }
 
-async fn settle_now(executed: Executed, stats: Arc<Stats>, ended: mpsc::Sender<Held>, token: TaskTrackerToken) {
+fn ties(held: &TaskTracker, unsettled: &Shutdown) -> Ties {
+    Ties { _token: held.token(), unsettled: unsettled.clone() }
+}
+
+async fn settle_now(executed: Executed, stats: Arc<Stats>, ended: mpsc::Sender<Held>, ties: Ties) {
     let settled = match executed {
-        Executed::Ended(job) => return hand_over(&ended, Held { ended: job, token }).await,
+        Executed::Ended(job) => return hand_over(&ended, Held { ended: job, ties }).await,
         Executed::Retry { delivery, after, reason } => {
             tracing::debug!(job = delivery.message.id, attempt = delivery.message.attempt, reason, "retry");
             Stats::add(&stats.retried, 1);
@@ -153,7 +171,8 @@ async fn settle_now(executed: Executed, stats: Arc<Stats>, ended: mpsc::Sender<H
         }
     };
     if let Err(error) = settled {
-        tracing::warn!(%error, "a delivery is not settled; it comes back");
+        tracing::warn!(%error, "a delivery is not settled; its consumer is made anew, so that it comes back");
+        ties.end_consumer();
     }
 }
 
