@@ -7,6 +7,7 @@ use fastrand::Rng;
 use futures::future::join_all;
 use paceline_core::ids::RunId;
 use paceline_core::mutant::Mutant;
+use paceline_core::seqset::SeqSet;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -149,8 +150,12 @@ fn stuck(world: &World) -> String {
     let runs = state.ledger.runs.iter().enumerate().map(|(number, entry)| {
         let counted: u64 = entry.groups.values().map(|group| group.processed + group.dead_count).sum();
         let (record, outstanding) = (&entry.record, entry.outstanding.len());
-        format!("r{number} {} {} of {:?}, {counted} counted, {outstanding} ranges outstanding", record.state, record.cursor, record.spec.total)
+        let all = entry.groups.values().map(|group| SeqSet::up_to(record.cursor).minus(&group.admitted));
+        let missing: Vec<u64> = all.flat_map(|missing| missing.iter().take(5).collect::<Vec<_>>()).collect();
+        let (state, cursor, total) = (record.state, record.cursor, record.spec.total);
+        format!("r{number} {state} {cursor} of {total:?}, {counted} counted, {outstanding} ranges outstanding, missing {missing:?}")
     });
+    let runs = runs.chain(state.broker.depths().into_iter().map(|depth| format!("{depth:?}")));
     format!("not ended {} s after the last fault: {}", DRAIN_MAX.as_secs(), runs.collect::<Vec<_>>().join("; "))
 }
 

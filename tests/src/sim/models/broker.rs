@@ -156,10 +156,11 @@ impl BrokerModel {
 
     /// Nothing is ready, held or delayed anywhere.
     pub fn is_idle(&self) -> bool {
-        let names: Vec<&Name> = self.queues.keys().collect();
-        names.iter().all(|name| {
-            self.depth(name).is_ok_and(|depth| depth.ready == 0 && depth.unacked == Some(0) && depth.delayed == 0)
-        })
+        self.depths().iter().all(|depth| depth.ready == 0 && depth.unacked == Some(0) && depth.delayed == 0)
+    }
+
+    pub fn depths(&self) -> Vec<Depth> {
+        self.queues.keys().filter_map(|name| self.depth(name).ok()).collect()
     }
 
     pub fn purge(&mut self, name: &Name) -> Result<u64> {

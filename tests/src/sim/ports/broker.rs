@@ -83,20 +83,23 @@ impl Broker for SimBroker {
     }
 
     async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
-        let call = Call::idempotent("publish", format!("{} messages", batch.len()));
+        let seqs: Vec<u64> = batch.iter().filter_map(|message| message.seq).collect();
+        let call = Call::idempotent("publish", format!("{seqs:?}"));
         let queue = queue.to_owned();
         self.0.call(call, move |state, _| state.publish(&queue, &batch)).await
     }
 
     async fn consume(&self, queue: &str, group: &str, prefetch: u16) -> Result<Consumer> {
         let name: Name = (queue.to_owned(), group.to_owned());
-        let (subscribed, process) = (name.clone(), self.0.process.number());
-        let effect =
-            move |state: &mut State, _: At| state.broker.consume(&subscribed, prefetch, process);
-        let (number, handed) = self.0.call(Call::new("consume", String::new()), effect).await?;
-        let channel = Arc::new(Channel { link: self.0.clone(), name, number, acks: Mutex::default() });
-        let closing = channel.clone();
-        let membership = Membership(channel);
+        let link = self.0.clone();
+        // The answer holds the membership: if it never arrives, the connection is gone, and the consumer with it.
+        let effect = move |state: &mut State, _: At| {
+            let (number, handed) = state.broker.consume(&name, prefetch, link.process.number())?;
+            let channel = Channel { link: link.clone(), name: name.clone(), number, acks: Mutex::default() };
+            Ok((handed, Membership(Arc::new(channel))))
+        };
+        let (handed, membership) = self.0.call(Call::new("consume", String::new()), effect).await?;
+        let closing = membership.0.clone();
         let deliveries = stream::unfold(Some((handed, membership)), next_delivery);
         Ok(Consumer {
             deliveries: deliveries.boxed(),
@@ -204,11 +207,14 @@ impl Channel {
         }
         let process = &self.link.process;
         self.link.world.step(self.link.world.at(process.number()), |state| {
-            let (count, mut settled) = (acks.len(), 0);
+            let count = acks.len();
+            let mut settled = Vec::with_capacity(count);
             for (entry, how) in acks {
-                settled += usize::from(state.settle((&self.name, self.number, entry), how));
+                if state.settle((&self.name, self.number, entry), how) {
+                    settled.push(entry);
+                }
             }
-            ((), format!("{} broker.ack {settled} of {count}, consumer {}", process.name(), self.number))
+            ((), format!("{} broker.ack consumer {} deliveries {settled:?} of {count}", process.name(), self.number))
         });
     }
 
@@ -248,7 +254,8 @@ impl Settlement {
             true => Ok(()),
             false => Err(Error::aborted("the delivery's consumer is gone; the message comes back by itself")),
         };
-        self.channel.link.call(Call::idempotent(name, format!("consumer {consumer}")), effect).await
+        let words = format!("consumer {consumer} delivery {entry}");
+        self.channel.link.call(Call::idempotent(name, words), effect).await
     }
 }
 

@@ -200,7 +200,8 @@ impl Ledger for SimLedger {
     }
 
     async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
-        let call = Call::idempotent("record", format!("{} jobs", settled.len()));
+        let seqs: Vec<u64> = settled.iter().map(|job| job.seq).collect();
+        let call = Call::idempotent("record", format!("{seqs:?}"));
         let (group, worker, settled) = (group.to_owned(), worker.to_owned(), settled.to_vec());
         self.0.call(call, move |state, at| Ok(state.ledger.record(at.now_ms, &group, &worker, &settled))).await
     }

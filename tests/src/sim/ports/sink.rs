@@ -57,7 +57,8 @@ impl Sink for SimSink {
     }
 
     async fn upsert(&self, documents: &[Document]) -> Result<Vec<Verdict>> {
-        let call = Call::idempotent("upsert", format!("{} documents", documents.len()));
+        let seqs: Vec<u64> = documents.iter().map(|document| document.seq).collect();
+        let call = Call::idempotent("upsert", format!("{seqs:?}"));
         let documents = documents.to_vec();
         self.0.call(call, move |state, _| state.upsert(&documents)).await
     }
