@@ -1,9 +1,12 @@
 # What a developer types. Each target is one line or calls the script that has the logic.
 
 FEATURES := paceline-adapters/services,paceline-tests/services
+# The simulation needs no adapter, so it is built without them.
+SIM := cargo run --release -p paceline-tests --no-default-features --features mutants --bin sim --
+SEEDS := 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast verify fmt clippy deny audit stack-up stack-down clean
+.PHONY: help build test test-fast sim sim-mutants verify fmt clippy deny audit stack-up stack-down clean
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -17,6 +20,12 @@ test: ## every test, on both backends: installs and starts the real services, st
 test-fast: ## the tests that need no service: embedded backend only, no root, no Java
 	cargo build --workspace --bins --tests
 	cargo test --workspace
+
+sim: ## SEEDS seeds of the simulation on two schedulers, two producers and workers; SEED=n replays one
+	$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+sim-mutants: ## shows that the simulation catches every known mutant within 1,000 seeds
+	$(SIM) --mutants --seeds 1000
 
 verify: fmt clippy deny test ## all checks, then every test
 

@@ -87,6 +87,9 @@ pub struct Pacing {
     pub owed_ns: u64,
     /// Wall time up to which credit is earned; 0: the run has not begun.
     pub as_of_ms: i64,
+    /// The rate that `remainder` and `owed_ns` are counted at: it may have changed since. `None`: the run's.
+    #[serde(default)]
+    pub rate: Option<Rate>,
 }
 
 /// See the module's documentation. One per owned run, in the scheduler.
@@ -107,17 +110,22 @@ impl Pacer {
     /// A pacer that goes on from `pacing`; `elapsed_ns` is how long ago (never negative) that was written, so an outage of the
     /// whole scheduler is seen as a gap by the next [`Pacer::advance`].
     pub fn resume(rate: Rate, total: Option<u64>, catch_up: CatchUp, cursor: u64, pacing: Pacing, now_ns: u64) -> Self {
-        Self {
-            rate,
+        let earned_at = pacing.rate.unwrap_or(rate);
+        let mut pacer = Self {
+            rate: earned_at,
             total,
             catch_up,
             cursor,
-            remainder: pacing.remainder.min(rate.per_ns - 1),
+            remainder: pacing.remainder.min(earned_at.per_ns - 1),
             unreserved: pacing.unreserved,
             owed_ns: pacing.owed_ns,
             last_ns: now_ns,
             paused: false,
+        };
+        if earned_at != rate {
+            pacer.set_rate(rate, now_ns);
         }
+        pacer
     }
 
     /// Accounts for time that passed while no scheduler owned the run.
@@ -220,7 +228,13 @@ impl Pacer {
 
     /// What to store with the cursor; `now_wall_ms` is the wall time of the last [`Pacer::advance`].
     pub fn pacing(&self, now_wall_ms: i64) -> Pacing {
-        Pacing { remainder: self.remainder, unreserved: self.unreserved, owed_ns: self.owed_ns, as_of_ms: now_wall_ms }
+        Pacing {
+            remainder: self.remainder,
+            unreserved: self.unreserved,
+            owed_ns: self.owed_ns,
+            as_of_ms: now_wall_ms,
+            rate: Some(self.rate),
+        }
     }
 
     /// The same, as it will be once `count` more jobs are taken: reserving stores the state after the reservation.

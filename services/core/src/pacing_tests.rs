@@ -158,6 +158,17 @@ fn a_paused_run_earns_nothing_and_keeps_its_fraction() {
     assert_eq!(pacer.wait_ns(), Some(15 * SECOND));
 }
 
+/// An owner stored its state, the rate changed, and another owner goes on: ten seconds at one a second are ten jobs, not a thousand.
+#[test]
+fn what_an_outage_owes_is_not_repriced_by_a_take_over_after_a_change_of_rate() {
+    let (slow, fast) = (Rate::new(60, 1.0).unwrap(), Rate::new(6_000, 1.0).unwrap());
+    let mut before = pacer(slow, None, CatchUp::All);
+    before.advance(10 * SECOND);
+    let mut after = Pacer::resume(fast, None, CatchUp::All, 0, before.pacing(1), 0);
+    after.advance(SECOND);
+    assert_eq!(after.due(), 100 + 10);
+}
+
 #[test]
 fn bad_rates_name_the_field() {
     let bad = [

@@ -78,7 +78,7 @@ impl Flusher {
             return;
         }
         if mutant::is_active(Mutant::AckBeforeSink) {
-            return self.settle(Batch::new(held)).await;
+            return self.acknowledge_first(Batch::new(held)).await;
         }
         let batch = self.store(Batch::new(held)).await;
         if batch.documents.is_empty() {
@@ -92,6 +92,16 @@ impl Flusher {
             return;
         }
         self.settle(batch).await;
+    }
+
+    /// What a worker must never do; only the mutant does it.
+    async fn acknowledge_first(self, mut batch: Batch) {
+        let documents = std::mem::take(&mut batch.documents);
+        self.settle(batch).await;
+        let settled: Vec<Settled> = documents.iter().map(settled).collect();
+        if self.config.sink.upsert(&documents).await.is_ok() {
+            _ = self.config.ledger.record(&self.config.group, &self.config.id, &settled).await;
+        }
     }
 
     /// Stores every document: what the sink cannot take now is sent again, alone; what it will never take becomes a dead
@@ -185,7 +195,8 @@ impl Flusher {
                     let (delivery, hold) = (held.ended.delivery, held.hold);
                     dead.push(async move {
                         if let Err(error) = delivery.dead(reason).await {
-                            tracing::warn!(%error, "a dead job's message is not settled; it comes back");
+                            tracing::warn!(%error, "a dead job's message is not settled; its consumer is made anew");
+                            hold.end_consumer();
                         }
                         drop(hold);
                     });

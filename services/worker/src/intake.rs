@@ -3,6 +3,7 @@
 //! A consumer that ends (connection lost, queue deleted) is made anew; its deliveries settle nothing any more and come
 //! back. At a stop a consumer takes no more but stays open until what it handed out is settled.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,19 +36,36 @@ pub struct Held {
 /// Keeps the consumer of a delivery open, and the delivery counted as held, until it is settled or lost.
 pub struct Hold {
     _open: TaskTrackerToken,
+    consumer: Arc<Holding>,
+}
+
+/// What the deliveries of one consumer share.
+pub struct Holding {
     stats: Arc<Stats>,
+    unsettled: Shutdown,
+}
+
+impl Holding {
+    pub fn new(stats: Arc<Stats>) -> Arc<Self> {
+        Arc::new(Self { stats, unsettled: Shutdown::new() })
+    }
 }
 
 impl Hold {
-    pub fn new(open: TaskTrackerToken, stats: Arc<Stats>) -> Self {
-        Stats::add(&stats.held, 1);
-        Self { _open: open, stats }
+    pub fn new(open: TaskTrackerToken, consumer: &Arc<Holding>) -> Self {
+        Stats::add(&consumer.stats.held, 1);
+        Self { _open: open, consumer: consumer.clone() }
+    }
+
+    /// The delivery could not be settled, so its consumer holds it until it ends: it has to, and a new one is made.
+    pub fn end_consumer(&self) {
+        self.consumer.unsettled.trigger();
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.stats.held.fetch_sub(1, Ordering::Relaxed);
+        self.consumer.stats.held.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -125,17 +143,23 @@ impl Reader {
         config.broker.consume(&self.queue, &config.group, config.prefetch).await
     }
 
-    /// Until the consumer ends or a stop comes and everything it handed out is settled; why it ended.
+    /// Until the consumer ends; or until a stop comes, or a delivery cannot be settled, and all others that it handed out are.
+    /// Answers why it ended.
     async fn work(&self, mut consumer: Consumer) -> String {
         let held = TaskTracker::new();
+        let holding = Holding::new(self.intake.stats.clone());
+        // Made once: each would register anew with every delivery.
+        let mut stopped = pin!(self.shutdown.triggered());
+        let mut unsettled = pin!(holding.unsettled.triggered());
         let mut running = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
-                () = self.shutdown.triggered() => break,
+                () = &mut stopped => break,
+                () = &mut unsettled => break,
                 Some(_) = running.join_next() => (),
                 delivery = consumer.deliveries.next() => match delivery {
-                    Some(Ok(delivery)) => self.start(delivery, &held, &mut running).await,
+                    Some(Ok(delivery)) => self.start(delivery, Hold::new(held.token(), &holding), &mut running).await,
                     Some(Err(error)) => {
                         tracing::warn!(queue = self.queue, %error, "consumer ended; making it anew");
                         return error.message;
@@ -148,17 +172,19 @@ impl Reader {
         held.close();
         held.wait().await;
         consumer.close().await;
-        "it is stopping".to_owned()
+        match self.shutdown.is_triggered() {
+            true => "it is stopping".to_owned(),
+            false => "a delivery could not be settled".to_owned(),
+        }
     }
 
     /// Most handlers end without waiting for anything: those take no task of their own.
-    async fn start(&self, delivery: Delivery, held: &TaskTracker, running: &mut JoinSet<()>) {
+    async fn start(&self, delivery: Delivery, hold: Hold, running: &mut JoinSet<()>) {
         let Intake { config, stats, ended, .. } = &self.intake;
         if !delivery.is_live() {
             // It is delivered again, maybe to another worker by now.
             return;
         }
-        let hold = Hold::new(held.token(), stats.clone());
         let execution = execute(config.clone(), self.worker_id.clone(), self.policy, delivery);
         let mut execution = Box::pin(execution);
         match futures::poll!(&mut execution) {
@@ -188,7 +214,8 @@ async fn settle_now(executed: Executed, stats: Arc<Stats>, ended: mpsc::Sender<H
         }
     };
     if let Err(error) = settled {
-        tracing::warn!(%error, "a delivery is not settled; it comes back");
+        tracing::warn!(%error, "a delivery is not settled; its consumer is made anew, so that it comes back");
+        hold.end_consumer();
     }
 }
 

@@ -79,6 +79,10 @@ impl Sink for ScriptedSink {
         not_asked()
     }
 
+    async fn kept_run(&self, _: &RunId) -> Result<Option<KeptRun>> {
+        not_asked()
+    }
+
     async fn kept_runs(&self, _: Option<&RunId>, _: usize) -> Result<Vec<KeptRun>> {
         not_asked()
     }

@@ -141,6 +141,7 @@ fn pacing(unreserved: u64) -> Pacing {
         unreserved,
         owed_ns: 31_557_599_999_999_999,
         as_of_ms: 1_700_000_000_123,
+        rate: Some(Rate { jobs: 7, per_ns: 9_007_199_254_740_993 }),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Harness, kept_run, new_run, payload};
 use crate::ids::RunId;
-use crate::pacing::{CatchUp, Pacing};
+use crate::pacing::{CatchUp, Pacing, Rate};
 use crate::ports::sink::Sink;
 use crate::run::{KeptRun, RunSpec, RunState};
 
@@ -43,6 +43,7 @@ pub async fn every_field_of_a_kept_run_comes_back(harness: &mut impl Harness) {
             unreserved: 3,
             owed_ns: 31_557_599_999_999_999,
             as_of_ms: -5,
+            rate: Some(Rate { jobs: 7, per_ns: 9_007_199_254_740_995 }),
         },
         ended_at_ms: Some(1_750_000_000_999),
         failure: Some("why\nit \"failed\": ".repeat(500)),

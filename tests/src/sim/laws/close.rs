@@ -1,0 +1,65 @@
+//! The last look: when everything has drained, the numbers close exactly (L2), and what was accepted is there (L10).
+
+use std::collections::BTreeSet;
+
+use paceline_core::document::Status;
+use paceline_core::ids::{DEFAULT_GROUP, JobId, RunId};
+use paceline_core::run::RunState;
+use paceline_core::seqset::SeqSet;
+
+use crate::sim::world::State;
+
+use super::Broken;
+
+/// `accepted`: one run a request.
+pub fn check(state: &State, accepted: &[RunId]) -> Result<(), Broken> {
+    let distinct: BTreeSet<&RunId> = accepted.iter().collect();
+    if distinct.len() != accepted.len() || state.ledger.runs.len() != accepted.len() {
+        let (runs, requests) = (state.ledger.runs.len(), accepted.len());
+        return Err(("L10", format!("{requests} requests made {runs} runs")));
+    }
+    accepted.iter().try_for_each(|run| closes(state, run))
+}
+
+fn closes(state: &State, run: &RunId) -> Result<(), Broken> {
+    let name = state.number(run);
+    let Some(snapshot) = state.ledger.snapshot(0, run, DEFAULT_GROUP) else {
+        return Err(("L10", format!("{name} was accepted and is gone")));
+    };
+    let wrong = |words: String| Err(("L2", format!("{name}: {words}")));
+    let (record, scheduled) = (&snapshot.record, SeqSet::up_to(snapshot.enqueued));
+    match (record.state, record.spec.total) {
+        (RunState::Stopped, _) => (),
+        (RunState::Completed, Some(total)) if total == snapshot.enqueued => (),
+        (ended, total) => return wrong(format!("{ended} with {} jobs of {total:?}", snapshot.enqueued)),
+    }
+    let of = |status| -> SeqSet {
+        let own = state.sink.of_run(run).filter(|document| document.status == status);
+        own.map(|document| document.seq).collect()
+    };
+    let (stored, dead) = (of(Status::Completed), of(Status::Dead));
+    if !stored.intersection(&dead).is_empty() || stored.union(&dead) != scheduled {
+        let missing = scheduled.minus(&stored.union(&dead)).iter().take(5).collect::<Vec<_>>();
+        return wrong(format!(
+            "{} stored, {} dead of {}; missing {missing:?}",
+            stored.len(),
+            dead.len(),
+            scheduled.len()
+        ));
+    }
+    let foreign =
+        state.sink.of_run(run).find(|document| document.job_id != JobId::new(run.clone(), document.seq).to_string());
+    if let Some(foreign) = foreign {
+        return wrong(format!("document of seq {} has the id of another", foreign.seq));
+    }
+    let numbers = (snapshot.published, snapshot.processed, snapshot.dead);
+    if numbers != (snapshot.enqueued, stored.len(), dead.len()) {
+        let stored = (snapshot.enqueued, stored.len(), dead.len());
+        return wrong(format!("the ledger says {numbers:?} published, processed, dead; it is {stored:?}"));
+    }
+    let dead_in_ledger = state.ledger.dead(run, DEFAULT_GROUP).unwrap_or_default();
+    if dead_in_ledger != dead {
+        return wrong("ledger and sink disagree on who is dead".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The oracle: it sees every effect on the services and says which law one of them breaks. It keeps its own books, so that a
+//! model that is broken on purpose cannot vouch for itself.
+
+pub mod close;
+pub mod ownership;
+pub mod pace;
+
+use std::collections::BTreeMap;
+
+use paceline_core::ids::RunId;
+use paceline_core::job::Range;
+use paceline_core::seqset::SeqSet;
+
+use super::models::LedgerModel;
+use ownership::Ownership;
+use pace::Pace;
+
+/// The law, and what was seen.
+pub type Broken = (&'static str, String);
+
+pub struct Laws {
+    pub are_on: bool,
+    runs: BTreeMap<RunId, Books>,
+    /// The lowest and the highest setting that any wall clock had, against true time.
+    clocks_ms: (i64, i64),
+}
+
+/// What the oracle knows of one run.
+#[derive(Default)]
+pub struct Books {
+    pub pace: Option<Pace>,
+    pub ownership: Ownership,
+    /// Jobs that the broker has had, durably.
+    pub in_broker: SeqSet,
+}
+
+impl Laws {
+    pub fn new(are_on: bool) -> Self {
+        Self { are_on, runs: BTreeMap::new(), clocks_ms: (0, 0) }
+    }
+
+    pub fn of(&mut self, run: &RunId) -> &mut Books {
+        self.runs.entry(run.clone()).or_default()
+    }
+
+    /// A wall clock was set.
+    pub fn clock_set(&mut self, offset_ms: i64) {
+        let (low, high) = self.clocks_ms;
+        self.clocks_ms = (low.min(offset_ms), high.max(offset_ms));
+    }
+
+    pub fn clock_span_ms(&self) -> i64 {
+        self.clocks_ms.1 - self.clocks_ms.0
+    }
+
+    /// L1, after every step: nothing is counted that is not enqueued, and the counters are those of the bitmaps.
+    pub fn look(&self, ledger: &LedgerModel) -> Result<(), Broken> {
+        for (number, entry) in ledger.runs.iter().enumerate() {
+            let cursor = entry.record.cursor;
+            if entry.record.spec.total.is_some_and(|total| cursor > total) {
+                return Err(("L6", format!("run {number}: {cursor} jobs of a total of {:?}", entry.record.spec.total)));
+            }
+            for counted in entry.groups.values() {
+                let (processed, dead) = (counted.processed, counted.dead_count);
+                if processed + dead > cursor {
+                    return Err(("L1", format!("run {number}: {processed} processed + {dead} dead of {cursor}")));
+                }
+                let (in_bits, dead_in_bits) = (counted.admitted.len(), counted.dead.len());
+                if processed + dead != in_bits || dead != dead_in_bits {
+                    let words = format!(
+                        "run {number}: counters say {processed} + {dead}, bitmaps {in_bits} ({dead_in_bits} dead)"
+                    );
+                    return Err(("L1", words));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// L4: what is acknowledged is stored and counted.
+    pub fn acknowledged(seq: u64, is_stored: bool, is_counted: bool) -> Result<(), Broken> {
+        if is_stored && is_counted {
+            return Ok(());
+        }
+        Err(("L4", format!("job {seq} is acknowledged; stored: {is_stored}, counted: {is_counted}")))
+    }
+
+    /// L5: a range is published only if the broker has had every job of it.
+    pub fn confirmed(&mut self, run: &RunId, range: &Range) -> Result<(), Broken> {
+        let books = self.of(run);
+        match range.seqs().find(|seq| !books.in_broker.contains(*seq)) {
+            None => Ok(()),
+            Some(seq) => Err((
+                "L5",
+                format!("range {}+{} is confirmed, and the broker never had job {seq}", range.first, range.count),
+            )),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! L6: how many jobs may exist by now.
+//!
+//! The ceiling is the integral of the accepted rate over true time since the run was asked for (paused time earns nothing):
+//! `enqueued ≤ floor(ceiling) + 1 + slack`. What is between two rates is charged at the higher one: an owner earns at the rate it
+//! knows, and it knows a change at the latest when it has written twice since. The first of the two may be the very call whose
+//! answer tells it. A run without an owner is taken up with the rate of that moment for the whole time since the last write, so
+//! a raise also charges that time.
+//!
+//! The slack is what no owner can know better:
+//! * one job a change of the rate, because the earned part of a job is carried over in whole units;
+//! * per take-over one job, and the rate over (1 ms + the span of all wall clocks): the time without an owner is known only as the
+//!   difference of two wall clocks, in whole milliseconds, and they may belong to two machines.
+//!
+//! A write that has its effect when its owner has long given up on it is within the port's contract and puts the pacer's state
+//! back; from then on this ceiling says nothing, and it is not checked any more.
+
+use paceline_core::pacing::Rate;
+use paceline_core::run::{RunRecord, RunState};
+
+use super::Broken;
+
+#[derive(Debug)]
+pub struct Pace {
+    /// Jobs that may have been earned.
+    ceiling: f64,
+    slack: f64,
+    as_of_us: u64,
+    /// Rates that the owner may still be working with, jobs a second.
+    in_play: Vec<f64>,
+    writes_since_change: u32,
+    last_write_us: u64,
+    highest: f64,
+    is_open: bool,
+}
+
+impl Pace {
+    /// A run that was asked for `age_us` ago.
+    pub fn new(now_us: u64, age_us: u64, rate: Rate) -> Self {
+        let per_second = rate.per_second();
+        Self {
+            ceiling: per_second * age_us as f64 / 1e6,
+            slack: 0.0,
+            as_of_us: now_us,
+            in_play: vec![per_second],
+            writes_since_change: 0,
+            last_write_us: now_us.saturating_sub(age_us),
+            highest: per_second,
+            is_open: false,
+        }
+    }
+
+    fn accrue(&mut self, now_us: u64) {
+        let elapsed_s = now_us.saturating_sub(self.as_of_us) as f64 / 1e6;
+        self.ceiling += elapsed_s * self.fastest();
+        self.as_of_us = now_us;
+    }
+
+    fn fastest(&self) -> f64 {
+        self.in_play.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// A caller's change was accepted.
+    pub fn changed(&mut self, now_us: u64, run: &RunRecord) {
+        self.accrue(now_us);
+        let rate = if run.state == RunState::Running { run.spec.rate.per_second() } else { 0.0 };
+        let above = (rate - self.fastest()).max(0.0);
+        self.ceiling += above * now_us.saturating_sub(self.last_write_us) as f64 / 1e6;
+        self.slack += 1.0;
+        self.highest = self.highest.max(rate);
+        self.in_play.push(rate);
+        self.writes_since_change = 0;
+    }
+
+    /// Somebody got the lease: it may take the run up from its stored state.
+    pub fn taken_up(&mut self, clock_span_ms: i64) {
+        self.slack += 1.0 + self.highest * (clock_span_ms + 1) as f64 / 1e3;
+    }
+
+    /// The owner stored its pacer's state.
+    pub fn wrote(&mut self, now_us: u64, is_late: bool, is_copy: bool) {
+        self.accrue(now_us);
+        if is_copy {
+            return;
+        }
+        self.is_open |= is_late;
+        self.last_write_us = now_us;
+        self.writes_since_change += 1;
+        if self.writes_since_change >= 2
+            && let Some(current) = self.in_play.pop()
+        {
+            self.in_play = vec![current];
+        }
+    }
+
+    /// After a reservation.
+    pub fn check(&self, cursor: u64) -> Result<(), Broken> {
+        let limit = self.ceiling.floor() + 1.0 + self.slack;
+        if self.is_open || cursor as f64 <= limit {
+            return Ok(());
+        }
+        let (ceiling, slack) = (self.ceiling, self.slack);
+        Err(("L6", format!("{cursor} jobs exist; the schedule allows {ceiling:.2} and a slack of {slack:.2}")))
+    }
+
+    /// Without any fault: no more than one job, or 20 ms of work, behind.
+    pub fn check_exact(&self, cursor: u64) -> Result<(), Broken> {
+        let behind = self.ceiling.floor() - cursor as f64;
+        if behind <= (self.highest * 0.020).max(1.0) {
+            return Ok(());
+        }
+        Err(("L6", format!("{cursor} jobs exist without any fault; the schedule asks for {:.2}", self.ceiling)))
+    }
+
+    /// The ceiling as of now, for the calm runs' check.
+    pub fn look(&mut self, now_us: u64) {
+        self.accrue(now_us);
+    }
+}

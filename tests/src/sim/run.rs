@@ -1,0 +1,248 @@
+//! One seed, from its plan to the verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures::future::join_all;
+use paceline_core::ids::RunId;
+use paceline_core::mutant::Mutant;
+use paceline_core::seqset::SeqSet;
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::laws::{Broken, close};
+use super::plan::{Fault, PRODUCERS, Plan, SCHEDULERS};
+use super::process::{Place, Process, Role};
+use super::roles::Roles;
+use super::storm::{Service, Trouble};
+use super::world::World;
+
+/// How long after the last fault a run may take to end, in virtual time.
+const DRAIN_MAX: Duration = Duration::from_secs(1_800);
+const STOP_MAX: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(100);
+
+/// The law that was broken, and what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub law: &'static str,
+    pub words: String,
+}
+
+/// What became of a seed.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub seed: u64,
+    pub violation: Option<Violation>,
+    /// Of the whole trace: the same for every run of a seed.
+    pub hash: u64,
+    pub steps: u64,
+    pub jobs: u64,
+    pub virtual_ms: u64,
+    pub faults: usize,
+    /// The last lines of the trace.
+    pub trace: Vec<String>,
+}
+
+/// Plays one seed on a runtime of its own. `is_loud`: plan and trace go to stderr.
+pub fn simulate(seed: u64, mutant: Option<Mutant>, is_loud: bool) -> Outcome {
+    activate(mutant);
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a runtime of one thread needs nothing");
+    let outcome = runtime.block_on(Box::pin(play(seed, is_loud)));
+    drop(runtime);
+    activate(None);
+    outcome
+}
+
+#[cfg(feature = "mutants")]
+fn activate(mutant: Option<Mutant>) {
+    paceline_core::mutant::activate(mutant);
+}
+
+#[cfg(not(feature = "mutants"))]
+fn activate(mutant: Option<Mutant>) {
+    assert!(mutant.is_none(), "this build has no mutants; build it with --features mutants");
+}
+
+async fn play(seed: u64, is_loud: bool) -> Outcome {
+    let mut random = Rng::with_seed(seed);
+    let plan = Arc::new(Plan::draw(&mut random));
+    if is_loud {
+        eprintln!("{plan:#?}");
+    }
+    let world = World::new(random.u64(..), is_loud, true);
+    let ending = Shutdown::new();
+    let mut places = populate(&world, &plan, &ending);
+    let verdict = world.broken().or(accomplish(&world, &plan, &ending, &mut places)).await;
+    if let Some(Err((law, words))) = verdict {
+        world.breaks(law, words);
+    }
+    let virtual_ms = world.now_ms();
+    let state = world.state();
+    Outcome {
+        seed,
+        violation: state.violation.clone(),
+        hash: state.trace.hash(),
+        steps: state.trace.steps(),
+        jobs: state.ledger.runs.iter().map(|entry| entry.record.cursor).sum(),
+        virtual_ms,
+        faults: plan.faults.len(),
+        trace: state.trace.last(),
+    }
+}
+
+/// Starts every process.
+fn populate(world: &World, plan: &Arc<Plan>, ending: &Shutdown) -> JoinSet<()> {
+    {
+        let mut state = world.state();
+        state.storm.latency_max_us = plan.latency_max_us;
+        state.storm.rejected_of_97 = plan.rejected_of_97;
+        state.storm.has_late_effects = plan.has_late_effects;
+        state.schedulers.resize_with(SCHEDULERS, || None);
+        state.producers.resize_with(PRODUCERS, || None);
+        state.workers.resize_with(plan.workers, || None);
+    }
+    let roles = Roles { world: world.clone(), plan: plan.clone(), ending: ending.clone() };
+    let mut places = JoinSet::new();
+    for (role, count) in [(Role::Scheduler, SCHEDULERS), (Role::Producer, PRODUCERS), (Role::Worker, plan.workers)] {
+        for index in 0..count {
+            places.spawn(roles.clone().live(Place { role, index }));
+        }
+    }
+    places
+}
+
+/// Callers and faults at the same time, then the end of every run, then the last look.
+async fn accomplish(
+    world: &World,
+    plan: &Arc<Plan>,
+    ending: &Shutdown,
+    places: &mut JoinSet<()>,
+) -> Result<(), Broken> {
+    let clients = plan.runs.iter().enumerate().map(|(number, run)| {
+        let world = world.clone();
+        Client { world, number, plan: run.clone(), calm_from_ms: plan.calm_from_ms }.play()
+    });
+    let playing = async { tokio::join!(join_all(clients), strike(world, plan)).0 };
+    let limit = Duration::from_millis(plan.calm_from_ms) + DRAIN_MAX;
+    let accepted: Vec<RunId> = tokio::time::timeout(limit, playing).await.map_err(|_| ("L2", stuck(world)))?;
+    let idle = async {
+        while !world.state().broker.is_idle() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(DRAIN_MAX, idle).await.map_err(|_| ("L2", "messages never leave the broker".to_owned()))?;
+    ending.trigger();
+    let stopped = async { while places.join_next().await.is_some() {} };
+    tokio::time::timeout(STOP_MAX, stopped).await.map_err(|_| ("liveness", "a process does not stop".to_owned()))?;
+    close::check(&world.state(), &accepted)
+}
+
+/// What hangs, in words.
+fn stuck(world: &World) -> String {
+    let state = world.state();
+    let runs = state.ledger.runs.iter().enumerate().map(|(number, entry)| {
+        let counted: u64 = entry.groups.values().map(|group| group.processed + group.dead_count).sum();
+        let (record, outstanding) = (&entry.record, entry.outstanding.len());
+        let all = entry.groups.values().map(|group| SeqSet::up_to(record.cursor).minus(&group.admitted));
+        let missing: Vec<u64> = all.flat_map(|missing| missing.iter().take(5).collect::<Vec<_>>()).collect();
+        let (state, cursor, total) = (record.state, record.cursor, record.spec.total);
+        format!("r{number} {state} {cursor} of {total:?}, {counted} counted, {outstanding} ranges outstanding, missing {missing:?}")
+    });
+    let runs = runs.chain(state.broker.depths().into_iter().map(|depth| format!("{depth:?}")));
+    format!("not ended {} s after the last fault: {}", DRAIN_MAX.as_secs(), runs.collect::<Vec<_>>().join("; "))
+}
+
+/// Every fault at its time; then all of them end.
+async fn strike(world: &World, plan: &Plan) {
+    for (id, (at_ms, fault)) in (0..).zip(&plan.faults) {
+        tokio::time::sleep_until(world.start() + Duration::from_millis(*at_ms)).await;
+        world.note(&format!("fault {fault:?}"));
+        begin(world, id, fault);
+    }
+    tokio::time::sleep_until(world.start() + Duration::from_millis(plan.calm_from_ms)).await;
+    world.note("no more faults");
+    let mut state = world.state();
+    state.storm.clear();
+    state.storm.has_late_effects = false;
+    living(&state).iter().for_each(Process::disarm);
+}
+
+fn living(state: &super::world::State) -> Vec<Process> {
+    let schedulers = state.schedulers.iter().flatten().map(|(process, _)| process);
+    let producers = state.producers.iter().flatten().map(|(process, _)| process);
+    schedulers.chain(producers).chain(state.workers.iter().flatten()).cloned().collect()
+}
+
+fn find(world: &World, place: Place) -> Option<Process> {
+    living(&world.state()).into_iter().find(|process| process.place() == place)
+}
+
+fn begin(world: &World, id: u32, fault: &Fault) {
+    let at = |place: &Place, then: &dyn Fn(Process)| find(world, *place).into_iter().for_each(then);
+    match fault {
+        Fault::Crash(place) => at(place, &|process| process.crash().trigger()),
+        Fault::CrashAtCall { place, calls, is_after_effect } => {
+            at(place, &|process| process.crash_in_calls(*calls, *is_after_effect));
+        }
+        Fault::CrashAtSeam { place, seam, passes } => at(place, &|process| process.crash_at_seam(*seam, *passes)),
+        Fault::Restart(place) => at(place, &|process| process.stop().trigger()),
+        Fault::Stall { place, ms } => at(place, &|process| stall(world, &process, *ms)),
+        Fault::ClockStep { place, by_ms } => at(place, &|process| {
+            process.clock().step(*by_ms);
+            world.state().laws.clock_set(process.clock().offset_ms());
+        }),
+        Fault::ConsumersLost(place) => lose_consumers(world, place.and_then(|place| find(world, place))),
+        Fault::Trouble { trouble, ms } => trouble_for(world, id, trouble, *ms),
+    }
+}
+
+/// The broker may lose patience with somebody who is silent.
+fn stall(world: &World, process: &Process, ms: u64) {
+    process.stall(Instant::now() + Duration::from_millis(ms));
+    lose_later(world, process, ms);
+}
+
+fn lose_later(world: &World, process: &Process, within_ms: u64) {
+    let after_ms = world.state().random.u64(0..2 * within_ms);
+    if after_ms >= within_ms {
+        return;
+    }
+    let (world, process) = (world.clone(), process.clone());
+    world.clone().tasks().spawn(async move {
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        lose_consumers(&world, Some(process));
+    });
+}
+
+fn lose_consumers(world: &World, process: Option<Process>) {
+    let number = process.map(|process| process.number());
+    world.step(world.at(0), |state| {
+        let lost = state.broker.consumers(number);
+        lost.iter().for_each(|(name, consumer)| {
+            state.broker.end_consumer(name, *consumer);
+        });
+        ((), format!("broker loses {} consumers", lost.len()))
+    });
+}
+
+fn trouble_for(world: &World, id: u32, trouble: &Trouble, ms: u64) {
+    match trouble {
+        Trouble::Partition { place, service: Service::Broker } => {
+            find(world, *place).iter().for_each(|process| lose_later(world, process, ms));
+        }
+        Trouble::Down { service: Service::Broker } => lose_consumers(world, None),
+        _ => (),
+    }
+    world.state().storm.begin(id, trouble.clone());
+    let ending = world.clone();
+    world.tasks().spawn(async move {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        ending.state().storm.end(id);
+    });
+}
