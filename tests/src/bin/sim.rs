@@ -43,7 +43,9 @@ fn main() -> ExitCode {
     }
     let is_good = match arguments {
         Arguments { seed: Some(seed), mutant, .. } => replay(seed, mutant),
-        Arguments { mutants: true, seeds, .. } => Mutant::ALL.into_iter().fold(true, |all, one| catch(one, seeds) && all),
+        Arguments { mutants: true, seeds, .. } => {
+            Mutant::ALL.map(|one| catch(one, seeds)).into_iter().all(|is_caught| is_caught)
+        }
         Arguments { seeds, from, mutant, .. } => play(from, seeds, mutant),
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

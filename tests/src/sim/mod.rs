@@ -5,8 +5,8 @@
 //! machine in [`models`]. Each effect is one step: it is written to the [`trace`] and the [`laws`] look at the result. The same
 //! seed gives the same trace, bit for bit. [`seeds`] runs many, [`hunt`] shows that known bugs are found.
 
-pub mod clock;
 pub mod client;
+pub mod clock;
 pub mod hunt;
 pub mod laws;
 pub mod models;

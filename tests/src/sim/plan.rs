@@ -55,15 +55,32 @@ pub enum Ask {
 pub enum Fault {
     Crash(Place),
     /// At the call after so many others: after its effect, or before.
-    CrashAtCall { place: Place, calls: u32, is_after_effect: bool },
-    CrashAtSeam { place: Place, seam: Seam, passes: u32 },
+    CrashAtCall {
+        place: Place,
+        calls: u32,
+        is_after_effect: bool,
+    },
+    CrashAtSeam {
+        place: Place,
+        seam: Seam,
+        passes: u32,
+    },
     /// A stop in order, and a start again.
     Restart(Place),
-    Stall { place: Place, ms: u64 },
-    ClockStep { place: Place, by_ms: i64 },
+    Stall {
+        place: Place,
+        ms: u64,
+    },
+    ClockStep {
+        place: Place,
+        by_ms: i64,
+    },
     /// The broker ends the consumers of a process, or of all.
     ConsumersLost(Option<Place>),
-    Trouble { trouble: Trouble, ms: u64 },
+    Trouble {
+        trouble: Trouble,
+        ms: u64,
+    },
 }
 
 impl Plan {
@@ -150,9 +167,7 @@ impl Fault {
         let ms = random.u64(200..6_000);
         match random.u8(0..20) {
             0..=2 => Self::Crash(place),
-            3..=5 => {
-                Self::CrashAtCall { place, calls: random.u32(0..30), is_after_effect: random.bool() }
-            }
+            3..=5 => Self::CrashAtCall { place, calls: random.u32(0..30), is_after_effect: random.bool() },
             6 => {
                 let seam = random.choice(Seam::ALL).unwrap_or(Seam::BeforeSink);
                 let place = Place { role: Role::Worker, index: random.usize(0..workers) };

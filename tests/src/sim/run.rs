@@ -100,6 +100,7 @@ async fn play(seed: u64, is_loud: bool) -> Outcome {
 fn populate(world: &World, plan: &Arc<Plan>, ending: &Shutdown) -> JoinSet<()> {
     {
         let mut state = world.state();
+        state.laws.is_calm = plan.is_calm();
         state.storm.latency_max_us = plan.latency_max_us;
         state.storm.rejected_of_97 = plan.rejected_of_97;
         state.storm.has_late_effects = plan.has_late_effects;
@@ -130,8 +131,7 @@ async fn accomplish(
     });
     let playing = async { tokio::join!(join_all(clients), strike(world, plan)).0 };
     let limit = Duration::from_millis(plan.calm_from_ms) + DRAIN_MAX;
-    let accepted: Vec<RunId> =
-        tokio::time::timeout(limit, playing).await.map_err(|_| ("L2", stuck(world)))?;
+    let accepted: Vec<RunId> = tokio::time::timeout(limit, playing).await.map_err(|_| ("L2", stuck(world)))?;
     let idle = async {
         while !world.state().broker.is_idle() {
             tokio::time::sleep(POLL).await;

@@ -67,17 +67,30 @@ pub struct Storm {
 /// What becomes of one call. Times in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    Normal { there: u64, back: u64 },
+    Normal {
+        there: u64,
+        back: u64,
+    },
     /// The caller is told at once that nobody is there.
-    Refused { after: u64 },
+    Refused {
+        after: u64,
+    },
     /// It never arrives.
     RequestLost,
     /// It has its effect, but the answer never comes.
-    AnswerLost { there: u64 },
+    AnswerLost {
+        there: u64,
+    },
     /// It has its effect twice; the first answer counts.
-    Twice { there: u64, again: u64, back: u64 },
+    Twice {
+        there: u64,
+        again: u64,
+        back: u64,
+    },
     /// It has its effect when nobody waits any more.
-    Late { there: u64 },
+    Late {
+        there: u64,
+    },
 }
 
 impl Storm {

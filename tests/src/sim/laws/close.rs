@@ -40,9 +40,15 @@ fn closes(state: &State, run: &RunId) -> Result<(), Broken> {
     let (stored, dead) = (of(Status::Completed), of(Status::Dead));
     if !stored.intersection(&dead).is_empty() || stored.union(&dead) != scheduled {
         let missing = scheduled.minus(&stored.union(&dead)).iter().take(5).collect::<Vec<_>>();
-        return wrong(format!("{} stored, {} dead of {}; missing {missing:?}", stored.len(), dead.len(), scheduled.len()));
+        return wrong(format!(
+            "{} stored, {} dead of {}; missing {missing:?}",
+            stored.len(),
+            dead.len(),
+            scheduled.len()
+        ));
     }
-    let foreign = state.sink.of_run(run).find(|document| document.job_id != JobId::new(run.clone(), document.seq).to_string());
+    let foreign =
+        state.sink.of_run(run).find(|document| document.job_id != JobId::new(run.clone(), document.seq).to_string());
     if let Some(foreign) = foreign {
         return wrong(format!("document of seq {} has the id of another", foreign.seq));
     }

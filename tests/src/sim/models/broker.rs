@@ -103,7 +103,8 @@ impl BrokerModel {
     pub fn consumers(&self, process: Option<usize>) -> Vec<(Name, u64)> {
         let mut found = Vec::new();
         for (name, queue) in &self.queues {
-            let of_process = queue.consumers.iter().filter(|(_, holder)| process.is_none_or(|one| one == holder.process));
+            let of_process =
+                queue.consumers.iter().filter(|(_, holder)| process.is_none_or(|one| one == holder.process));
             found.extend(of_process.map(|(consumer, _)| (name.clone(), *consumer)));
         }
         found
@@ -135,7 +136,8 @@ impl BrokerModel {
     /// Brings back what is due.
     pub fn bring_back(&mut self, now_ms: u64) {
         for queue in self.queues.values_mut() {
-            let (due, waiting) = std::mem::take(&mut queue.delayed).into_iter().partition(|(due_ms, _)| *due_ms <= now_ms);
+            let (due, waiting) =
+                std::mem::take(&mut queue.delayed).into_iter().partition(|(due_ms, _)| *due_ms <= now_ms);
             queue.delayed = waiting;
             let due: Vec<(u64, Entry)> = due;
             queue.ready.extend(due.into_iter().map(|(_, entry)| entry));

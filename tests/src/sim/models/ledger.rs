@@ -150,7 +150,14 @@ impl LedgerModel {
         }
     }
 
-    pub fn keep(&mut self, now_ms: i64, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord> {
+    pub fn keep(
+        &mut self,
+        now_ms: i64,
+        run: &RunId,
+        fence: Fence,
+        ttl: Duration,
+        pacing: &Pacing,
+    ) -> Result<RunRecord> {
         let entry = self.fenced(run, fence)?;
         entry.lease_until_ms = after(now_ms, ttl);
         entry.record.pacing = *pacing;

@@ -9,9 +9,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use paceline_core::ids::{JobId, RunId};
 use paceline_core::ports::Broker;
-use paceline_core::ports::broker::{
-    Confirm, Consumer, DELIVERY_LIMIT, DeadLetter, Delivery, Depth, Message, Settle,
-};
+use paceline_core::ports::broker::{Confirm, Consumer, DELIVERY_LIMIT, DeadLetter, Delivery, Depth, Message, Settle};
 use paceline_core::{Error, Result, retry};
 use tokio::sync::mpsc;
 

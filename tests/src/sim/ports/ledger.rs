@@ -80,7 +80,9 @@ impl Ledger for SimLedger {
     }
 
     async fn active_run_ids(&self) -> Result<Vec<RunId>> {
-        self.0.call(Call::idempotent("active_run_ids", String::new()), |state, _| Ok(state.ledger.active_run_ids())).await
+        self.0
+            .call(Call::idempotent("active_run_ids", String::new()), |state, _| Ok(state.ledger.active_run_ids()))
+            .await
     }
 
     async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {

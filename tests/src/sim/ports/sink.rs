@@ -19,8 +19,7 @@ impl State {
     /// One bulk request.
     fn upsert(&mut self, documents: &[Document]) -> Result<Vec<Verdict>> {
         let (retry_percent, error_percent) = self.storm.sink_overload();
-        let fails_at =
-            (self.random.u32(0..100) < error_percent).then(|| self.random.usize(0..=documents.len()));
+        let fails_at = (self.random.u32(0..100) < error_percent).then(|| self.random.usize(0..=documents.len()));
         let mut verdicts = Vec::with_capacity(documents.len());
         for (index, document) in documents.iter().enumerate() {
             if fails_at == Some(index) {
