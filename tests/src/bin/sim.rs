@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let is_good = match arguments {
         Arguments { seed: Some(seed), mutant, .. } => replay(seed, mutant),
         Arguments { mutants: true, seeds, .. } => {
-            Mutant::ALL.into_iter().fold(true, |all, one| catch(one, seeds) && all)
+            Mutant::ALL.map(|one| catch(one, seeds)).into_iter().all(|is_caught| is_caught)
         }
         Arguments { seeds, from, mutant, .. } => play(from, seeds, mutant),
     };

@@ -100,6 +100,7 @@ async fn play(seed: u64, is_loud: bool) -> Outcome {
 fn populate(world: &World, plan: &Arc<Plan>, ending: &Shutdown) -> JoinSet<()> {
     {
         let mut state = world.state();
+        state.laws.is_calm = plan.is_calm();
         state.storm.latency_max_us = plan.latency_max_us;
         state.storm.rejected_of_97 = plan.rejected_of_97;
         state.storm.has_late_effects = plan.has_late_effects;

@@ -121,7 +121,7 @@ impl World {
         let mut state = self.state();
         let (answer, line) = effect(&mut state);
         state.trace.note(at.now_us, &line);
-        state.look();
+        state.look(at.now_us);
         if state.trace.steps() > STEPS_MAX {
             state.breaks("liveness", format!("more than {STEPS_MAX} steps: the run goes round in circles"));
         }
@@ -152,10 +152,10 @@ impl State {
         }
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, now_us: u64) {
         if self.violation.is_none()
             && self.laws.are_on
-            && let Err((law, words)) = self.laws.look(&self.ledger)
+            && let Err((law, words)) = self.laws.look(now_us, &self.ledger)
         {
             self.breaks(law, words);
         }

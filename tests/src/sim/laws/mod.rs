@@ -20,6 +20,8 @@ pub type Broken = (&'static str, String);
 
 pub struct Laws {
     pub are_on: bool,
+    /// No fault will come: the pace has to be exact.
+    pub is_calm: bool,
     runs: BTreeMap<RunId, Books>,
     /// The lowest and the highest setting that any wall clock had, against true time.
     clocks_ms: (i64, i64),
@@ -36,7 +38,7 @@ pub struct Books {
 
 impl Laws {
     pub fn new(are_on: bool) -> Self {
-        Self { are_on, runs: BTreeMap::new(), clocks_ms: (0, 0) }
+        Self { are_on, is_calm: false, runs: BTreeMap::new(), clocks_ms: (0, 0) }
     }
 
     pub fn of(&mut self, run: &RunId) -> &mut Books {
@@ -54,11 +56,15 @@ impl Laws {
     }
 
     /// L1, after every step: nothing is counted that is not enqueued, and the counters are those of the bitmaps.
-    pub fn look(&self, ledger: &LedgerModel) -> Result<(), Broken> {
+    pub fn look(&self, now_us: u64, ledger: &LedgerModel) -> Result<(), Broken> {
         for (number, entry) in ledger.runs.iter().enumerate() {
             let cursor = entry.record.cursor;
             if entry.record.spec.total.is_some_and(|total| cursor > total) {
                 return Err(("L6", format!("run {number}: {cursor} jobs of a total of {:?}", entry.record.spec.total)));
+            }
+            let books = self.runs.get(&entry.record.spec.run_id).filter(|_| self.is_calm);
+            if let Some(pace) = books.and_then(|books| books.pace.as_ref()) {
+                pace.check_exact(now_us, &entry.record)?;
             }
             for counted in entry.groups.values() {
                 let (processed, dead) = (counted.processed, counted.dead_count);

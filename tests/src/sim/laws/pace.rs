@@ -19,6 +19,9 @@ use paceline_core::run::{RunRecord, RunState};
 
 use super::Broken;
 
+/// By then somebody has found the run, leased it and made its first moment good.
+const SETTLED_US: u64 = 1_500_000;
+
 #[derive(Debug)]
 pub struct Pace {
     /// Jobs that may have been earned.
@@ -30,6 +33,8 @@ pub struct Pace {
     writes_since_change: u32,
     last_write_us: u64,
     highest: f64,
+    begun_us: u64,
+    is_changed: bool,
     is_open: bool,
 }
 
@@ -45,6 +50,8 @@ impl Pace {
             writes_since_change: 0,
             last_write_us: now_us.saturating_sub(age_us),
             highest: per_second,
+            begun_us: now_us.saturating_sub(age_us),
+            is_changed: false,
             is_open: false,
         }
     }
@@ -62,6 +69,7 @@ impl Pace {
     /// A caller's change was accepted.
     pub fn changed(&mut self, now_us: u64, run: &RunRecord) {
         self.accrue(now_us);
+        self.is_changed = true;
         let rate = if run.state == RunState::Running { run.spec.rate.per_second() } else { 0.0 };
         let above = (rate - self.fastest()).max(0.0);
         self.ceiling += above * now_us.saturating_sub(self.last_write_us) as f64 / 1e6;
@@ -102,17 +110,18 @@ impl Pace {
         Err(("L6", format!("{cursor} jobs exist; the schedule allows {ceiling:.2} and a slack of {slack:.2}")))
     }
 
-    /// Without any fault: no more than one job, or 20 ms of work, behind.
-    pub fn check_exact(&self, cursor: u64) -> Result<(), Broken> {
-        let behind = self.ceiling.floor() - cursor as f64;
-        if behind <= (self.highest * 0.020).max(1.0) {
+    /// Without any fault, at one rate, and once the first owner has begun: no more than one job, or 20 ms of work, behind.
+    pub fn check_exact(&self, now_us: u64, run: &RunRecord) -> Result<(), Broken> {
+        let Some(age_us) = now_us.checked_sub(self.begun_us).filter(|_| !self.is_changed) else { return Ok(()) };
+        let is_going = run.state == RunState::Running && run.spec.total != Some(run.cursor);
+        if !is_going || age_us < SETTLED_US {
             return Ok(());
         }
-        Err(("L6", format!("{cursor} jobs exist without any fault; the schedule asks for {:.2}", self.ceiling)))
-    }
-
-    /// The ceiling as of now, for the calm runs' check.
-    pub fn look(&mut self, now_us: u64) {
-        self.accrue(now_us);
+        let due = (self.highest * age_us as f64 / 1e6).floor();
+        let due = run.spec.total.map_or(due, |total| due.min(total as f64));
+        if due - run.cursor as f64 <= (self.highest * 0.020).max(1.0) {
+            return Ok(());
+        }
+        Err(("L6", format!("{} jobs exist without any fault; the schedule asks for {due}", run.cursor)))
     }
 }
