@@ -13,12 +13,14 @@ use crate::proof;
 use crate::report::Report;
 use crate::roles::Kind;
 use crate::services::Service;
-use crate::world::{Place, World, say};
+use crate::world::{Place, Watched, World, say};
 
 /// How long the run goes on before and after the disaster.
 const WELL: Duration = Duration::from_secs(10);
 /// How long messages pile up that will be lost, or effects that the ledger will forget.
 const AT_STAKE: Duration = Duration::from_secs(5);
+/// How long after the ledger is back an answer from before may still arrive.
+const FORGIVEN: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Disaster {
@@ -49,8 +51,8 @@ pub async fn run(disaster: Disaster, seed: u64, jobs_per_second: u64, place: Pla
     match disaster {
         Disaster::RabbitmqWiped => wipe_rabbitmq(&world).await?,
         Disaster::RedisFromOlderFile => {
-            put_redis_back(&world).await?;
-            big.watch().forgive_step_back(world.now());
+            // The ledger goes back in time by design; L1 holds all the same.
+            put_redis_back(&world, &big).await?;
         }
     }
     let after = big.watch().last().clone();
@@ -77,10 +79,14 @@ async fn wipe_rabbitmq(world: &World) -> anyhow::Result<()> {
     world.stack.start(Service::RabbitMq).await.context("RabbitMQ does not start without its data")
 }
 
-async fn put_redis_back(world: &World) -> anyhow::Result<()> {
+async fn put_redis_back(world: &World, run: &Watched) -> anyhow::Result<()> {
     world.stack.save(Service::Redis).await?;
     tokio::time::sleep(AT_STAKE).await;
     world.stack.kill(Service::Redis).await?;
+    run.watch().let_step_back(true);
     world.stack.restore(Service::Redis).await?;
-    world.stack.start(Service::Redis).await.context("Redis does not start from its older file")
+    world.stack.start(Service::Redis).await.context("Redis does not start from its older file")?;
+    tokio::time::sleep(FORGIVEN).await;
+    run.watch().let_step_back(false);
+    Ok(())
 }

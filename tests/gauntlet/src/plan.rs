@@ -11,6 +11,9 @@ use crate::services::Service;
 const PAUSE_MS: std::ops::Range<u64> = 2_000..6_000;
 /// Faults that may be planned at once.
 const AT_ONCE_MAX: usize = 3;
+/// After so many faults there is a time without any: a standstill can only be told from the next one if jobs flow between.
+const FAULTS_IN_A_ROW: usize = 5;
+const BREATHER: Duration = Duration::from_secs(5);
 /// What a service takes until it answers again, as the plan sees it.
 const RESTART: Duration = Duration::from_secs(7);
 /// What the small run's rate may be changed to, jobs a minute.
@@ -47,6 +50,12 @@ pub struct Planned {
     /// How long it is kept up; the start of a service comes on top.
     pub lasts: Duration,
     pub blow: Blow,
+}
+
+impl Planned {
+    fn over(&self) -> Duration {
+        self.at + self.lasts + self.blow.restart()
+    }
 }
 
 /// What a recovery time is counted under.
@@ -155,8 +164,7 @@ pub fn plan(rng: &mut fastrand::Rng, length: Duration) -> Vec<Planned> {
     let mut deck: Vec<Blow> = Vec::new();
     let mut all_at_once_at = Some(length.mul_f64(0.45));
     while at < length {
-        let is_under = |planned: &Planned| planned.at + planned.lasts + planned.blow.restart() > at;
-        let active: Vec<&Planned> = planned.iter().filter(|planned| is_under(planned)).collect();
+        let active: Vec<&Planned> = planned.iter().filter(|planned| planned.over() > at).collect();
         let held: Vec<String> = active.iter().flat_map(|planned| planned.blow.holds()).collect();
         let is_free = |blow: &Blow| blow.holds().iter().all(|thing| !held.contains(thing));
         let is_due = all_at_once_at.is_some_and(|due| at >= due);
@@ -174,6 +182,11 @@ pub fn plan(rng: &mut fastrand::Rng, length: Duration) -> Vec<Planned> {
         };
         if let Some(blow) = blow {
             planned.push(Planned { at, lasts: lasts(rng, &blow), blow });
+            if planned.len() % FAULTS_IN_A_ROW == 0 {
+                let all_over = planned.iter().map(Planned::over).max().unwrap_or(at);
+                at = all_over.max(at) + BREATHER;
+                continue;
+            }
         }
         at += if is_due && all_at_once_at.is_some() {
             Duration::from_millis(500)
@@ -272,7 +285,7 @@ mod tests {
             assert!(planned.len() >= 15, "seed {seed}: {}", planned.len());
             assert_eq!(planned.iter().filter(|planned| planned.blow == Blow::CrashAll).count(), 1, "seed {seed}");
             for (position, later) in planned.iter().enumerate() {
-                let still = |earlier: &&Planned| earlier.at + earlier.lasts + earlier.blow.restart() > later.at;
+                let still = |earlier: &&Planned| earlier.over() > later.at;
                 let held: Vec<_> = planned[..position].iter().filter(still).flat_map(|p| p.blow.holds()).collect();
                 assert!(later.blow.holds().iter().all(|thing| !held.contains(thing)), "seed {seed}: {later:?}");
             }

@@ -157,7 +157,7 @@ async fn verify(world: &World, proof: &mut Proof) -> anyhow::Result<u64> {
 }
 
 async fn stored(world: &World, run: &str) -> anyhow::Result<Stored> {
-    ask(world, &format!("{NAMESPACE}-jobs-*/_refresh"), &json!({})).await?;
+    ask(world, &format!("{NAMESPACE}-jobs-*/_refresh"), &Value::Null).await?;
     let query = json!({
         "size": 0,
         "track_total_hits": true,
@@ -193,10 +193,11 @@ async fn ask(world: &World, path: &str, body: &Value) -> anyhow::Result<Value> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let mut carrying = JoinSet::new();
     carrying.spawn(async move { drop(connection.await) });
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     let request = Request::post(format!("/{path}"))
         .header("Host", "elasticsearch")
         .header("Content-Type", "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))?;
+        .body(Full::new(Bytes::from(body)))?;
     let answer = sender.send_request(request).await?;
     let status = answer.status();
     let body = answer.into_body().collect().await?.to_bytes();
