@@ -1,7 +1,8 @@
 //! How long jobs stood still after a fault was over. Pure: moments of progress and faults in, recovery times out.
 //!
 //! When faults overlap, one standstill has one cause that counts: the fault that ended last before jobs flowed again. The
-//! others are `Masked`: their own time cannot be told apart.
+//! others are `Masked`: their own time cannot be told apart. A fault that is struck when jobs should long have flowed again
+//! is no excuse for those before it.
 
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use crate::laws::Reading;
 
 /// Jobs that moved this long before the end of a fault flowed in spite of it.
 const FLOWING_GAP: Duration = Duration::from_millis(500);
+
+/// How soon after the end of a fault the next one still hides its recovery.
+const EXCUSED: Duration = Duration::from_secs(3);
 
 /// What happened, on the gauntlet's own clock.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +28,8 @@ pub enum Recovery {
     Flowing,
     /// From the end of the fault until jobs flowed.
     After(Duration),
+    /// Jobs did not flow for so long, and then the next fault was struck.
+    Beyond(Duration),
     /// Another fault ended later, before jobs flowed.
     Masked,
     /// Jobs have not flowed since.
@@ -55,13 +61,15 @@ pub fn recoveries(spans: &[Span], moved: &[Duration]) -> Vec<Recovery> {
         if flowed && *resumed <= span.over + FLOWING_GAP {
             return Recovery::Flowing;
         }
-        let ended_later = |(other, later): (usize, &Span)| {
-            let is_after = (later.over, other) > (span.over, position);
-            is_after && later.began <= *resumed && later.over <= *resumed
-        };
-        match spans.iter().enumerate().any(ended_later) {
-            true => Recovery::Masked,
-            false => Recovery::After(*resumed - span.over),
+        let others = spans.iter().enumerate().filter(|(other, _)| *other != position).map(|(_, other)| other);
+        let hides = |other: &&Span| other.over <= *resumed && other.over > span.over;
+        let hiding: Vec<&Span> = others.filter(hides).collect();
+        if hiding.iter().any(|other| other.began < span.over + EXCUSED) {
+            return Recovery::Masked;
+        }
+        match hiding.iter().map(|other| other.began).min() {
+            Some(next) => Recovery::Beyond(next - span.over),
+            None => Recovery::After(*resumed - span.over),
         }
     };
     spans.iter().enumerate().map(one).collect()
@@ -118,6 +126,13 @@ mod tests {
         let found = recoveries(&[span(5.0, 10.0)], &moved(&[(0.0, 10.0), (13.0, 20.0)]));
         assert_eq!(found, [Recovery::After(s(3.0))]);
         assert_eq!(recoveries(&[span(5.0, 10.0)], &moved(&[(0.0, 6.0)])), [Recovery::Never]);
+    }
+
+    #[test]
+    fn a_fault_that_is_struck_long_after_is_no_excuse() {
+        let moved = moved(&[(0.0, 10.0), (40.0, 50.0)]);
+        let found = recoveries(&[span(10.0, 15.0), span(20.0, 39.0)], &moved);
+        assert_eq!(found, [Recovery::Beyond(s(5.0)), Recovery::After(s(1.0))]);
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub struct Report {
 
 struct Row<'a> {
     struck: &'a Struck,
-    recovery: Recovery,
+    /// `None`: nothing had to recover.
+    recovery: Option<Recovery>,
     fail_over: Option<Duration>,
 }
 
@@ -47,10 +48,17 @@ impl Report {
         self.violations.is_empty() && self.proofs.iter().all(|proof| proof.problems.is_empty())
     }
 
+    /// Calls stop nothing, so they have no recovery and excuse none.
     fn rows(&self) -> Vec<Row<'_>> {
-        let spans: Vec<_> = self.struck.iter().map(|struck| struck.span).collect();
-        let rows = self.struck.iter().zip(recoveries(&spans, &self.processed));
-        rows.map(|(struck, recovery)| Row { struck, recovery, fail_over: self.fail_over(struck) }).collect()
+        let (calls, faults): (Vec<&Struck>, Vec<&Struck>) =
+            self.struck.iter().partition(|struck| struck.planned.blow.class() == Class::Calls);
+        let spans: Vec<_> = faults.iter().map(|struck| struck.span).collect();
+        let recoveries = recoveries(&spans, &self.processed).into_iter().map(Some);
+        let all = faults.into_iter().zip(recoveries).chain(calls.into_iter().map(|call| (call, None)));
+        let mut rows: Vec<_> =
+            all.map(|(struck, recovery)| Row { struck, recovery, fail_over: self.fail_over(struck) }).collect();
+        rows.sort_by_key(|row| row.struck.number);
+        rows
     }
 
     /// How long a run stood still because its scheduler was struck, if nothing else can have held it up.
@@ -159,10 +167,12 @@ impl Row<'_> {
             seconds(span.began),
             seconds(span.over.saturating_sub(span.began)),
             match self.recovery {
-                Recovery::Flowing => "flowing".to_owned(),
-                Recovery::After(time) => seconds(time),
-                Recovery::Masked => "masked".to_owned(),
-                Recovery::Never => "NEVER".to_owned(),
+                None => "-".to_owned(),
+                Some(Recovery::Flowing) => "flowing".to_owned(),
+                Some(Recovery::After(time)) => seconds(time),
+                Some(Recovery::Beyond(time)) => format!("> {}", seconds(time)),
+                Some(Recovery::Masked) => "masked".to_owned(),
+                Some(Recovery::Never) => "NEVER".to_owned(),
             },
             self.fail_over.map_or_else(|| "-".to_owned(), seconds),
         ]
@@ -180,19 +190,21 @@ impl Row<'_> {
     }
 }
 
-/// By class; flowing counts as no time at all, masked is not counted.
+/// By class; flowing counts as no time at all, masked is not counted, and what took longer than could be seen as what was seen.
 fn classes(rows: &[Row<'_>]) -> Vec<[String; 6]> {
     let mut by_class: BTreeMap<&str, Vec<Recovery>> = BTreeMap::new();
     let mut fail_overs = Vec::new();
     for row in rows {
-        by_class.entry(row.struck.planned.blow.class().name()).or_default().push(row.recovery);
+        if let Some(recovery) = row.recovery {
+            by_class.entry(row.struck.planned.blow.class().name()).or_default().push(recovery);
+        }
         fail_overs.extend(row.fail_over.map(Recovery::After));
     }
     by_class.insert("scheduler fail-over", fail_overs);
     let one = |(class, recoveries): (&str, Vec<Recovery>)| {
         let time = |recovery: &Recovery| match recovery {
             Recovery::Flowing => Some(Duration::ZERO),
-            Recovery::After(time) => Some(*time),
+            Recovery::After(time) | Recovery::Beyond(time) => Some(*time),
             Recovery::Masked => None,
             Recovery::Never => Some(Duration::MAX),
         };
