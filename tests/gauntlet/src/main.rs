@@ -51,6 +51,9 @@ struct Options {
     /// Jobs a second of the big run
     #[arg(long, global = true, default_value_t = 2_000)]
     rate: u64,
+    /// Leave out faults whose name or target contains this text, to look for what they hide; may be given again
+    #[arg(long, global = true, value_name = "TEXT")]
+    without: Vec<String>,
     /// Write the result there too, as JSON
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -106,7 +109,8 @@ async fn all(options: &Options) -> anyhow::Result<bool> {
             return Ok(true);
         }
         None => {
-            let course = Course { seed, length, jobs_per_second: options.rate };
+            let (jobs_per_second, without) = (options.rate, options.without.clone());
+            let course = Course { seed, length, jobs_per_second, without };
             reports.push(in_its_own_place(options, seed, |place| course::run(course, place)).await?);
         }
         Some(Command::Disaster { which }) => {

@@ -182,7 +182,7 @@ pub fn plan(rng: &mut fastrand::Rng, length: Duration) -> Vec<Planned> {
         };
         if let Some(blow) = blow {
             planned.push(Planned { at, lasts: lasts(rng, &blow), blow });
-            if planned.len() % FAULTS_IN_A_ROW == 0 {
+            if planned.len().is_multiple_of(FAULTS_IN_A_ROW) {
                 let all_over = planned.iter().map(Planned::over).max().unwrap_or(at);
                 at = all_over.max(at) + BREATHER;
                 continue;

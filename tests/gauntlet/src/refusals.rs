@@ -62,7 +62,15 @@ struct Visit {
     upstream: SocketAddr,
     mood: watch::Sender<Mood>,
     refused: Arc<AtomicU64>,
-    state: Mutex<(Option<SendRequest<Full<Bytes>>>, JoinSet<()>, fastrand::Rng)>,
+    upstream_connection: Mutex<Upstream>,
+    rng: std::sync::Mutex<fastrand::Rng>,
+}
+
+/// Made when the first request needs it, and anew when Elasticsearch has closed it.
+#[derive(Default)]
+struct Upstream {
+    sender: Option<SendRequest<Full<Bytes>>>,
+    carrying: JoinSet<()>,
 }
 
 async fn accept(
@@ -78,8 +86,9 @@ async fn accept(
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
                 _ = stream.set_nodelay(true);
-                let state = Mutex::new((None, JoinSet::new(), rng.fork()));
-                let visit = Arc::new(Visit { upstream, mood: mood.clone(), refused: refused.clone(), state });
+                let (mood, refused, rng) = (mood.clone(), refused.clone(), std::sync::Mutex::new(rng.fork()));
+                let visit = Visit { upstream, mood, refused, upstream_connection: Mutex::default(), rng };
+                let visit = Arc::new(visit);
                 connections.spawn(async move {
                     let service = hyper::service::service_fn(move |request| serve(visit.clone(), request));
                     // An error ends the connection, which is all that it can do.
@@ -102,10 +111,7 @@ async fn serve(visit: Arc<Visit>, request: Request<hyper::body::Incoming>) -> an
             answer(status, &json!({ "status": status, "error": cause(status) }))
         }
         Mood::RefusingSome { percent, status } if head.uri.path().ends_with("_bulk") => {
-            let chosen = {
-                let mut state = visit.state.lock().await;
-                choose(&body, percent, &mut state.2)?
-            };
+            let chosen = choose(&body, percent, &mut visit.rng.lock().expect("nobody panics with it"))?;
             visit.refused.fetch_add(chosen.refused as u64, Ordering::Relaxed);
             if chosen.body.is_empty() {
                 return answer(200, &merge(&json!({ "items": [] }), &chosen.is_refused, status)?);
@@ -125,15 +131,15 @@ impl Visit {
     async fn forward(&self, request: Request<Bytes>) -> anyhow::Result<Response<Full<Bytes>>> {
         let (mut head, body) = request.into_parts();
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let mut state = self.state.lock().await;
-        if state.0.as_ref().is_none_or(SendRequest::is_closed) {
+        let mut upstream = self.upstream_connection.lock().await;
+        if upstream.sender.as_ref().is_none_or(SendRequest::is_closed) {
             let stream = TcpStream::connect(self.upstream).await?;
             stream.set_nodelay(true)?;
             let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-            state.1.spawn(async move { drop(connection.await) });
-            state.0 = Some(sender);
+            upstream.carrying.spawn(async move { drop(connection.await) });
+            upstream.sender = Some(sender);
         }
-        let sender = state.0.as_mut().context("it was made above")?;
+        let sender = upstream.sender.as_mut().context("it was made above")?;
         sender.ready().await?;
         let (mut head, body) = sender.send_request(Request::from_parts(head, Full::new(body))).await?.into_parts();
         let body = body.collect().await?.to_bytes();
