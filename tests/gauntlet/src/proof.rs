@@ -58,7 +58,11 @@ pub async fn drain(world: &World) -> Vec<String> {
     let deadline = Instant::now() + DRAIN_MAX;
     loop {
         let left: Vec<_> = world.runs().into_iter().filter(|run| !run.watch().last().has_ended()).collect();
-        if left.is_empty() || Instant::now() > deadline {
+        if left.is_empty() {
+            return Vec::new();
+        }
+        if Instant::now() > deadline {
+            say(&world.stack.rabbitmq_queues().await.unwrap_or_else(|error| format!("{error:#}")));
             return left.iter().map(|run| run.name.clone()).collect();
         }
         tokio::time::sleep(POLL).await;

@@ -104,6 +104,12 @@ impl Stack {
         self.run("rabbitmqctl", &["--", "eval", expression]).await
     }
 
+    /// Queues with what is in them and who consumes; what to look at first when a run does not drain.
+    pub async fn rabbitmq_queues(&self) -> anyhow::Result<String> {
+        let columns = ["name", "messages_ready", "messages_unacknowledged", "consumers"];
+        self.run("rabbitmqctl", &[&["--", "list_queues", "-q"], &columns[..]].concat()).await
+    }
+
     pub async fn wipe(&self) -> anyhow::Result<()> {
         self.run("wipe", &[]).await.map(drop)
     }
