@@ -6,10 +6,15 @@ SIM := cargo run --release -p paceline-tests --no-default-features --features mu
 SEEDS := 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast sim sim-mutants verify fmt clippy deny audit stack-up stack-down clean
+.PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster verify fmt clippy deny audit stack-up stack-down clean
+
+# A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
+SEED ?=
+MINUTES ?= 10
+GAUNTLET = cargo run -q -p paceline-gauntlet -- $(if $(SEED),--seed $(SEED))
 
 help: ## show this text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build the binary: target/release/paceline
 	cargo build --release -p paceline-cli
@@ -28,6 +33,14 @@ sim-mutants: ## shows that the simulation catches every known mutant within 1,00
 	$(SIM) --mutants --seeds 1000
 
 verify: fmt clippy deny test ## all checks, then every test
+
+gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m; the last line is the verdict
+	infra/local/stack install
+	$(GAUNTLET) --minutes $(MINUTES)
+
+gauntlet-disaster: build ## data of a service is lost in mid-run, and made good again; SEED=n
+	infra/local/stack install
+	$(GAUNTLET) disaster
 
 fmt: ## is the code formatted?
 	cargo fmt --all --check

@@ -45,6 +45,16 @@ rabbitmq_run() {
 # The node is named after the port, because the port is what is unique on this machine and stays with the data.
 rabbitmq_node_name() { printf 'paceline-%s@localhost' "$(port_of rabbitmq amqp)"; }
 
+# The same environment as the server's, so that name, cookie and port mapper are its own and not the machine's.
+rabbitmq_ctl() {
+    local script home=$dir/rabbitmq
+    service_pid rabbitmq >/dev/null || fail "rabbitmq is not running in $dir"
+    script=$(dirname -- "$(rabbitmq_server)")/rabbitmqctl
+    env HOME="$home/home" RABBITMQ_CONF_ENV_FILE="$home/no-such-file" RABBITMQ_MNESIA_BASE="$home/data" \
+        RABBITMQ_NODENAME="$(rabbitmq_node_name)" ERL_EPMD_PORT="$(port_of rabbitmq epmd)" ERL_EPMD_ADDRESS=127.0.0.1 \
+        "$script" --node "$(rabbitmq_node_name)" "$@" </dev/null
+}
+
 rabbitmq_write_config() {
     cat -- "$repository/infra/rabbitmq/rabbitmq.conf"
     printf '\nlisteners.tcp.1 = 127.0.0.1:%s\n' "$(port_of rabbitmq amqp)"

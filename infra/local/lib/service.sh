@@ -56,6 +56,28 @@ service_kill() {
     process_kill_all "$service"
 }
 
+# A copy of the data as it is on the disk now; the service may run on, if it can start from such a copy (Redis can).
+service_save() {
+    local service=$1
+    [[ -d $dir/$service/data ]] || fail "$service has no data in $dir"
+    rm -rf -- "$dir/$service/saved"
+    cp -a -- "$dir/$service/data" "$dir/$service/saved"
+}
+
+# What happened since the copy is lost: for tests of exactly that.
+service_restore() {
+    local service=$1
+    [[ -d $dir/$service/saved ]] || fail "$service has no saved data in $dir; run first: stack save $service"
+    service_forget "$service"
+    cp -a -- "$dir/$service/saved" "$dir/$service/data"
+}
+
+service_forget() {
+    local service=$1
+    if service_pid "$service" >/dev/null; then fail "$service is running in $dir; stop or kill it first"; fi
+    rm -rf -- "${dir:?}/$service/data"
+}
+
 service_status() {
     local service=$1 pid state=down memory=- ports=- answers=1
     if pid=$(service_pid "$service"); then

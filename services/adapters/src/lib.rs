@@ -5,6 +5,7 @@
 
 pub mod elasticsearch;
 pub mod embedded;
+mod link;
 pub mod rabbitmq;
 pub mod redis;
 pub mod resolve;

@@ -9,12 +9,12 @@ use paceline_core::ports::broker::{Broker, Confirm, Consumer, DeadLetter, Depth,
 use paceline_core::{Error, Result};
 
 use super::config::{Endpoint, RabbitConfig};
-use super::link::{Epoch, Link};
 use super::message::Target;
 use super::publisher::Publisher;
 use super::topology::{self, Names};
 use super::wire::Connection;
 use super::{consumer, inspect};
+use crate::link::{Epoch, Link};
 
 /// Holds two connections, one for publishing and one for everything else, and rebuilds each on the call after it failed.
 pub struct RabbitBroker {

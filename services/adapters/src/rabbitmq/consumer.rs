@@ -3,6 +3,7 @@
 //! It reads the main queue, and one at a time what the broker itself gave up on. The broker counts the prefetch for each queue apart,
 //! so the stream counts once more for both.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,6 +56,7 @@ pub async fn start(
         held,
         prefetch: usize::from(prefetch),
         decoder: Decoder::default(),
+        early: VecDeque::new(),
         has_ended: false,
     };
     Ok(Consumer { deliveries: stream.boxed(), closing })
@@ -67,6 +69,8 @@ struct RabbitStream {
     held: Arc<Held>,
     prefetch: usize,
     decoder: Decoder,
+    /// Read while the consumer was full: at most what the broker sends beyond one queue's prefetch.
+    early: VecDeque<Incoming>,
     has_ended: bool,
 }
 
@@ -79,23 +83,21 @@ impl Stream for RabbitStream {
         }
         if self.is_full() {
             self.held.waiting.register(context.waker());
-            // One may have been settled between the look and the registration.
-            if self.is_full() && !self.held.acker.is_closed() {
-                return Poll::Pending;
+            // One may have been settled between the look and the registration. Otherwise it reads on, because only so it sees
+            // that the channel ends; what comes meanwhile is the one message of the other queue, and waits.
+            while self.is_full() {
+                match ready!(self.deliveries.poll_recv(context)) {
+                    Some(Event::Message(incoming)) => self.early.push_back(incoming),
+                    other => return Poll::Ready(Some(Err(self.end(other.is_some())))),
+                }
             }
+        }
+        if let Some(incoming) = self.early.pop_front() {
+            return Poll::Ready(Some(Ok(self.hand_out(incoming))));
         }
         match ready!(self.deliveries.poll_recv(context)) {
             Some(Event::Message(incoming)) => Poll::Ready(Some(Ok(self.hand_out(incoming)))),
-            Some(Event::Empty | Event::Cancelled) => {
-                let queue = &self.held.names.main;
-                let reason = format!("RabbitMQ ended the consumer of {queue}: the queue was deleted or moved");
-                self.has_ended = true;
-                Poll::Ready(Some(Err(Error::unavailable(reason))))
-            }
-            None => {
-                self.has_ended = true;
-                Poll::Ready(Some(Err(self.channel.failure())))
-            }
+            other => Poll::Ready(Some(Err(self.end(other.is_some())))),
         }
     }
 }
@@ -103,6 +105,16 @@ impl Stream for RabbitStream {
 impl RabbitStream {
     fn is_full(&self) -> bool {
         self.held.count.load(Ordering::Acquire) >= self.prefetch
+    }
+
+    /// The last item: why there are no more.
+    fn end(&mut self, is_cancelled: bool) -> Error {
+        self.has_ended = true;
+        if !is_cancelled {
+            return self.channel.failure();
+        }
+        let queue = &self.held.names.main;
+        Error::unavailable(format!("RabbitMQ ended the consumer of {queue}: the queue was deleted or moved"))
     }
 
     fn hand_out(&mut self, incoming: Incoming) -> Delivery {

@@ -111,3 +111,19 @@ async fn a_deleted_queue_ends_its_consumer_and_consuming_anew_makes_it_again() {
     assert_eq!(broker.depth(QUEUE, GROUP).await.unwrap().ready, 0);
     broker.remove(QUEUE, GROUP).await.unwrap();
 }
+
+/// It reads on while it may take no more: what it holds is lost with its channel, and nobody would settle it.
+#[tokio::test]
+async fn a_full_consumer_hears_that_it_ended() {
+    let config = config("full");
+    let broker = RabbitBroker::connect(config.clone(), SystemClock::shared()).await.unwrap();
+    broker.declare(QUEUE, GROUP).await.unwrap();
+    publish_foreign(&config, false).await;
+    let mut consumer = broker.consume(QUEUE, GROUP, 1).await.unwrap();
+    let held = next(&mut consumer).await;
+    broker.remove(QUEUE, GROUP).await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(30), consumer.deliveries.next()).await;
+    let error = end.expect("it ends in time").expect("with a last item").err().expect("which is the reason");
+    assert!(error.is_retryable(), "{error}");
+    drop(held);
+}

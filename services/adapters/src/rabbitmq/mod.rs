@@ -11,7 +11,6 @@ mod fake_broker;
 #[cfg(test)]
 mod fault_tests;
 mod inspect;
-mod link;
 #[cfg(all(test, feature = "services"))]
 mod live_tests;
 mod message;

@@ -10,10 +10,10 @@ use paceline_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use super::config::Endpoint;
-use super::link::{Epoch, Link};
 use super::message::{self, Target};
 use super::topology;
 use super::wire::{Channel, Connection, Exception, requests};
+use crate::link::{Epoch, Link};
 
 /// The longest that a publish takes, connecting included.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,49 +1,61 @@
-//! The one connection: reconnects by itself, never waits without a bound, and turns what goes wrong into the port's errors.
+//! The one connection: an epoch that fails whole and is built anew by the next call, never waits without a bound, and turns what
+//! goes wrong into the port's errors.
+//!
+//! A connection that does not answer in time has failed, like one that was closed: a peer that vanished without a word would
+//! otherwise keep every call waiting until the system's TCP gives up, a quarter of an hour later.
 
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use paceline_core::clock::SystemClock;
 use paceline_core::{Error, Result};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind};
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation,
+    ServerErrorKind,
+};
 
 use super::config::RedisConfig;
+use crate::link::{Epoch, Link};
 
-/// How long a connection may take to come up, and how often it is tried again within one call.
+/// How long a connection may take to come up.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
-const CONNECT_RETRIES: usize = 1;
-const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How long one command may take to answer.
-const RESPONSE_MAX: Duration = Duration::from_secs(4);
+const RESPONSE_MAX: Duration = Duration::from_secs(3);
 /// How long a call takes at most, whatever happens.
-const CALL_MAX: Duration = Duration::from_secs(8);
+const CALL_MAX: Duration = Duration::from_secs(6);
 /// Commands that wait to be written; a caller beyond them waits, asynchronously.
 const COMMANDS_QUEUED_MAX: usize = 256;
 
-/// A cheap handle.
-#[derive(Clone)]
 pub(super) struct Connection {
-    manager: ConnectionManager,
+    client: Client,
+    link: Link<Multiplexed>,
     server: String,
+}
+
+/// One connection, shared by all calls.
+struct Multiplexed {
+    connection: MultiplexedConnection,
+    failure: OnceLock<Error>,
+}
+
+impl Epoch for Multiplexed {
+    fn failure(&self) -> Option<Error> {
+        self.failure.get().cloned()
+    }
 }
 
 impl Connection {
     pub(super) async fn open(config: &RedisConfig) -> Result<Self> {
         let (client, server) = config.client()?;
-        let settings = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_MAX))
-            .set_response_timeout(Some(RESPONSE_MAX))
-            .set_number_of_retries(CONNECT_RETRIES)
-            .set_min_delay(CONNECT_RETRY_DELAY)
-            .set_max_delay(CONNECT_RETRY_DELAY)
-            .set_pipeline_buffer_size(COMMANDS_QUEUED_MAX);
-        let manager = bounded(&server, ConnectionManager::new_with_config(client, settings)).await?;
-        Ok(Self { manager, server })
+        let connection = Self { client, link: Link::new(SystemClock::shared()), server };
+        connection.link.get(async || connection.connect().await).await?;
+        Ok(connection)
     }
 
     pub(super) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
-        let mut manager = self.manager.clone();
-        bounded(&self.server, command.query_async(&mut manager)).await
+        self.call(async |mut connection| command.query_async(&mut connection).await).await
     }
 
     /// Runs a script; `subject` is what it is about, for the words of a refusal.
@@ -52,9 +64,36 @@ impl Connection {
         subject: &str,
         invocation: &ScriptInvocation<'_>,
     ) -> Result<T> {
-        let mut manager = self.manager.clone();
-        let answer = bounded(&self.server, invocation.invoke_async(&mut manager)).await;
+        let answer = self.call(async |mut connection| invocation.invoke_async(&mut connection).await).await;
         answer.map_err(|e| Error { message: e.message.replace(SUBJECT, subject), ..e })
+    }
+
+    /// A call whose connection fails is not repeated: nobody knows whether it happened.
+    async fn call<T>(&self, call: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> Result<T> {
+        let whole = async {
+            let epoch = self.link.get(async || self.connect().await).await?;
+            call(epoch.connection.clone()).await.map_err(|e| {
+                let error = into_error(&self.server, &e);
+                if e.is_io_error() || e.is_unrecoverable_error() {
+                    // The first failure is the reason; those that follow only suffer from it.
+                    _ = epoch.failure.set(error.clone());
+                }
+                error
+            })
+        };
+        bounded(&self.server, whole).await
+    }
+
+    async fn connect(&self) -> Result<Multiplexed> {
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_MAX))
+            .set_response_timeout(Some(RESPONSE_MAX))
+            .set_pipeline_buffer_size(COMMANDS_QUEUED_MAX);
+        let connecting = async {
+            let connection = self.client.get_multiplexed_async_connection_with_config(&settings).await;
+            connection.map_err(|e| into_error(&self.server, &e))
+        };
+        Ok(Multiplexed { connection: bounded(&self.server, connecting).await?, failure: OnceLock::new() })
     }
 
     pub(super) fn server(&self) -> &str {
@@ -65,14 +104,11 @@ impl Connection {
 /// Stands in a refusal for what the script was about.
 const SUBJECT: &str = "{subject}";
 
-async fn bounded<T>(server: &str, call: impl Future<Output = RedisResult<T>>) -> Result<T> {
-    match tokio::time::timeout(CALL_MAX, call).await {
-        Ok(answer) => answer.map_err(|e| into_error(server, &e)),
-        Err(_) => Err(Error::unavailable(format!(
-            "redis at {server} did not answer within {} s; is it overloaded?",
-            CALL_MAX.as_secs()
-        ))),
-    }
+async fn bounded<T>(server: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let seconds = CALL_MAX.as_secs();
+    tokio::time::timeout(CALL_MAX, call).await.unwrap_or_else(|_| {
+        Err(Error::unavailable(format!("redis at {server} did not answer within {seconds} s; is it overloaded?")))
+    })
 }
 
 fn into_error(server: &str, error: &RedisError) -> Error {
