@@ -80,18 +80,35 @@ impl Flusher {
         if mutant::is_active(Mutant::AckBeforeSink) {
             return self.acknowledge_first(Batch::new(held)).await;
         }
-        let batch = self.store(Batch::new(held)).await;
-        if batch.documents.is_empty() {
-            return;
+        let mut pending = Batch::new(held);
+        let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
+        let _storing = self.health.storing();
+        loop {
+            pending.drop_lost();
+            if pending.documents.is_empty() {
+                return;
+            }
+            let (stored, pause) = self.store(&mut pending).await;
+            if !stored.documents.is_empty() && !self.finish(stored).await {
+                return;
+            }
+            if let Some(asked) = pause {
+                self.back_off(&mut backoff, asked).await;
+            }
         }
+    }
+
+    /// What comes after the sink, for what is stored; false if a fault struck.
+    async fn finish(&self, stored: Batch) -> bool {
         if self.dies(Seam::SinkToLedger) {
-            return;
+            return false;
         }
-        self.record(&batch).await;
+        self.record(&stored).await;
         if self.dies(Seam::LedgerToAck) {
-            return;
+            return false;
         }
-        self.settle(batch).await;
+        self.settle(stored).await;
+        true
     }
 
     /// What a worker must never do; only the mutant does it.
@@ -104,47 +121,41 @@ impl Flusher {
         }
     }
 
-    /// Stores every document: what the sink cannot take now is sent again, alone; what it will never take becomes a dead
-    /// document with the sink's reason. Answers the batch as it is stored.
-    async fn store(&self, mut pending: Batch) -> Batch {
+    /// One request with what the window allows. Answers what is stored, and a pause if the sink is overloaded or away; what it
+    /// cannot take now stays in `pending`, and so does, as a dead document with the sink's reason, what it will never take.
+    async fn store(&self, pending: &mut Batch) -> (Batch, Option<Duration>) {
+        let rest = pending.split_off(self.window().batch());
         let mut stored = Batch::default();
-        let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
-        let _storing = self.health.storing();
-        loop {
-            pending.drop_lost();
-            if pending.documents.is_empty() {
-                return stored;
+        let sent = pending.documents.len();
+        let answer = self.health.sink.unless_late(self.config.sink.upsert(&pending.documents)).await;
+        let pause = match answer {
+            Ok(verdicts) if verdicts.len() == sent => self.take_verdicts(verdicts, pending, &mut stored),
+            Ok(verdicts) => {
+                let answered = verdicts.len();
+                tracing::error!(answered, sent, "the sink answered for another number of documents");
+                Some(Duration::ZERO)
             }
-            let answer = self.health.sink.unless_late(self.config.sink.upsert(&pending.documents)).await;
-            let verdicts = match answer {
-                Ok(verdicts) if verdicts.len() == pending.documents.len() => verdicts,
-                Ok(verdicts) => {
-                    let (answered, sent) = (verdicts.len(), pending.documents.len());
-                    tracing::error!(answered, sent, "the sink answered for another number of documents");
-                    self.back_off(&mut backoff, None).await;
-                    continue;
-                }
-                Err(error) => {
-                    self.health.sink.set_failed(error.message.clone());
-                    tracing::warn!(%error, documents = pending.documents.len(), "storing again");
-                    self.back_off(&mut backoff, error.retry_after).await;
-                    self.prepare_again().await;
-                    continue;
-                }
-            };
-            self.health.judged(&verdicts);
-            Stats::add(&self.stats.batches, 1);
-            Stats::add(&self.stats.batched_documents, pending.documents.len());
-            if verdicts.iter().all(|verdict| *verdict == Verdict::Stored) {
-                self.window().accepted();
-                stored.append(pending);
-                return stored;
+            Err(error) => {
+                self.health.sink.set_failed(error.message.clone());
+                tracing::warn!(%error, documents = sent, "storing again");
+                self.prepare_again().await;
+                Some(error.retry_after.unwrap_or_default())
             }
-            let retry_after = pending.split(verdicts, &mut stored);
-            if let Some(after) = retry_after {
-                self.back_off(&mut backoff, Some(after)).await;
-            }
+        };
+        pending.append(rest);
+        (stored, pause)
+    }
+
+    fn take_verdicts(&self, verdicts: Vec<Verdict>, sent: &mut Batch, stored: &mut Batch) -> Option<Duration> {
+        self.health.judged(&verdicts);
+        Stats::add(&self.stats.batches, 1);
+        Stats::add(&self.stats.batched_documents, verdicts.len());
+        if verdicts.iter().all(|verdict| *verdict == Verdict::Stored) {
+            self.window().accepted();
+            stored.append(std::mem::take(sent));
+            return None;
         }
+        sent.split(verdicts, stored)
     }
 
     /// A sink that was away may have come back empty: without its template it would take documents in any shape.
@@ -155,9 +166,9 @@ impl Flusher {
     }
 
     /// Overload: smaller batches, and a pause with jitter.
-    async fn back_off(&self, backoff: &mut Backoff, asked: Option<Duration>) {
+    async fn back_off(&self, backoff: &mut Backoff, asked: Duration) {
         self.window().refused();
-        backoff.wait_at_least(asked.unwrap_or_default()).await;
+        backoff.wait_at_least(asked).await;
     }
 
     async fn record(&self, batch: &Batch) {
@@ -233,6 +244,12 @@ impl Batch {
             batch.held.push(held);
         }
         batch
+    }
+
+    /// Keeps the first `count` and answers the others.
+    fn split_off(&mut self, count: usize) -> Self {
+        let count = count.min(self.documents.len());
+        Self { documents: self.documents.split_off(count), held: self.held.split_off(count) }
     }
 
     fn push(&mut self, document: Document, held: Held) {

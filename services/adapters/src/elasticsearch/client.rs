@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::config::{ElasticConfig, address};
 
 /// The longest a request may take, from connecting to the last byte. Longer than the server's own wait for a shard.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How soon a call that found Elasticsearch away is worth repeating.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The longest reason that is passed on; Elasticsearch quotes whole documents in some.

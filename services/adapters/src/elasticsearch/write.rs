@@ -13,7 +13,7 @@ use super::verdict::{BulkReply, FILTER_PATH, ItemStatus};
 
 /// How long Elasticsearch waits for a shard before it answers 503 for an item: less than our own patience, so that one shard
 /// that is away costs its own documents a retry and not the whole request.
-pub const SHARD_TIMEOUT: &str = "10s";
+pub const SHARD_TIMEOUT: &str = "5s";
 
 /// Sends bulk requests of a size that the server takes.
 pub struct Writer {
