@@ -156,8 +156,16 @@ impl Owner {
         if range.count == 0 {
             return Err(Error::internal(format!("run {} is at its total, and the pacer did not know", self.run)));
         }
-        pacer.take(range.count);
+        let is_expected = range.first == pacer.cursor();
+        pacer.take(range.end().saturating_sub(pacer.cursor()));
         self.dispatcher.submit(range);
+        if !is_expected {
+            // A reservation from before took effect after all: its range has to be sent, and its jobs are taken.
+            return Err(Error::unavailable(format!(
+                "run {} has a range before {} that is not on its way",
+                self.run, range.first
+            )));
+        }
         let has_more = due > count || pacer.is_complete();
         Ok(Next::Sleep(if has_more {
             Duration::ZERO
@@ -174,6 +182,10 @@ impl Owner {
         if snapshot.record.revision != known.record.revision {
             self.apply(known, snapshot.record);
             return Ok(Next::Sleep(Duration::ZERO));
+        }
+        if snapshot.ranges_outstanding > 0 && self.dispatcher.is_idle() {
+            // A reservation took effect after this owner had given up on it and read the run again: nobody has sent its range.
+            return Err(Error::unavailable("a range is outstanding that is not on its way"));
         }
         if !snapshot.is_drained() {
             return Ok(Next::Sleep(DRAIN_POLL));

@@ -132,9 +132,10 @@ impl Ledger for SimLedger {
         let effect = move |state: &mut State, at: At| {
             let kept = state.ledger.keep(at.now_ms, &run, fence, ttl, &pacing)?;
             state.wrote(&run, fence);
+            let span_ms = state.laws.clock_span_ms();
             let books = state.laws.of(&run);
             books.ownership.renewed(at.now_ms, ttl);
-            books.pace.iter_mut().for_each(|pace| pace.wrote(at.now_us, at.is_late, at.is_copy));
+            books.pace.iter_mut().for_each(|pace| pace.wrote(at, &pacing, span_ms));
             Ok(kept)
         };
         self.0.call(call, effect).await
@@ -146,8 +147,9 @@ impl Ledger for SimLedger {
         let effect = move |state: &mut State, at: At| {
             let range = state.ledger.reserve(at.now_ms, &run, fence, &asked)?;
             state.wrote(&run, fence);
+            let span_ms = state.laws.clock_span_ms();
             let verdict = state.laws.of(&run).pace.as_mut().map_or(Ok(()), |pace| {
-                pace.wrote(at.now_us, at.is_late, at.is_copy);
+                pace.wrote(at, &asked.pacing, span_ms);
                 pace.check(range.end())
             });
             state.judge(&run, verdict);
