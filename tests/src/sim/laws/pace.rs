@@ -29,7 +29,8 @@ const SETTLED_US: u64 = 1_500_000;
 pub struct Pace {
     /// Jobs that may have been earned.
     ceiling: f64,
-    slack: f64,
+    changes: f64,
+    take_overs: f64,
     as_of_us: u64,
     /// Rates that the owner may still be working with, jobs a second.
     in_play: Vec<f64>,
@@ -47,7 +48,8 @@ impl Pace {
         let per_second = rate.per_second();
         Self {
             ceiling: per_second * age_us as f64 / 1e6,
-            slack: 0.0,
+            changes: 0.0,
+            take_overs: 0.0,
             as_of_us: now_us,
             in_play: vec![per_second],
             writes_since_change: 0,
@@ -76,15 +78,15 @@ impl Pace {
         let rate = if run.state == RunState::Running { run.spec.rate.per_second() } else { 0.0 };
         let above = (rate - self.fastest()).max(0.0);
         self.ceiling += above * now_us.saturating_sub(self.stored_as_of_us) as f64 / 1e6;
-        self.slack += 1.0;
+        self.changes += 1.0;
         self.highest = self.highest.max(rate);
         self.in_play.push(rate);
         self.writes_since_change = 0;
     }
 
     /// Somebody got the lease: it may take the run up from its stored state.
-    pub fn taken_up(&mut self, clock_span_ms: i64) {
-        self.slack += 1.0 + self.highest * (clock_span_ms + 1) as f64 / 1e3;
+    pub fn taken_up(&mut self) {
+        self.take_overs += 1.0;
     }
 
     /// The owner stored its pacer's state.
@@ -106,12 +108,15 @@ impl Pace {
     }
 
     /// After a reservation.
-    pub fn check(&self, cursor: u64) -> Result<(), Broken> {
-        let limit = self.ceiling.floor() + 1.0 + self.slack;
+    /// The span is that of now: a clock may be set between the lease and the moment that the new owner reads it.
+    pub fn check(&self, cursor: u64, clock_span_ms: i64) -> Result<(), Broken> {
+        let per_take_over = 1.0 + self.highest * (clock_span_ms + 1) as f64 / 1e3;
+        let slack = self.changes + self.take_overs * per_take_over;
+        let limit = self.ceiling.floor() + 1.0 + slack;
         if self.is_open || cursor as f64 <= limit {
             return Ok(());
         }
-        let (ceiling, slack) = (self.ceiling, self.slack);
+        let ceiling = self.ceiling;
         Err(("L6", format!("{cursor} jobs exist; the schedule allows {ceiling:.2} and a slack of {slack:.2}")))
     }
 

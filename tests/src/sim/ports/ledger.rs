@@ -106,10 +106,9 @@ impl Ledger for SimLedger {
         let effect = move |state: &mut State, at: At| {
             let leased = state.ledger.lease(at.now_ms, &run, &owner, ttl)?;
             if let Some(fence) = leased {
-                let span_ms = state.laws.clock_span_ms();
                 let books = state.laws.of(&run);
                 let verdict = books.ownership.leased(fence, &owner, at.now_ms, ttl);
-                books.pace.iter_mut().for_each(|pace| pace.taken_up(span_ms));
+                books.pace.iter_mut().for_each(|pace| pace.taken_up());
                 state.judge(&run, verdict);
             }
             Ok(leased)
@@ -150,7 +149,7 @@ impl Ledger for SimLedger {
             let span_ms = state.laws.clock_span_ms();
             let verdict = state.laws.of(&run).pace.as_mut().map_or(Ok(()), |pace| {
                 pace.wrote(at, &asked.pacing, span_ms);
-                pace.check(range.end())
+                pace.check(range.end(), span_ms)
             });
             state.judge(&run, verdict);
             Ok(range)
