@@ -16,6 +16,7 @@ impl Owner {
             let lost = self.healer.look(&self.context, snapshot, snapshot.enqueued);
             lost.into_iter().for_each(|range| self.dispatcher.submit(range));
         } else if self.dispatcher.is_idle() {
+            // A reservation took effect after this owner had given up on it and read the run again.
             self.submit_outstanding().await?;
         }
         Ok(Next::Sleep(DRAIN_POLL))

@@ -5,6 +5,7 @@
 //! knows, and it knows a change at the latest when it has written twice since. The first of the two may be the very call whose
 //! answer tells it. A run without an owner is taken up with the rate of that moment for the whole time since the last write, so
 //! a raise also charges that time.
+//! (A write stores what the owner knew when it last earned, which may be some seconds before the write itself.)
 //!
 //! The slack is what no owner can know better:
 //! * one job a change of the rate, because the earned part of a job is carried over in whole units;
@@ -14,10 +15,12 @@
 //! A write that has its effect when its owner has long given up on it is within the port's contract and puts the pacer's state
 //! back; from then on this ceiling says nothing, and it is not checked any more.
 
-use paceline_core::pacing::Rate;
+use paceline_core::pacing::{Pacing, Rate};
 use paceline_core::run::{RunRecord, RunState};
 
 use super::Broken;
+use crate::sim::clock::WALL_MS;
+use crate::sim::world::At;
 
 /// By then somebody has found the run, leased it and made its first moment good.
 const SETTLED_US: u64 = 1_500_000;
@@ -26,12 +29,13 @@ const SETTLED_US: u64 = 1_500_000;
 pub struct Pace {
     /// Jobs that may have been earned.
     ceiling: f64,
-    slack: f64,
+    changes: f64,
+    take_overs: f64,
     as_of_us: u64,
     /// Rates that the owner may still be working with, jobs a second.
     in_play: Vec<f64>,
     writes_since_change: u32,
-    last_write_us: u64,
+    stored_as_of_us: u64,
     highest: f64,
     begun_us: u64,
     is_changed: bool,
@@ -44,11 +48,12 @@ impl Pace {
         let per_second = rate.per_second();
         Self {
             ceiling: per_second * age_us as f64 / 1e6,
-            slack: 0.0,
+            changes: 0.0,
+            take_overs: 0.0,
             as_of_us: now_us,
             in_play: vec![per_second],
             writes_since_change: 0,
-            last_write_us: now_us.saturating_sub(age_us),
+            stored_as_of_us: now_us.saturating_sub(age_us),
             highest: per_second,
             begun_us: now_us.saturating_sub(age_us),
             is_changed: false,
@@ -72,26 +77,28 @@ impl Pace {
         self.is_changed = true;
         let rate = if run.state == RunState::Running { run.spec.rate.per_second() } else { 0.0 };
         let above = (rate - self.fastest()).max(0.0);
-        self.ceiling += above * now_us.saturating_sub(self.last_write_us) as f64 / 1e6;
-        self.slack += 1.0;
+        self.ceiling += above * now_us.saturating_sub(self.stored_as_of_us) as f64 / 1e6;
+        self.changes += 1.0;
         self.highest = self.highest.max(rate);
         self.in_play.push(rate);
         self.writes_since_change = 0;
     }
 
     /// Somebody got the lease: it may take the run up from its stored state.
-    pub fn taken_up(&mut self, clock_span_ms: i64) {
-        self.slack += 1.0 + self.highest * (clock_span_ms + 1) as f64 / 1e3;
+    pub fn taken_up(&mut self) {
+        self.take_overs += 1.0;
     }
 
     /// The owner stored its pacer's state.
-    pub fn wrote(&mut self, now_us: u64, is_late: bool, is_copy: bool) {
-        self.accrue(now_us);
-        if is_copy {
+    pub fn wrote(&mut self, at: At, pacing: &Pacing, clock_span_ms: i64) {
+        self.accrue(at.now_us);
+        if at.is_copy {
             return;
         }
-        self.is_open |= is_late;
-        self.last_write_us = now_us;
+        self.is_open |= at.is_late;
+        // What is stored may be of an earlier moment than the write: an owner that stops writes what it knew.
+        let as_of_ms = (pacing.as_of_ms - WALL_MS - clock_span_ms).max(0);
+        self.stored_as_of_us = at.now_us.min(u64::try_from(as_of_ms * 1000).unwrap_or(0));
         self.writes_since_change += 1;
         if self.writes_since_change >= 2
             && let Some(current) = self.in_play.pop()
@@ -101,12 +108,15 @@ impl Pace {
     }
 
     /// After a reservation.
-    pub fn check(&self, cursor: u64) -> Result<(), Broken> {
-        let limit = self.ceiling.floor() + 1.0 + self.slack;
+    /// The span is that of now: a clock may be set between the lease and the moment that the new owner reads it.
+    pub fn check(&self, cursor: u64, clock_span_ms: i64) -> Result<(), Broken> {
+        let per_take_over = 1.0 + self.highest * (clock_span_ms + 1) as f64 / 1e3;
+        let slack = self.changes + self.take_overs * per_take_over;
+        let limit = self.ceiling.floor() + 1.0 + slack;
         if self.is_open || cursor as f64 <= limit {
             return Ok(());
         }
-        let (ceiling, slack) = (self.ceiling, self.slack);
+        let ceiling = self.ceiling;
         Err(("L6", format!("{cursor} jobs exist; the schedule allows {ceiling:.2} and a slack of {slack:.2}")))
     }
 

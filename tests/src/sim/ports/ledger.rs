@@ -106,10 +106,9 @@ impl Ledger for SimLedger {
         let effect = move |state: &mut State, at: At| {
             let leased = state.ledger.lease(at.now_ms, &run, &owner, ttl)?;
             if let Some(fence) = leased {
-                let span_ms = state.laws.clock_span_ms();
                 let books = state.laws.of(&run);
                 let verdict = books.ownership.leased(fence, &owner, at.now_ms, ttl);
-                books.pace.iter_mut().for_each(|pace| pace.taken_up(span_ms));
+                books.pace.iter_mut().for_each(|pace| pace.taken_up());
                 state.judge(&run, verdict);
             }
             Ok(leased)
@@ -132,9 +131,10 @@ impl Ledger for SimLedger {
         let effect = move |state: &mut State, at: At| {
             let kept = state.ledger.keep(at.now_ms, &run, fence, ttl, &pacing)?;
             state.wrote(&run, fence);
+            let span_ms = state.laws.clock_span_ms();
             let books = state.laws.of(&run);
             books.ownership.renewed(at.now_ms, ttl);
-            books.pace.iter_mut().for_each(|pace| pace.wrote(at.now_us, at.is_late, at.is_copy));
+            books.pace.iter_mut().for_each(|pace| pace.wrote(at, &pacing, span_ms));
             Ok(kept)
         };
         self.0.call(call, effect).await
@@ -146,9 +146,10 @@ impl Ledger for SimLedger {
         let effect = move |state: &mut State, at: At| {
             let range = state.ledger.reserve(at.now_ms, &run, fence, &asked)?;
             state.wrote(&run, fence);
+            let span_ms = state.laws.clock_span_ms();
             let verdict = state.laws.of(&run).pace.as_mut().map_or(Ok(()), |pace| {
-                pace.wrote(at.now_us, at.is_late, at.is_copy);
-                pace.check(range.end())
+                pace.wrote(at, &asked.pacing, span_ms);
+                pace.check(range.end(), span_ms)
             });
             state.judge(&run, verdict);
             Ok(range)
