@@ -54,7 +54,7 @@ pub async fn heal(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str
     let mut counted = 0;
     // The first page of a run, as the port says, makes everything visible that is stored by now.
     sink.ids(run, None, 1).await?;
-    let mut after = lost.next_from(0).map(|first| just_before(first));
+    let mut after = lost.next_from(0).map(just_before);
     while let Some(place) = after {
         let page = sink.ids(run, place.as_ref(), PAGE_IDS).await?;
         let stored: Vec<Settled> =
@@ -66,7 +66,7 @@ pub async fn heal(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str
         after = match page.into_iter().nth(PAGE_IDS - 1) {
             // Somebody else's documents may claim the same seq: go on after exactly this one.
             Some(end) if lost.contains(end.seq) => Some(Some(end)),
-            Some(end) => lost.next_from(end.seq).map(|next| just_before(next)),
+            Some(end) => lost.next_from(end.seq).map(just_before),
             None => None,
         };
     }

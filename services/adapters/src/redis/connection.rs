@@ -50,7 +50,7 @@ impl Connection {
     pub(super) async fn open(config: &RedisConfig) -> Result<Self> {
         let (client, server) = config.client()?;
         let connection = Self { client, link: Link::new(SystemClock::shared()), server };
-        connection.link.get(async || connection.connect().await).await?;
+        connection.link.get(async || Box::pin(connection.connect()).await).await?;
         Ok(connection)
     }
 
@@ -71,7 +71,8 @@ impl Connection {
     /// A call whose connection fails is not repeated: nobody knows whether it happened.
     async fn call<T>(&self, call: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> Result<T> {
         let whole = async {
-            let epoch = self.link.get(async || self.connect().await).await?;
+            // In a box: connecting is rare and its future is large, and this one is made for every call.
+            let epoch = self.link.get(async || Box::pin(self.connect()).await).await?;
             call(epoch.connection.clone()).await.map_err(|e| {
                 let error = into_error(&self.server, &e);
                 if e.is_io_error() || e.is_unrecoverable_error() {

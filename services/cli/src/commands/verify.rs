@@ -6,7 +6,7 @@ mod report;
 use std::time::Duration;
 
 use clap::Args;
-use paceline_adapters::resolve;
+use paceline_adapters::resolve::{self, Backends};
 use paceline_core::clock::SystemClock;
 use paceline_core::ids::RunId;
 use paceline_core::repair::Repaired;
@@ -110,7 +110,8 @@ async fn over_ports(settings: &Settings, run: &str, options: &Options, wait: Opt
     let repaired = match wait {
         Some(wait) => {
             let broker = resolve::broker(&connections, clock).await?;
-            let repaired = repair::over_ports((&ledger, &sink, broker), &run, &options.group).await?;
+            let ports = Backends { broker, sink: sink.clone(), ledger: ledger.clone() };
+            let repaired = repair::over_ports(ports, &run, &options.group).await?;
             repair::done_over_ports(&*ledger, &run, &options.group, wait).await?;
             Some(repaired)
         }

@@ -1,11 +1,11 @@
 //! `paceline verify --repair`: the repair over the ports or by the scheduler, and the wait for the workers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use paceline_adapters::resolve::Backends;
 use paceline_core::clock::SystemClock;
 use paceline_core::ids::RunId;
-use paceline_core::ports::{Broker, Ledger, Sink};
+use paceline_core::ports::Ledger;
 use paceline_core::repair::{Repaired, repair};
 use paceline_core::{Error, Result};
 use paceline_producer::Producer;
@@ -19,14 +19,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// This process, as the producer of what it publishes.
 const PRODUCER: &str = "verify";
 
-pub async fn over_ports(
-    (ledger, sink, broker): (&Arc<dyn Ledger>, &Arc<dyn Sink>, Arc<dyn Broker>),
-    run: &RunId,
-    group: &str,
-) -> Result<Repaired> {
-    let clock = SystemClock::shared();
+pub async fn over_ports(ports: Backends, run: &RunId, group: &str) -> Result<Repaired> {
+    let (Backends { broker, sink, ledger }, clock) = (ports, SystemClock::shared());
     let producer = Producer::new(PRODUCER, group, broker, ledger.clone(), clock.clone());
-    repair(&**ledger, &**sink, &producer, run, group, clock.wall_ms()).await
+    repair(&*ledger, &*sink, &producer, run, group, clock.wall_ms()).await
 }
 
 /// Until no job of the run is in flight, or the time is over; the proof says which.
