@@ -162,7 +162,9 @@ async fn a_sink_that_was_away_for_long_is_used_within_a_second_of_its_return() {
     bench.flush(10).await;
     let pause = begun.elapsed() / tries_in_a_minute;
     assert!(pause <= Duration::from_secs(1), "{pause:?} between tries");
-    assert_eq!(bench.requests().len(), tries_in_a_minute as usize + 1);
+    // So many refusals leave a window of one document; what that one opens takes the rest.
+    let sizes: Vec<_> = bench.requests().iter().skip(tries_in_a_minute as usize).map(Vec::len).collect();
+    assert_eq!(sizes, [1, 9]);
     assert!(bench.sink_check().ok, "well again");
 }
 
