@@ -140,3 +140,108 @@ async fn a_long_queue_holds_the_pacer_back(backend: Backend) {
     worker.stop().await;
     scheduler.stop().await;
 }
+
+#[cfg(feature = "services")]
+mod by_command {
+    use paceline_core::run::RunState as State;
+    use paceline_tests::process::run as paceline;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn environment(mesh: &Mesh) -> [(&'static str, String); 4] {
+        let at = &mesh.connections;
+        [
+            ("PACELINE_BROKER_URL", at.broker_url.clone()),
+            ("PACELINE_SINK_URL", at.sink_url.clone()),
+            ("PACELINE_LEDGER_URL", at.ledger_url.clone()),
+            ("PACELINE_NAMESPACE", at.namespace.clone()),
+        ]
+    }
+
+    /// As an operator would lose it, but for this test's keys only.
+    async fn lose_the_ledger(mesh: &Mesh) {
+        let script = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end";
+        let pattern = format!("{}:*", mesh.connections.namespace);
+        let mut redis = tokio::process::Command::new("redis-cli");
+        redis.args(["-u", &mesh.connections.ledger_url, "EVAL", script, "0", &pattern]);
+        assert!(redis.status().await.expect("redis-cli is installed with redis").success());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_ledger_that_was_lost_is_rebuilt_from_the_sink() {
+        let mesh = Mesh::new(Backend::Services).await;
+        let (scheduler, worker) = (mesh.scheduler(&[]).await, mesh.worker(WorkerOptions::default()).await);
+        let mut client = Client::of(&scheduler).await;
+        let ended = client.start(60_000, Some(300)).await;
+        client.until_ended(&ended).await;
+        let going = client.start(6_000, None).await;
+        client.until(&going, "progress", |run| numbers(run).processed >= 100).await;
+        client.pause(&going).await;
+        let all = client.until(&going, "all processed", |run| numbers(run).processed == numbers(run).enqueued).await;
+        // The scheduler keeps the runs in the sink in the background; each look is a request, so it needs no pause.
+        let (sink, enqueued) = (mesh.backends().await.sink, numbers(&all).enqueued);
+        for (run, state, cursor) in [(&ended, State::Completed, 300), (&going, State::Paused, enqueued)] {
+            let id = RunId::parse(run).expect("a run id");
+            let is_kept = async {
+                while !sink
+                    .kept_run(&id)
+                    .await
+                    .expect("the sink answers")
+                    .is_some_and(|kept| (kept.state, kept.cursor) == (state, cursor))
+                {}
+            };
+            tokio::time::timeout(Duration::from_secs(60), is_kept).await.expect("the run is kept");
+        }
+        worker.stop().await;
+        scheduler.stop().await;
+        lose_the_ledger(&mesh).await;
+
+        let environment = environment(&mesh);
+        let (code, out, err) = paceline(&["doctor", "--rebuild-counters", "--json"], &environment).await;
+        assert_eq!(code, 0, "{err}");
+        let rebuilt: Value = serde_json::from_str(&out).expect("JSON");
+        let counted: Vec<_> = rebuilt.as_array().expect("a list").iter().map(|run| run["counted"].as_u64()).collect();
+        assert_eq!(counted, [Some(300), Some(enqueued)], "{rebuilt}");
+        let (code, again, _) = paceline(&["doctor", "--rebuild-counters", "--json"], &environment).await;
+        assert_eq!(code, 0);
+        assert!(!again.contains("\"restored\":true"), "nothing to do any more: {again}");
+
+        let (scheduler, worker) = (mesh.scheduler(&[]).await, mesh.worker(WorkerOptions::default()).await);
+        let mut client = Client::of(&scheduler).await;
+        assert_eq!(client.until_ended(&ended).await.state(), RunState::Completed);
+        client.stop(&going).await;
+        assert_eq!(client.until_ended(&going).await.state(), RunState::Stopped);
+        for (run, jobs) in [(ended, 300), (going, enqueued)] {
+            assert_exact(&mesh, &run, jobs).await;
+        }
+        worker.stop().await;
+        scheduler.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn verify_repairs_and_proves() {
+        let mesh = Mesh::new(Backend::Services).await;
+        let (scheduler, worker) = (mesh.scheduler(&[]).await, mesh.worker(WorkerOptions::default()).await);
+        let mut client = Client::of(&scheduler).await;
+        let run = client.start(60_000, Some(40)).await;
+        client.until_ended(&run).await;
+        let id = RunId::parse(&run).expect("a run id");
+        assert!(mesh.backends().await.sink.delete(&id, &format!("{run}-3")).await.expect("the sink answers"));
+        let environment = environment(&mesh);
+        let server = scheduler.url();
+        for way in [&[][..], &["--server", &server]] {
+            let ask = |more: &'static [&'static str]| [&["verify", &run, "--strict", "--json"], more, way].concat();
+            let (code, out, _) = paceline(&ask(&[]), &environment).await;
+            assert_eq!(code, 1, "not proved: {out}");
+            let (code, out, err) = paceline(&ask(&["--repair"]), &environment).await;
+            assert_eq!(code, 0, "{out}{err}");
+            let proof: Value = serde_json::from_str(&out).expect("JSON");
+            assert_eq!((proof["repaired"]["forgotten"].as_u64(), proof["ok"].as_bool()), (Some(1), Some(true)));
+            // Once more for the other way.
+            assert!(mesh.backends().await.sink.delete(&id, &format!("{run}-3")).await.expect("the sink answers"));
+        }
+        worker.stop().await;
+        scheduler.stop().await;
+    }
+}
