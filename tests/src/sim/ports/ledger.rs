@@ -152,6 +152,10 @@ impl Ledger for SimLedger {
                 pace.wrote(at, &asked.pacing, span_ms);
                 pace.check(range.end(), span_ms)
             });
+            let total = state.ledger.run(&run).and_then(|record| record.spec.total);
+            let is_beyond = range.count > 0 && total.is_some_and(|total| range.end() > total);
+            let beyond = || ("L6", format!("jobs up to {} are reserved of a total of {total:?}", range.end()));
+            let verdict = verdict.and(if is_beyond { Err(beyond()) } else { Ok(()) });
             state.judge(&run, verdict);
             Ok(range)
         };
