@@ -47,6 +47,15 @@ impl RunState {
         matches!(self, Self::Completed | Self::Stopped | Self::Failed)
     }
 
+    /// The state in which a run that had ended drains once more; `None` for one that has not, or FAILED.
+    pub fn reopened(self) -> Option<Self> {
+        match self {
+            Self::Completed => Some(Self::Draining),
+            Self::Stopped => Some(Self::Stopping),
+            _ => None,
+        }
+    }
+
     /// No more jobs are reserved; what is enqueued drains.
     pub fn is_draining(self) -> bool {
         matches!(self, Self::Stopping | Self::Draining)
@@ -137,12 +146,10 @@ impl KeptRun {
 
     /// As it is to be restored: a run that had ended drains once more, so that its owner closes the numbers before it ends again.
     pub fn reopened(self) -> Self {
-        let state = match self.state {
-            RunState::Completed => RunState::Draining,
-            RunState::Stopped => RunState::Stopping,
-            state => return Self { state, ..self },
-        };
-        Self { state, ended_at_ms: None, ..self }
+        match self.state.reopened() {
+            Some(state) => Self { state, ended_at_ms: None, ..self },
+            None => self,
+        }
     }
 }
 

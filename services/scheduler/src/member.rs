@@ -25,7 +25,7 @@ pub struct Member {
     /// A call failed: look at its health now.
     doubt: Notify,
     /// Grows with every change of any breaker, for those who wait for one.
-    changed: watch::Sender<u64>,
+    changed: Arc<Notify>,
 }
 
 struct State {
@@ -47,7 +47,7 @@ impl Member {
         name: &str,
         publisher: Arc<dyn RangePublisher>,
         health: Option<Arc<dyn Health>>,
-        changed: watch::Sender<u64>,
+        changed: Arc<Notify>,
     ) -> Self {
         let state = State { breaker: Breaker::new(), is_known: health.is_none(), why: String::new() };
         Self {
@@ -155,7 +155,7 @@ impl Member {
         }
         why.clone_into(&mut state.why);
         drop(state);
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.notify_waiters();
         match (before, after) {
             (_, Phase::Closed) => tracing::info!(producer = self.name, "producer is back"),
             (Phase::Closed, _) => tracing::warn!(producer = self.name, why, "producer is left out"),

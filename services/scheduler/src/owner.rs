@@ -76,7 +76,10 @@ impl Owner {
         let mut known = None;
         match self.drive(&mut known).await {
             Ok(()) => self.hand_over(known).await,
-            Err(error) => tracing::info!(run = %self.run, epoch = self.fence.epoch, %error, "no longer the owner"),
+            Err(error) => {
+                tracing::info!(run = %self.run, epoch = self.fence.epoch, %error, "no longer the owner");
+                self.leave_word(known).await;
+            }
         }
     }
 
@@ -113,8 +116,12 @@ impl Owner {
         if error.kind == ErrorKind::Aborted {
             // A newer revision (go on) or a newer owner (stop): only the lease tells.
             let lease = self.context.ledger.lease(&self.run, &self.context.id, LEASE_TTL).await;
-            let is_ours = lease.as_ref().is_ok_and(|held| *held == Some(self.fence));
-            return if is_ours { Ok(Duration::ZERO) } else { Err(error) };
+            return match lease {
+                Ok(held) if held == Some(self.fence) => Ok(Duration::ZERO),
+                // The ledger went back to before the run; this owner brings it back.
+                Err(lost) if lost.kind == ErrorKind::NotFound => Ok(RETRY_DELAY),
+                _ => Err(error),
+            };
         }
         tracing::warn!(run = %self.run, %error, "reading the run again");
         Ok(RETRY_DELAY)
@@ -191,6 +198,9 @@ impl Owner {
         let snapshot =
             snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
         if snapshot.record.revision != known.record.revision {
+            if let Some(kept) = self.ahead(known, &snapshot.record) {
+                return self.restore(known, kept).await;
+            }
             self.apply(known, snapshot.record);
             return Ok(Next::Sleep(Duration::ZERO));
         }

@@ -16,7 +16,7 @@ use paceline_core::ports::broker::Depth;
 use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::member::Member;
@@ -28,7 +28,8 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 pub struct Producers {
     members: Vec<Member>,
     next: AtomicUsize,
-    changed: watch::Sender<u64>,
+    /// A breaker changed. Wakes in the order of waiting, so that the simulation replays.
+    changed: Arc<Notify>,
 }
 
 impl Producers {
@@ -39,7 +40,7 @@ impl Producers {
 
     /// Several, each with the name that logs call it by. Nobody asks them for their health.
     pub fn in_process(publishers: Vec<(String, Arc<dyn RangePublisher>)>) -> Self {
-        let changed = watch::Sender::new(0);
+        let changed = Arc::new(Notify::new());
         let member = |(name, publisher): (String, _)| Member::new(&name, publisher, None, changed.clone());
         Self::new(publishers.into_iter().map(member).collect(), changed.clone())
     }
@@ -52,7 +53,7 @@ impl Producers {
                 "at least one address is needed, e.g. http://127.0.0.1:50052",
             ));
         }
-        let changed = watch::Sender::new(0);
+        let changed = Arc::new(Notify::new());
         let member = |address: &String| {
             let (publisher, health) = remote(address, token)?;
             Ok(Member::new(address, Arc::new(publisher), Some(Arc::new(health)), changed.clone()))
@@ -61,7 +62,7 @@ impl Producers {
         Ok(Self::new(members, changed))
     }
 
-    fn new(members: Vec<Member>, changed: watch::Sender<u64>) -> Self {
+    fn new(members: Vec<Member>, changed: Arc<Notify>) -> Self {
         Self { members, next: AtomicUsize::new(0), changed }
     }
 
@@ -70,11 +71,12 @@ impl Producers {
     pub async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
-            let mut changed = self.changed.subscribe();
+            // Made before the look at the breakers, so that no change after it is missed.
+            let changed = self.changed.notified();
             match self.first(|publisher| async move { publisher.publish(run, range).await }).await {
                 Some(outcome) => return outcome,
                 None if Instant::now() >= deadline => return Err(self.none_usable()),
-                None => self.wait(&mut changed, deadline).await,
+                None => self.wait(changed, deadline).await,
             }
         }
     }
@@ -118,11 +120,11 @@ impl Producers {
     }
 
     /// Until a breaker changes or the first cool-down is over.
-    async fn wait(&self, changed: &mut watch::Receiver<u64>, deadline: Instant) {
+    async fn wait(&self, changed: impl Future<Output = ()>, deadline: Instant) {
         let until = self.members.iter().filter_map(Member::opens_at).min().map_or(deadline, |at| at.min(deadline));
         tokio::select! {
             biased;
-            _ = changed.changed() => (),
+            () = changed => (),
             () = tokio::time::sleep_until(until) => (),
         }
     }

@@ -113,7 +113,7 @@ async fn a_probe_that_is_given_up_does_not_close_the_door_for_ever() {
 async fn a_producer_that_hangs_loses_its_ranges_to_another() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
-    let changed = watch::Sender::new(0);
+    let changed = Arc::new(Notify::new());
     let (publisher, health) = remote(&address, None).unwrap();
     let hung = Member::new(&address, Arc::new(publisher), Some(Arc::new(health)), changed.clone());
     let well = Member::new("well", Arc::new(Stub::default()), None, changed.clone());
@@ -131,7 +131,7 @@ async fn a_producer_that_hangs_loses_its_ranges_to_another() {
 
 /// Two producers that are asked for their health.
 fn checked() -> (Producers, Arc<Stub>, Shutdown) {
-    let (changed, hung, well) = (watch::Sender::new(0), Arc::new(Stub::default()), Arc::new(Stub::default()));
+    let (changed, hung, well) = (Arc::new(Notify::new()), Arc::new(Stub::default()), Arc::new(Stub::default()));
     let members = vec![
         Member::new("hung", hung.clone(), Some(hung.clone()), changed.clone()),
         Member::new("well", well.clone(), Some(well), changed.clone()),

@@ -8,7 +8,7 @@ use paceline_core::run::{RunState, Snapshot};
 use paceline_core::{Error, Result};
 use paceline_scheduler::{Scheduler, StartRun, Update};
 
-use super::plan::{Ask, RunPlan};
+use super::plan::{Ask, Plan, RunPlan};
 use super::process::Process;
 use super::world::World;
 
@@ -16,6 +16,8 @@ const RETRY_MS: u64 = 150;
 const READ_MS: u64 = 700;
 /// A caller gives up on one change after so many tries; a start is tried until it works.
 const TRIES_MAX: u32 = 40;
+/// After so long without a fault nobody has anything to say any more that the ledger forgot.
+const SETTLED_MS: u64 = 15_000;
 
 /// One run's caller.
 pub struct Client {
@@ -55,10 +57,11 @@ impl Client {
                 request_id: format!("request-{}", self.number),
                 ..StartRun::default()
             };
+            let rewinds = self.world.state().laws.rewinds;
             match self.call("start", |scheduler| async move { scheduler.start(ask).await }).await {
                 Ok(snapshot) => {
                     let run = snapshot.record.spec.run_id;
-                    self.check_accepted(&run);
+                    self.check_accepted(&run, rewinds);
                     return run;
                 }
                 Err(_) => self.pause().await,
@@ -66,9 +69,12 @@ impl Client {
         }
     }
 
-    fn check_accepted(&self, run: &RunId) {
-        let is_there = self.world.state().ledger.number(run).is_some();
-        if !is_there {
+    /// `rewinds`: how often the ledger had gone back in time when the request was made.
+    fn check_accepted(&self, run: &RunId, rewinds: u64) {
+        let state = self.world.state();
+        let is_missing = state.ledger.number(run).is_none() && state.laws.rewinds == rewinds;
+        drop(state);
+        if is_missing {
             self.world.breaks("L10", format!("request-{} is accepted, and its run is not in the ledger", self.number));
         }
     }
@@ -87,20 +93,15 @@ impl Client {
 
     /// A paused run goes on; one without a total is stopped.
     async fn bring_to_an_end(&self, run: &RunId) {
-        loop {
-            let state = self.world.state().ledger.run(run).map(|record| (record.state, record.spec.total));
-            match state {
-                Some((RunState::Running | RunState::Paused, None)) => self.change(run, Ask::Stop).await,
-                Some((RunState::Paused, Some(_))) => self.change(run, Ask::Resume).await,
-                _ => return,
-            }
+        while let Some(ask) = last_ask(&self.world, run) {
+            self.change(run, ask).await;
         }
     }
 
     async fn read_until_ended(&self, run: &RunId) {
         loop {
             tokio::time::sleep(Duration::from_millis(READ_MS)).await;
-            if self.read(run).await {
+            if self.read(run).await || self.is_forgotten(run) {
                 return;
             }
         }
@@ -108,11 +109,12 @@ impl Client {
 
     /// L1 and L8: a snapshot lies between what was true before the call and what is true after it. Whether the run has ended.
     async fn read(&self, run: &RunId) -> bool {
-        let before = self.truth(run);
+        let (before, rewinds) = (self.truth(run), self.world.state().laws.rewinds);
         let read = self.call("get", |scheduler| async move { scheduler.get(run).await }).await;
         let after = self.truth(run);
         let Ok(snapshot) = read else { return false };
-        if let (Some(before), Some(after)) = (before, after) {
+        let went_back = self.world.state().laws.rewinds != rewinds;
+        if let (Some(before), Some(after), false) = (before, after, went_back) {
             let numbers = |of: &Snapshot| [of.enqueued, of.published, of.processed, of.dead];
             let (low, seen, high) = (numbers(&before), numbers(&snapshot), numbers(&after));
             let is_between = low.iter().zip(seen).zip(high).all(|((low, seen), high)| (*low..=high).contains(&seen));
@@ -125,6 +127,13 @@ impl Client {
             }
         }
         snapshot.record.state.is_terminal()
+    }
+
+    /// The ledger forgot it, all faults are over, and whoever knows it has had the time to say so.
+    fn is_forgotten(&self, run: &RunId) -> bool {
+        let is_late = self.world.now_ms() > self.calm_from_ms + SETTLED_MS;
+        let state = self.world.state();
+        is_late && state.laws.rewinds > 0 && state.ledger.number(run).is_none()
     }
 
     fn truth(&self, run: &RunId) -> Option<Snapshot> {
@@ -161,6 +170,38 @@ impl Client {
 
     async fn sleep_until(&self, at_ms: u64) {
         tokio::time::sleep_until(self.world.start() + Duration::from_millis(at_ms)).await;
+    }
+}
+
+/// After all faults, where the ledger went back in time: runs may be going on that were stopped, and runs that nobody knows of,
+/// because their caller heard nothing and the ledger forgot the request. Until all have ended and stay so.
+pub async fn settle(world: &World, plan: &Plan) {
+    if world.state().laws.rewinds == 0 {
+        return;
+    }
+    let plan_of_none = RunPlan { asks: Vec::new(), ..plan.runs[0].clone() };
+    let (calm_from_ms, number) = (plan.calm_from_ms, plan.runs.len());
+    let client = Client { world: world.clone(), number, plan: plan_of_none, calm_from_ms };
+    let mut quiet_since_ms = plan.calm_from_ms;
+    while world.now_ms() < quiet_since_ms + SETTLED_MS {
+        let active = world.state().ledger.active_run_ids();
+        if !active.is_empty() {
+            quiet_since_ms = world.now_ms();
+        }
+        for run in active {
+            client.bring_to_an_end(&run).await;
+        }
+        tokio::time::sleep(Duration::from_millis(READ_MS)).await;
+    }
+}
+
+/// What lets a run end, if it does not by itself.
+fn last_ask(world: &World, run: &RunId) -> Option<Ask> {
+    let state = world.state().ledger.run(run).map(|record| (record.state, record.spec.total));
+    match state {
+        Some((RunState::Running | RunState::Paused, None)) => Some(Ask::Stop),
+        Some((RunState::Paused, Some(_))) => Some(Ask::Resume),
+        _ => None,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod net;
 pub mod plan;
 pub mod ports;
 pub mod process;
+pub mod rewind;
 pub mod roles;
 pub mod run;
 pub mod seeds;

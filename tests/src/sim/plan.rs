@@ -28,6 +28,7 @@ pub struct Plan {
     pub consumers: usize,
     pub batch_max: usize,
     pub high_water: u64,
+    pub tells_unacked: bool,
 }
 
 /// What the callers do with one run.
@@ -78,6 +79,14 @@ pub enum Fault {
     },
     /// The broker ends the consumers of a process, or of all.
     ConsumersLost(Option<Place>),
+    /// The broker comes back without any message, and without its queues unless they are made again at once.
+    QueueLost {
+        are_made_again: bool,
+    },
+    /// The ledger is again what it was some time ago.
+    LedgerRewound {
+        by_ms: u64,
+    },
     Trouble {
         trouble: Trouble,
         ms: u64,
@@ -94,6 +103,9 @@ impl Plan {
         let count = if is_calm { 0 } else { random.usize(3..16) };
         let mut faults: Vec<(u64, Fault)> =
             (0..count).map(|_| (random.u64(200..calm_from_ms), Fault::draw(random, workers))).collect();
+        if !is_calm {
+            faults.extend(losses(random, calm_from_ms));
+        }
         faults.sort_by_key(|(at_ms, _)| *at_ms);
         Self {
             workers,
@@ -108,11 +120,18 @@ impl Plan {
             consumers: random.usize(1..=2),
             batch_max: random.choice([2, 10, 100]).unwrap_or(100),
             high_water: if is_calm { 1_000_000 } else { random.choice([10, 50, 1_000_000]).unwrap_or(1_000_000) },
+            tells_unacked: random.bool(),
         }
     }
 
     pub fn is_calm(&self) -> bool {
         self.faults.is_empty()
+    }
+
+    /// When the ledger goes back in time for the last time, if it ever does.
+    pub fn last_rewind_ms(&self) -> Option<u64> {
+        let is_rewind = |fault: &Fault| matches!(fault, Fault::LedgerRewound { .. });
+        self.faults.iter().filter(|(_, fault)| is_rewind(fault)).map(|(at_ms, _)| *at_ms).max()
     }
 }
 
@@ -182,6 +201,21 @@ impl Fault {
             _ => Self::Trouble { trouble: trouble(random, place), ms },
         }
     }
+}
+
+/// One seed in four loses a queue, one in four a part of the ledger's memory, some both or twice.
+fn losses(random: &mut Rng, until_ms: u64) -> Vec<(u64, Fault)> {
+    let mut losses = Vec::new();
+    for _ in 0..2 {
+        if random.u8(0..8) == 0 {
+            losses.push((random.u64(1_000..until_ms), Fault::QueueLost { are_made_again: random.bool() }));
+        }
+        if random.u8(0..8) == 0 {
+            let by_ms = random.choice([600, 2_000, 6_000]).unwrap_or(600);
+            losses.push((random.u64(1_000..until_ms), Fault::LedgerRewound { by_ms: random.u64(250..by_ms) }));
+        }
+    }
+    losses
 }
 
 fn place(random: &mut Rng, workers: usize) -> Place {

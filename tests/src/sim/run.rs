@@ -12,10 +12,11 @@ use paceline_runtime::lifecycle::Shutdown;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::Client;
+use super::client::{self, Client};
 use super::laws::{Broken, close};
 use super::plan::{Fault, PRODUCERS, Plan, SCHEDULERS};
 use super::process::{Place, Process, Role};
+use super::rewind;
 use super::roles::Roles;
 use super::storm::{Service, Trouble};
 use super::world::World;
@@ -104,9 +105,14 @@ fn populate(world: &World, plan: &Arc<Plan>, ending: &Shutdown) -> JoinSet<()> {
         state.storm.latency_max_us = plan.latency_max_us;
         state.storm.rejected_of_97 = plan.rejected_of_97;
         state.storm.has_late_effects = plan.has_late_effects;
+        state.storm.tells_unacked = plan.tells_unacked;
+        state.laws.may_rewind = plan.last_rewind_ms().is_some();
         state.schedulers.resize_with(SCHEDULERS, || None);
         state.producers.resize_with(PRODUCERS, || None);
         state.workers.resize_with(plan.workers, || None);
+    }
+    if let Some(until_ms) = plan.last_rewind_ms() {
+        world.tasks().spawn(rewind::remember(world.clone(), until_ms));
     }
     let roles = Roles { world: world.clone(), plan: plan.clone(), ending: ending.clone() };
     let mut places = JoinSet::new();
@@ -129,7 +135,11 @@ async fn accomplish(
         let world = world.clone();
         Client { world, number, plan: run.clone(), calm_from_ms: plan.calm_from_ms }.play()
     });
-    let playing = async { tokio::join!(join_all(clients), strike(world, plan)).0 };
+    let settling = async {
+        strike(world, plan).await;
+        client::settle(world, plan).await;
+    };
+    let playing = async { tokio::join!(join_all(clients), settling).0 };
     let limit = Duration::from_millis(plan.calm_from_ms) + DRAIN_MAX;
     let accepted: Vec<RunId> = tokio::time::timeout(limit, playing).await.map_err(|_| ("L2", stuck(world)))?;
     let idle = async {
@@ -138,10 +148,11 @@ async fn accomplish(
         }
     };
     tokio::time::timeout(DRAIN_MAX, idle).await.map_err(|_| ("L2", "messages never leave the broker".to_owned()))?;
+    let alive: Vec<usize> = living(&world.state()).iter().map(Process::number).collect();
     ending.trigger();
     let stopped = async { while places.join_next().await.is_some() {} };
     tokio::time::timeout(STOP_MAX, stopped).await.map_err(|_| ("liveness", "a process does not stop".to_owned()))?;
-    close::check(&world.state(), &accepted)
+    close::check(&world.state(), &accepted, &alive)
 }
 
 /// What hangs, in words.
@@ -199,6 +210,8 @@ fn begin(world: &World, id: u32, fault: &Fault) {
             world.state().laws.clock_set(process.clock().offset_ms());
         }),
         Fault::ConsumersLost(place) => lose_consumers(world, place.and_then(|place| find(world, place))),
+        Fault::QueueLost { are_made_again } => lose_queues(world, *are_made_again),
+        Fault::LedgerRewound { by_ms } => rewind::rewind(world, *by_ms),
         Fault::Trouble { trouble, ms } => trouble_for(world, id, trouble, *ms),
     }
 }
@@ -229,6 +242,13 @@ fn lose_consumers(world: &World, process: Option<Process>) {
             state.broker.end_consumer(name, *consumer);
         });
         ((), format!("broker loses {} consumers", lost.len()))
+    });
+}
+
+fn lose_queues(world: &World, are_made_again: bool) {
+    world.step(world.at(0), |state| {
+        let jobs = state.broker.lose_queues(are_made_again);
+        ((), format!("broker loses its queues with {jobs} messages"))
     });
 }
 

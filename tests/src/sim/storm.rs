@@ -60,6 +60,8 @@ pub struct Storm {
     pub rejected_of_97: u64,
     /// Whether a call may have its effect after its caller gave up.
     pub has_late_effects: bool,
+    /// Whether the broker tells how many deliveries are unacknowledged; AMQP does not.
+    pub tells_unacked: bool,
     /// Network latency: at least one millisecond, at most this.
     pub latency_max_us: u64,
 }

@@ -11,6 +11,7 @@ use super::clock::WALL_MS;
 use super::laws::Laws;
 use super::models::{BrokerModel, LedgerModel, SinkModel};
 use super::process::Process;
+use super::rewind::Past;
 use super::run::Violation;
 use super::storm::Storm;
 use super::trace::Trace;
@@ -40,6 +41,8 @@ pub struct State {
     pub random: fastrand::Rng,
     pub trace: Trace,
     pub laws: Laws,
+    /// What the ledger can go back to.
+    pub past: Past,
     pub violation: Option<Violation>,
     pub schedulers: Vec<Option<(Process, Scheduler)>>,
     pub producers: Vec<Option<(Process, Producer)>>,
@@ -72,6 +75,7 @@ impl World {
             random: fastrand::Rng::with_seed(seed),
             trace: Trace::new(is_loud),
             laws: Laws::new(has_laws),
+            past: Past::default(),
             violation: None,
             schedulers: Vec::new(),
             producers: Vec::new(),

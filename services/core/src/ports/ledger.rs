@@ -241,7 +241,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// * A lower revision takes over the kept spec, state, failure and end, and the kept revision.
     /// * A lower cursor rises to the kept one, but not above the total, and takes the kept pacing with it, or the time between would
     ///   earn its jobs again; `published` rises by the same number, so the jobs between are missing until they are counted or
-    ///   published again. The revision grows, so an owner that did not know reads again.
+    ///   published again. The revision grows, so an owner that did not know reads again. A run that has ended here
+    ///   (COMPLETED, STOPPED) drains once more: its numbers do not close any more.
     ///
     /// Answers the run as it is then.
     async fn restore_run(&self, kept: &KeptRun) -> Result<RunRecord>;

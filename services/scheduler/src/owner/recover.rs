@@ -56,6 +56,19 @@ impl Owner {
         Ok(Next::Sleep(Duration::ZERO))
     }
 
+    /// A lease is also lost when the ledger went back in time, and then the next owner may not know what this one does.
+    pub(super) async fn leave_word(&self, known: Option<Known>) {
+        let Some(own) = known.map(|known| known.kept()) else { return };
+        let left = match self.context.ledger.run(&self.run).await {
+            Ok(Some(record)) if !own.is_ahead_of(&record) => return,
+            Ok(_) => self.context.ledger.restore_run(&own.reopened()).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = left {
+            tracing::info!(run = %self.run, %error, "could not tell the ledger what is known of the run");
+        }
+    }
+
     async fn submit_outstanding(&mut self) -> Result<()> {
         for range in self.context.ledger.outstanding(&self.run).await? {
             self.dispatcher.submit(range);

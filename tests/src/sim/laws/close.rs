@@ -12,13 +12,32 @@ use crate::sim::world::State;
 use super::Broken;
 
 /// `accepted`: one run a request.
-pub fn check(state: &State, accepted: &[RunId]) -> Result<(), Broken> {
+///
+/// A ledger that went back in time may have forgotten a run that nobody else had in his hands, and a request: the run of a request
+/// that was made again then exists twice. Whatever there is closes.
+pub fn check(state: &State, accepted: &[RunId], alive: &[usize]) -> Result<(), Broken> {
     let distinct: BTreeSet<&RunId> = accepted.iter().collect();
-    if distinct.len() != accepted.len() || state.ledger.runs.len() != accepted.len() {
+    let went_back = state.laws.rewinds > 0;
+    if distinct.len() != accepted.len() || (state.ledger.runs.len() != accepted.len() && !went_back) {
         let (runs, requests) = (state.ledger.runs.len(), accepted.len());
         return Err(("L10", format!("{requests} requests made {runs} runs")));
     }
-    accepted.iter().try_for_each(|run| closes(state, run))
+    accepted.iter().try_for_each(|run| is_there(state, run, alive))?;
+    state.ledger.runs.iter().try_for_each(|entry| closes(state, &entry.record.spec.run_id))
+}
+
+/// `alive`: processes that live since before the end of all faults.
+fn is_there(state: &State, run: &RunId, alive: &[usize]) -> Result<(), Broken> {
+    if state.ledger.number(run).is_some() {
+        return Ok(());
+    }
+    match state.laws.once(run).and_then(|once| once.forgotten_by) {
+        None => Err(("L10", "a run was accepted and is gone".into())),
+        Some(Some(owner)) if alive.contains(&owner) => {
+            Err(("L10", format!("process {owner} owned a run that the ledger forgot, and did not bring it back")))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 fn closes(state: &State, run: &RunId) -> Result<(), Broken> {
@@ -31,13 +50,21 @@ fn closes(state: &State, run: &RunId) -> Result<(), Broken> {
     match (record.state, record.spec.total) {
         (RunState::Stopped, _) => (),
         (RunState::Completed, Some(total)) if total == snapshot.enqueued => (),
+        // The total that was lowered had been forgotten for a while.
+        (RunState::Completed, Some(total)) if total < snapshot.enqueued && state.laws.rewinds > 0 => (),
         (ended, total) => return wrong(format!("{ended} with {} jobs of {total:?}", snapshot.enqueued)),
     }
     let of = |status| -> SeqSet {
         let own = state.sink.of_run(run).filter(|document| document.status == status);
         own.map(|document| document.seq).collect()
     };
-    let (stored, dead) = (of(Status::Completed), of(Status::Dead));
+    let (mut stored, mut dead) = (of(Status::Completed), of(Status::Dead));
+    if state.laws.rewinds > 0 {
+        // Reserved once, forgotten, and not reserved again before the run was stopped: stored, but no job of the run.
+        let once = state.laws.once(run).map_or(0, |once| once.cursor);
+        let forgotten = SeqSet::up_to(once).minus(&scheduled);
+        (stored, dead) = (stored.minus(&forgotten), dead.minus(&forgotten));
+    }
     if !stored.intersection(&dead).is_empty() || stored.union(&dead) != scheduled {
         let missing = scheduled.minus(&stored.union(&dead)).iter().take(5).collect::<Vec<_>>();
         return wrong(format!(

@@ -4,6 +4,7 @@
 pub mod close;
 pub mod ownership;
 pub mod pace;
+pub mod rewind;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use paceline_core::seqset::SeqSet;
 use super::models::LedgerModel;
 use ownership::Ownership;
 use pace::Pace;
+use rewind::Once;
 
 /// The law, and what was seen.
 pub type Broken = (&'static str, String);
@@ -25,6 +27,10 @@ pub struct Laws {
     runs: BTreeMap<RunId, Books>,
     /// The lowest and the highest setting that any wall clock had, against true time.
     clocks_ms: (i64, i64),
+    /// The ledger will go back in time, or did.
+    pub may_rewind: bool,
+    /// How often it did.
+    pub rewinds: u64,
 }
 
 /// What the oracle knows of one run.
@@ -34,11 +40,13 @@ pub struct Books {
     pub ownership: Ownership,
     /// Jobs that the broker has had, durably.
     pub in_broker: SeqSet,
+    /// Kept only where the ledger may go back in time: what it once knew.
+    pub once: Once,
 }
 
 impl Laws {
     pub fn new(are_on: bool) -> Self {
-        Self { are_on, is_calm: false, runs: BTreeMap::new(), clocks_ms: (0, 0) }
+        Self { are_on, is_calm: false, runs: BTreeMap::new(), clocks_ms: (0, 0), may_rewind: false, rewinds: 0 }
     }
 
     pub fn of(&mut self, run: &RunId) -> &mut Books {
@@ -56,10 +64,15 @@ impl Laws {
     }
 
     /// L1, after every step: nothing is counted that is not enqueued, and the counters are those of the bitmaps.
-    pub fn look(&self, now_us: u64, ledger: &LedgerModel) -> Result<(), Broken> {
+    pub fn look(&mut self, now_us: u64, ledger: &LedgerModel) -> Result<(), Broken> {
         for (number, entry) in ledger.runs.iter().enumerate() {
             let cursor = entry.record.cursor;
-            if entry.record.spec.total.is_some_and(|total| cursor > total) {
+            if self.may_rewind {
+                let once = &mut self.of(&entry.record.spec.run_id).once;
+                once.cursor = once.cursor.max(cursor);
+            }
+            // A restored total may be below what was reserved by then; what is reserved beyond it is seen where that happens.
+            if self.rewinds == 0 && entry.record.spec.total.is_some_and(|total| cursor > total) {
                 return Err(("L6", format!("run {number}: {cursor} jobs of a total of {:?}", entry.record.spec.total)));
             }
             let books = self.runs.get(&entry.record.spec.run_id).filter(|_| self.is_calm);

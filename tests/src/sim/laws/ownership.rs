@@ -6,12 +6,14 @@ use paceline_core::ports::ledger::Fence;
 
 use super::Broken;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Ownership {
     epoch: u64,
     owner: String,
     until_ms: i64,
     is_released: bool,
+    /// The process that wrote with this epoch.
+    writer: Option<usize>,
 }
 
 impl Ownership {
@@ -27,7 +29,9 @@ impl Ownership {
         if fence.epoch > self.epoch && !is_free && owner != self.owner {
             return Err(("L9", format!("{owner} gets the run within the lease of {}", self.owner)));
         }
-        *self = Self { epoch: fence.epoch, owner: owner.to_owned(), until_ms: after(now_ms, ttl), is_released: false };
+        let writer = self.writer.filter(|_| fence.epoch == self.epoch);
+        let until_ms = after(now_ms, ttl);
+        *self = Self { epoch: fence.epoch, owner: owner.to_owned(), until_ms, is_released: false, writer };
         Ok(())
     }
 
@@ -41,9 +45,15 @@ impl Ownership {
         self.until_ms = after(now_ms, ttl);
     }
 
-    /// A write that carried `fence` changed the run.
-    pub fn wrote(&self, fence: Fence) -> Result<(), Broken> {
+    /// The process that has the run in its hands: it wrote as its owner, and nobody else was granted it since.
+    pub fn at_work(&self) -> Option<usize> {
+        self.writer.filter(|_| !self.is_released)
+    }
+
+    /// A write of `process` that carried `fence` changed the run.
+    pub fn wrote(&mut self, fence: Fence, process: usize) -> Result<(), Broken> {
         if fence.epoch == self.epoch && !self.is_released {
+            self.writer = Some(process);
             return Ok(());
         }
         let released = if self.is_released { ", which is released" } else { "" };

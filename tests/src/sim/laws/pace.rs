@@ -25,7 +25,7 @@ use crate::sim::world::At;
 /// By then somebody has found the run, leased it and made its first moment good.
 const SETTLED_US: u64 = 1_500_000;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pace {
     /// Jobs that may have been earned.
     ceiling: f64,
@@ -89,6 +89,24 @@ impl Pace {
         self.take_overs += 1.0;
     }
 
+    /// The run goes on from `run`, as it was before or is kept elsewhere: what was earned since may be earned again, at any rate
+    /// that was ever asked for.
+    pub fn went_back(&mut self, now_us: u64, run: &RunRecord, clock_span_ms: i64) {
+        self.accrue(now_us);
+        let as_of_us = as_of_us(now_us, &run.pacing, clock_span_ms).min(self.stored_as_of_us);
+        let owed_s = run.pacing.owed_ns as f64 / 1e9 + now_us.saturating_sub(as_of_us) as f64 / 1e6;
+        let known = run.cursor as f64 + run.pacing.unreserved as f64 + 1.0;
+        self.ceiling = self.ceiling.max(known + owed_s * self.highest);
+        self.stored_as_of_us = as_of_us;
+        self.take_overs += 1.0;
+        self.changes += 1.0;
+        self.is_changed = true;
+        let rate = if run.state == RunState::Running { run.spec.rate.per_second() } else { 0.0 };
+        self.highest = self.highest.max(rate);
+        self.in_play.push(rate);
+        self.writes_since_change = 0;
+    }
+
     /// The owner stored its pacer's state.
     pub fn wrote(&mut self, at: At, pacing: &Pacing, clock_span_ms: i64) {
         self.accrue(at.now_us);
@@ -97,8 +115,7 @@ impl Pace {
         }
         self.is_open |= at.is_late;
         // What is stored may be of an earlier moment than the write: an owner that stops writes what it knew.
-        let as_of_ms = (pacing.as_of_ms - WALL_MS - clock_span_ms).max(0);
-        self.stored_as_of_us = at.now_us.min(u64::try_from(as_of_ms * 1000).unwrap_or(0));
+        self.stored_as_of_us = as_of_us(at.now_us, pacing, clock_span_ms);
         self.writes_since_change += 1;
         if self.writes_since_change >= 2
             && let Some(current) = self.in_play.pop()
@@ -134,4 +151,10 @@ impl Pace {
         }
         Err(("L6", format!("{} jobs exist without any fault; the schedule asks for {due}", run.cursor)))
     }
+}
+
+/// True time up to which the pacer had earned, at the earliest.
+fn as_of_us(now_us: u64, pacing: &Pacing, clock_span_ms: i64) -> u64 {
+    let as_of_ms = (pacing.as_of_ms - WALL_MS - clock_span_ms).max(0);
+    now_us.min(u64::try_from(as_of_ms * 1000).unwrap_or(0))
 }

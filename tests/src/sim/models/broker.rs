@@ -87,6 +87,17 @@ impl BrokerModel {
         Ok((number, receiver))
     }
 
+    /// All messages and all consumers are gone; the queues too, unless they are made again at once. How many jobs that were.
+    pub fn lose_queues(&mut self, are_made_again: bool) -> usize {
+        let lost = std::mem::take(&mut self.queues);
+        let in_hands = |queue: &Queue| queue.consumers.values().map(|holder| holder.held.len()).sum::<usize>();
+        let jobs = lost.values().map(|queue| queue.ready.len() + queue.delayed.len() + in_hands(queue)).sum();
+        if are_made_again {
+            self.queues = lost.into_keys().map(|name| (name, Queue::default())).collect();
+        }
+        jobs
+    }
+
     /// Ends a consumer; what it held is ready again, in front.
     pub fn end_consumer(&mut self, name: &Name, consumer: u64) -> bool {
         let Some(queue) = self.queues.get_mut(name) else { return false };

@@ -19,7 +19,7 @@ use paceline_core::{Error, Result};
 pub use counts::Group;
 use counts::{Window, in_window};
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct LedgerModel {
     /// In the order of their creation, so that nothing depends on the random part of an id.
     pub runs: Vec<Entry>,
@@ -29,6 +29,7 @@ pub struct LedgerModel {
 }
 
 /// A run and everything that belongs to it.
+#[derive(Clone)]
 pub struct Entry {
     pub record: RunRecord,
     /// Empty: nobody.

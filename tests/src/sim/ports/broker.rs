@@ -63,7 +63,7 @@ impl State {
         let (Ok(run), Some(seq)) = (RunId::parse(&message.run), message.seq) else { return };
         let is_stored = self.sink.get(&run, &JobId::new(run.clone(), seq).to_string()).is_some();
         let counted = self.ledger.entry(&run).and_then(|entry| entry.groups.get(group));
-        let is_counted = counted.is_some_and(|group| group.admitted.contains(seq));
+        let is_counted = counted.is_some_and(|group| group.admitted.contains(seq)) || self.laws.was_recorded(&run, seq);
         let verdict = Laws::acknowledged(seq, is_stored, is_counted);
         self.judge(&run, verdict);
     }
@@ -110,7 +110,12 @@ impl Broker for SimBroker {
 
     async fn depth(&self, queue: &str, group: &str) -> Result<Depth> {
         let name = (queue.to_owned(), group.to_owned());
-        self.0.call(Call::idempotent("depth", String::new()), move |state, _| state.broker.depth(&name)).await
+        self.0
+            .call(Call::idempotent("depth", String::new()), move |state, _| {
+                let depth = state.broker.depth(&name)?;
+                Ok(Depth { unacked: depth.unacked.filter(|_| state.storm.tells_unacked), ..depth })
+            })
+            .await
     }
 
     async fn purge(&self, queue: &str, group: &str) -> Result<u64> {

@@ -37,8 +37,8 @@ impl State {
     }
 
     /// L9, after a write that the ledger took.
-    fn wrote(&mut self, run: &RunId, fence: Fence) {
-        let verdict = self.laws.of(run).ownership.wrote(fence);
+    fn wrote(&mut self, run: &RunId, fence: Fence, at: At) {
+        let verdict = self.laws.of(run).ownership.wrote(fence, at.process);
         self.judge(run, verdict);
     }
 
@@ -109,6 +109,7 @@ impl Ledger for SimLedger {
                 let books = state.laws.of(&run);
                 let verdict = books.ownership.leased(fence, &owner, at.now_ms, ttl);
                 books.pace.iter_mut().for_each(|pace| pace.taken_up());
+                let verdict = verdict.and_then(|()| state.laws.granted(&run, fence, &owner));
                 state.judge(&run, verdict);
             }
             Ok(leased)
@@ -130,7 +131,7 @@ impl Ledger for SimLedger {
         let (call, run, pacing) = (Call::new("keep", self.fenced(run, fence)), run.clone(), *pacing);
         let effect = move |state: &mut State, at: At| {
             let kept = state.ledger.keep(at.now_ms, &run, fence, ttl, &pacing)?;
-            state.wrote(&run, fence);
+            state.wrote(&run, fence, at);
             let span_ms = state.laws.clock_span_ms();
             let books = state.laws.of(&run);
             books.ownership.renewed(at.now_ms, ttl);
@@ -145,12 +146,16 @@ impl Ledger for SimLedger {
         let (call, run, asked) = (Call::new("reserve", words), run.clone(), reservation.clone());
         let effect = move |state: &mut State, at: At| {
             let range = state.ledger.reserve(at.now_ms, &run, fence, &asked)?;
-            state.wrote(&run, fence);
+            state.wrote(&run, fence, at);
             let span_ms = state.laws.clock_span_ms();
             let verdict = state.laws.of(&run).pace.as_mut().map_or(Ok(()), |pace| {
                 pace.wrote(at, &asked.pacing, span_ms);
                 pace.check(range.end(), span_ms)
             });
+            let total = state.ledger.run(&run).and_then(|record| record.spec.total);
+            let is_beyond = range.count > 0 && total.is_some_and(|total| range.end() > total);
+            let beyond = || ("L6", format!("jobs up to {} are reserved of a total of {total:?}", range.end()));
+            let verdict = verdict.and(if is_beyond { Err(beyond()) } else { Ok(()) });
             state.judge(&run, verdict);
             Ok(range)
         };
@@ -161,10 +166,10 @@ impl Ledger for SimLedger {
         let words = format!("{} {}+{}", self.fenced(run, fence), range.first, range.count);
         let (call, run, range, producer) =
             (Call::idempotent("confirm", words), run.clone(), *range, producer.to_owned());
-        let effect = move |state: &mut State, _: At| {
+        let effect = move |state: &mut State, at: At| {
             let before = state.ledger.entry(&run).map(|entry| entry.published);
             state.ledger.confirm(&run, fence, &range, &producer)?;
-            state.wrote(&run, fence);
+            state.wrote(&run, fence, at);
             if state.ledger.entry(&run).map(|entry| entry.published) != before {
                 let verdict = state.laws.confirmed(&run, &range);
                 state.judge(&run, verdict);
@@ -191,7 +196,7 @@ impl Ledger for SimLedger {
         let effect = move |state: &mut State, at: At| {
             let before = state.ledger.run(&run).map(|record| record.revision);
             let advanced = state.ledger.advance_state(at.now_ms, &run, fence, next, failure.as_deref())?;
-            state.wrote(&run, fence);
+            state.wrote(&run, fence, at);
             if Some(advanced.revision) != before
                 && let Some(pace) = &mut state.laws.of(&run).pace
             {
@@ -206,7 +211,12 @@ impl Ledger for SimLedger {
         let seqs: Vec<u64> = settled.iter().map(|job| job.seq).collect();
         let call = Call::idempotent("record", format!("{seqs:?}"));
         let (group, worker, settled) = (group.to_owned(), worker.to_owned(), settled.to_vec());
-        self.0.call(call, move |state, at| Ok(state.ledger.record(at.now_ms, &group, &worker, &settled))).await
+        self.0
+            .call(call, move |state, at| {
+                state.laws.recorded(&settled);
+                Ok(state.ledger.record(at.now_ms, &group, &worker, &settled))
+            })
+            .await
     }
 
     async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64> {
@@ -216,8 +226,19 @@ impl Ledger for SimLedger {
     }
 
     async fn restore_run(&self, kept: &KeptRun) -> Result<RunRecord> {
-        let (call, kept) = (Call::idempotent("restore_run", self.number(&kept.spec.run_id)), kept.clone());
-        self.0.call(call, move |state, _| Ok(state.ledger.restore_run(&kept))).await
+        let (number, state) = (self.number(&kept.spec.run_id), kept.state);
+        let words = format!("{number} to {state}, revision {} cursor {}", kept.revision, kept.cursor);
+        let (call, kept) = (Call::idempotent("restore_run", words), kept.clone());
+        self.0
+            .call(call, move |state, at| {
+                let before = state.ledger.run(&kept.spec.run_id);
+                let restored = state.ledger.restore_run(&kept);
+                if before.as_ref() != Some(&restored) {
+                    state.laws.restored(at.now_us, &restored);
+                }
+                Ok(restored)
+            })
+            .await
     }
 
     async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>> {

@@ -56,6 +56,13 @@ pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, W
             "UPDATE runs SET cursor = ?2, published = published + ?2 - cursor, revision = revision + 1, pacing = ?3
                       WHERE run_id = ?1";
         c.prepare_cached(update)?.execute(params![run.as_str(), signed(cursor), to_json(&kept.pacing)?])?;
+        if kept.revision <= held.revision
+            && let Some(state) = held.state.reopened()
+        {
+            // Its numbers do not close any more, so somebody has to own it again.
+            let update = "UPDATE runs SET state = ?2, ended_at_ms = NULL WHERE run_id = ?1";
+            c.prepare_cached(update)?.execute([run.as_str(), state.name()])?;
+        }
     }
     runs::known(c, run)
 }

@@ -13,14 +13,15 @@ local function put_or_remove(field, value)
   end
 end
 
-local held = redis.call('HMGET', run, 'revision', 'cursor', 'total')
+local held = redis.call('HMGET', run, 'revision', 'cursor', 'total', 'state')
 local is_new = not held[1]
 local total = held[3]
 if is_new then
   -- Epoch 0 is nobody's: the next lease takes the time as its epoch, which is above all that were handed out before.
   redis.call('HSET', run, 'pacing', ARGV[6], 'owner', '', 'epoch', 0, 'lease_until_ms', 0, 'cursor', 0, 'published', 0)
 end
-if is_new or tonumber(ARGV[4]) > tonumber(held[1]) then
+local takes_over = is_new or tonumber(ARGV[4]) > tonumber(held[1])
+if takes_over then
   total = ARGV[2]
   redis.call('HSET', run, 'spec', ARGV[1], 'total', total, 'state', ARGV[3], 'revision', ARGV[4])
   put_or_remove('ended_at_ms', ARGV[7])
@@ -37,6 +38,12 @@ if kept_cursor > cursor then
   if not is_new then
     -- An owner that reserves at the revision it knows is refused, and reads again.
     redis.call('HINCRBY', run, 'revision', 1)
+  end
+  local drains_again = { COMPLETED = 'DRAINING', STOPPED = 'STOPPING' }
+  if not takes_over and drains_again[held[4]] then
+    -- Its numbers do not close any more, so somebody has to own it again.
+    redis.call('HSET', run, 'state', drains_again[held[4]])
+    redis.call('HDEL', run, 'ended_at_ms')
   end
 end
 return redis.call('HGETALL', run)

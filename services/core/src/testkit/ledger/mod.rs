@@ -79,6 +79,7 @@ macro_rules! ledger_conformance {
             restore::an_unknown_run_is_restored_whole,
             restore::a_restored_run_goes_on_where_it_was,
             restore::a_restored_run_that_has_ended_is_not_active,
+            restore::an_ended_run_with_a_lower_cursor_drains_once_more,
             restore::a_lower_revision_takes_over_what_is_kept,
             restore::a_lower_cursor_rises_up_to_the_total,
             restore::nothing_to_restore_changes_nothing,

@@ -70,6 +70,20 @@ pub async fn a_restored_run_that_has_ended_is_not_active(harness: &impl Harness)
     assert_eq!(ledger.active_run_ids().await.unwrap(), [known.run]);
 }
 
+/// It was stopped by a ledger that had forgotten a part of it.
+pub async fn an_ended_run_with_a_lower_cursor_drains_once_more(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    let owned = owned_with(&*ledger, 10).await;
+    let all = read(&*ledger, &owned.run).await;
+    let ended = stopped(KeptRun { revision: all.revision + 5, failure: None, ..KeptRun::from(&all) });
+    ledger.restore_run(&ended).await.unwrap();
+    let further = KeptRun { revision: all.revision, cursor: all.cursor + 3, ..KeptRun::from(&all) };
+    let after = ledger.restore_run(&further).await.unwrap();
+    assert_eq!((after.state, after.ended_at_ms, after.cursor), (RunState::Stopping, None, all.cursor + 3));
+    assert_eq!(after.revision, ended.revision + 1);
+    assert_eq!(ledger.active_run_ids().await.unwrap(), [owned.run]);
+}
+
 pub async fn a_lower_revision_takes_over_what_is_kept(harness: &impl Harness) {
     let ledger = harness.open().await;
     let owned = owned_with(&*ledger, 20).await;

@@ -12,7 +12,7 @@ use paceline_core::seqset::SeqSet;
 use super::{LedgerModel, unknown};
 
 /// What a group has counted of a run.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Group {
     pub admitted: SeqSet,
     pub dead: SeqSet,
@@ -24,7 +24,7 @@ pub struct Group {
 }
 
 /// Jobs by second.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Window(BTreeMap<i64, u64>);
 
 impl Window {

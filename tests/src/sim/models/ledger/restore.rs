@@ -22,7 +22,8 @@ impl LedgerModel {
         };
         let entry = &mut self.runs[number];
         let record = &mut entry.record;
-        if record.revision < kept.revision {
+        let is_older = record.revision < kept.revision;
+        if is_older {
             record.spec = kept.spec.clone();
             record.state = kept.state;
             record.failure = kept.failure.clone();
@@ -35,6 +36,9 @@ impl LedgerModel {
             record.cursor = limit;
             record.pacing = kept.pacing;
             record.revision += 1;
+            if !is_older && let Some(state) = record.state.reopened() {
+                (record.state, record.ended_at_ms) = (state, None);
+            }
         }
         record.clone()
     }
