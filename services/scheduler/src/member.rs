@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use paceline_core::ports::RangePublisher;
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -132,10 +132,12 @@ impl Member {
             (Err(error), Some(ticket)) if ticket.pass == Pass::Probe => ticket.failed(&error.message),
             (Err(error), _) => self.note(&error.message, |breaker, now| breaker.trip(now, fastrand::f64())),
         }
-        if outcome.is_err() {
-            self.lost.send_modify(|count| *count += 1);
-        } else {
-            self.lock().is_known = true;
+        match outcome {
+            Ok(()) => self.lock().is_known = true,
+            // Who hangs loses its ranges to others. Who only says that it cannot go on, because the broker is slow or away, keeps
+            // them: to publish them again elsewhere would give a slow broker the same work twice.
+            Err(error) if error.kind == ErrorKind::Unavailable => self.lost.send_modify(|count| *count += 1),
+            Err(_) => (),
         }
     }
 

@@ -32,7 +32,8 @@ pub struct Remote(ProducerServiceClient<InterceptedService<Channel, AddToken>>);
 /// Asks a producer how it is.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// `Err` says why no range should go there: it is away, does not answer in time, or says that it is not serving.
+    /// `Err` says why no range should go there: `Unavailable`, it is away or does not answer in time; `FailedPrecondition`, it
+    /// answers that it is not serving, so it will answer for the ranges that it has, too.
     async fn check(&self) -> Result<()>;
 }
 
@@ -55,7 +56,7 @@ impl Health for RemoteHealth {
         })?;
         match answer.map_err(|status| from_status(&status))?.into_inner().status() {
             ServingStatus::Serving => Ok(()),
-            _ => Err(Error::unavailable("it says that it is not serving; its /readyz says why")),
+            _ => Err(Error::failed_precondition("it says that it is not serving; its /readyz says why")),
         }
     }
 }
