@@ -171,6 +171,16 @@ impl Pacer {
         self.cursor += count;
     }
 
+    /// Notes that the run has gone on to `cursor` without this pacer, in time that it takes for its own to earn, or for an outage:
+    /// what was reserved then is not owed any more. A cursor that it has reached already changes nothing.
+    pub fn skip_to(&mut self, cursor: u64) {
+        let skipped = cursor.saturating_sub(self.cursor);
+        let earned = skipped.min(self.unreserved);
+        self.unreserved -= earned;
+        self.owed_ns = self.owed_ns.saturating_sub(self.rate.ns_for(skipped - earned));
+        self.cursor += skipped;
+    }
+
     /// Jobs left until the total; `u64::MAX` without one.
     pub fn left(&self) -> u64 {
         self.total.map_or(u64::MAX, |total| total.saturating_sub(self.cursor))

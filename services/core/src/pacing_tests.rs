@@ -185,3 +185,18 @@ fn bad_rates_name_the_field() {
         assert_eq!(Rate::new(jobs, per_minutes).unwrap_err()[0].0, field, "{jobs} per {per_minutes}");
     }
 }
+
+/// A takeover from a ledger that went back in time, which another owner then brings forward again: the time between is not earned
+/// twice.
+#[test]
+fn jobs_that_were_reserved_meanwhile_are_not_owed() {
+    let rate = Rate::new(10, 1.0 / 60.0).unwrap();
+    let mut pacer = Pacer::resume(rate, None, CatchUp::All, 100, Pacing::default(), 0);
+    pacer.absorb_downtime(2_000_000_000);
+    pacer.skip_to(120);
+    pacer.skip_to(110);
+    for second in 1..=5 {
+        pacer.advance(second * 1_000_000_000);
+    }
+    assert_eq!((pacer.cursor(), pacer.due()), (120, 50), "no more than those five seconds bring");
+}

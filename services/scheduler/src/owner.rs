@@ -178,6 +178,7 @@ impl Owner {
             return Err(Error::internal(format!("run {} is at its total, and the pacer did not know", self.run)));
         }
         let is_expected = range.first == pacer.cursor();
+        pacer.skip_to(range.first);
         pacer.take(range.end().saturating_sub(pacer.cursor()));
         self.dispatcher.submit(range);
         if !is_expected {
@@ -223,6 +224,7 @@ impl Owner {
         if let Some(kept) = self.ahead(known, &record) {
             return self.restore(known, kept).await;
         }
+        known.pacer.skip_to(record.cursor);
         self.apply(known, record);
         self.heal(known).await?;
         Ok(Next::Sleep(Duration::ZERO))

@@ -86,7 +86,7 @@ impl Owner {
             (Some(known), Some(record)) => match self.ahead(known, &record) {
                 Some(kept) => return self.restore(known, kept).await,
                 None => {
-                    known.pacer.take(record.cursor.saturating_sub(known.pacer.cursor()));
+                    known.pacer.skip_to(record.cursor);
                     self.apply(known, record);
                 }
             },
