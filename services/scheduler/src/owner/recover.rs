@@ -7,7 +7,7 @@ use paceline_core::error::{Error, Result};
 use paceline_core::pacing::Pacer;
 use paceline_core::run::{KeptRun, RunRecord, RunState, Snapshot};
 
-use super::{DRAIN_POLL, Known, Next, Owner};
+use super::{DRAIN_POLL, Known, Next, Owner, skip_to};
 
 impl Owner {
     /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
@@ -86,7 +86,7 @@ impl Owner {
             (Some(known), Some(record)) => match self.ahead(known, &record) {
                 Some(kept) => return self.restore(known, kept).await,
                 None => {
-                    known.pacer.skip_to(record.cursor);
+                    skip_to(&mut known.pacer, record.cursor);
                     self.apply(known, record);
                 }
             },
