@@ -15,7 +15,7 @@ pub enum LogFormat {
 
 /// Starts logging for the process. `filter` is in the syntax of `RUST_LOG`. Starting twice keeps the first.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| anyhow::anyhow!("log filter {filter:?}: {e}"))?;
+    let filter = EnvFilter::try_new(directives(filter)).map_err(|e| anyhow::anyhow!("log filter {filter:?}: {e}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -26,4 +26,22 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().try_init(),
     };
     Ok(())
+}
+
+/// lapin logs each failure itself, beside the error that it returns, and whole messages with their payload. It is heard only where
+/// the filter names it.
+fn directives(filter: &str) -> String {
+    if filter.contains("lapin") { filter.to_owned() } else { format!("{filter},lapin=off") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lapin_is_heard_only_when_it_is_named() {
+        assert_eq!(directives("info"), "info,lapin=off");
+        assert_eq!(directives("info,lapin=debug"), "info,lapin=debug");
+        assert!(EnvFilter::try_new(directives("warn,paceline_worker=debug")).is_ok());
+    }
 }

@@ -1,7 +1,7 @@
 //! The flusher: takes what has ended, as much as is there, and brings it through sink → ledger → ack, in that order (L4).
 //!
-//! There is no timer: one job waits for nothing, many jobs share a request. A sink or ledger that is away is tried until it
-//! is back; meanwhile nothing is acknowledged, so prefetch bounds what is held.
+//! One job waits for nothing, many jobs share a request, and a request waits a little for more while its predecessor is on its way.
+//! A sink or ledger that is away is tried until it is back; meanwhile nothing is acknowledged, so prefetch bounds what is held.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -26,6 +26,8 @@ use crate::window::Window;
 
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+/// The longest that a request waits to grow. Its predecessor may hang, on an index that refuses for instance.
+const GATHER_MAX: Duration = Duration::from_millis(50);
 
 /// A cheap handle; every batch on its way has one.
 #[derive(Clone)]
@@ -54,6 +56,8 @@ impl Flusher {
     pub async fn run(self, mut queue: mpsc::Receiver<Held>) {
         let mut flights: JoinSet<()> = JoinSet::new();
         let crashed = self.crashed.clone();
+        // Documents of the request before.
+        let mut before = 0;
         let working = async {
             loop {
                 let (batch_max, in_flight_max) = self.limits();
@@ -66,11 +70,35 @@ impl Flusher {
                     break;
                 }
                 while flights.try_join_next().is_some() {}
+                self.gather(&mut held, before.min(batch_max), &mut queue, &mut flights).await;
+                before = held.len();
                 flights.spawn(self.clone().flush(held));
             }
             while flights.join_next().await.is_some() {}
         };
         crashed.or(working).await;
+    }
+
+    /// Lets a request that has a predecessor on its way grow to that one's size: much of the sink's work for a request is the same
+    /// whatever is in it. A job that comes alone follows one that came alone, and waits for nothing.
+    async fn gather(
+        &self,
+        held: &mut Vec<Held>,
+        enough: usize,
+        queue: &mut mpsc::Receiver<Held>,
+        flights: &mut JoinSet<()>,
+    ) {
+        let waited = tokio::time::sleep(GATHER_MAX);
+        tokio::pin!(waited);
+        while !flights.is_empty() && held.len() < enough {
+            let room = enough - held.len();
+            tokio::select! {
+                biased;
+                Some(_) = flights.join_next() => (),
+                count = queue.recv_many(held, room) => if count == 0 { return },
+                () = &mut waited => return,
+            }
+        }
     }
 
     async fn flush(self, held: Vec<Held>) {

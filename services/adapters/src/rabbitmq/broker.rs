@@ -9,10 +9,10 @@ use paceline_core::ports::broker::{Broker, Confirm, Consumer, DeadLetter, Depth,
 use paceline_core::{Error, Result};
 
 use super::config::{Endpoint, RabbitConfig};
+use super::connection::Connection;
 use super::message::Target;
 use super::publisher::Publisher;
-use super::topology::{self, Names};
-use super::wire::Connection;
+use super::topology::Names;
 use super::{consumer, inspect};
 use crate::link::{Epoch, Link};
 
@@ -44,7 +44,9 @@ impl RabbitBroker {
     /// Deletes the queue, its dead queue and its delay queues for `group`, with all that is in them.
     pub async fn remove(&self, queue: &str, group: &str) -> Result<()> {
         let names = self.names(queue, group)?;
-        inspect::remove(&*self.connection().await?, &names).await
+        let connection = self.connection().await?;
+        connection.declared().forget();
+        inspect::remove(&connection, &names).await
     }
 
     async fn connection(&self) -> Result<Arc<Connection>> {
@@ -61,8 +63,8 @@ impl RabbitBroker {
 impl Broker for RabbitBroker {
     async fn declare(&self, queue: &str, group: &str) -> Result<()> {
         let names = self.names(queue, group)?;
-        let (channel, _) = self.connection().await?.channel().await?;
-        topology::declare(&channel, &names).await
+        let connection = self.connection().await?;
+        connection.declared().ensure(&connection, &names).await
     }
 
     async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
@@ -94,8 +96,8 @@ impl Broker for RabbitBroker {
 
     async fn check(&self) -> Result<String> {
         let connection = self.connection().await?;
-        // A channel that opens shows that the broker answers now, not only that it once did.
-        connection.channel().await?;
+        // An answer shows that the broker is there now, not only that it once was.
+        inspect::ping(&connection).await?;
         Ok(format!("{} at {}", connection.server(), self.endpoint))
     }
 

@@ -7,7 +7,8 @@ use paceline_core::ids::check_name;
 use paceline_core::{Error, Result};
 use url::Url;
 
-use super::wire::codec::SHORT_STRING_BYTES_MAX;
+/// AMQP's limit for names, logins and ids.
+pub const SHORT_STRING_BYTES_MAX: usize = 255;
 
 const PORT_DEFAULT: u16 = 5672;
 const PORT_TLS_DEFAULT: u16 = 5671;

@@ -11,14 +11,18 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::{Stream, StreamExt as _};
 use futures::task::AtomicWaker;
+use lapin::message::Delivery as Incoming;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
 use paceline_core::ports::broker::{Consumer, Delivery};
 use paceline_core::{Error, Result};
 
+use super::connection::Connection;
+use super::incoming::{End, Merged, Source};
 use super::message::Decoder;
 use super::publisher::Publisher;
 use super::settle::{Held, RabbitSettle};
-use super::topology::{self, Names};
-use super::wire::{Channel, Connection, Deliveries, Event, Incoming, requests};
+use super::topology::Names;
 
 const CONSUMER_MAIN: &str = "m";
 const CONSUMER_GIVEN_UP: &str = "g";
@@ -26,7 +30,7 @@ const PREFETCH_GIVEN_UP: u16 = 1;
 
 /// Starts a consumer on a channel of its own; what it needs is declared first, since this may be a new epoch of a new broker.
 pub async fn start(
-    connection: &Connection,
+    connection: &Arc<Connection>,
     names: Names,
     prefetch: u16,
     publisher: Arc<Publisher>,
@@ -34,25 +38,21 @@ pub async fn start(
     if prefetch == 0 {
         return Err(Error::invalid_field("prefetch", "0 would mean no limit; use 1 or more"));
     }
-    let (channel, deliveries) = connection.channel().await?;
-    channel.gather_acks(prefetch);
-    topology::declare(&channel, &names).await?;
-    let replies = [
-        channel.request(|out, number| requests::qos(out, number, prefetch))?,
-        channel.request(|out, number| requests::consume(out, number, &names.main, CONSUMER_MAIN))?,
-        channel.request(|out, number| requests::qos(out, number, PREFETCH_GIVEN_UP))?,
-        channel.request(|out, number| requests::consume(out, number, &names.given_up, CONSUMER_GIVEN_UP))?,
-    ];
-    for reply in replies {
-        reply.await?;
+    connection.declared().ensure(connection, &names).await?;
+    let channel = connection.channel().await?;
+    let consumers = connection.request(consume(&channel, &names, prefetch)).await;
+    if consumers.is_err() {
+        // Maybe since somebody has deleted a queue: the next attempt declares it.
+        connection.declared().forget();
     }
+    let (main, given_up) = consumers?;
+    let acker = connection.acker(channel, prefetch);
     let (count, waiting) = (AtomicUsize::new(0), AtomicWaker::new());
-    let held = Arc::new(Held { acker: channel.acker(), names, publisher, count, waiting });
-    let acker = channel.acker();
+    let held = Arc::new(Held { acker: acker.clone(), names, publisher, count, waiting });
     let closing = Box::pin(async move { acker.close(&[CONSUMER_MAIN, CONSUMER_GIVEN_UP]).await });
     let stream = RabbitStream {
-        channel,
-        deliveries,
+        connection: connection.clone(),
+        incoming: Merged::new(main, given_up),
         held,
         prefetch: usize::from(prefetch),
         decoder: Decoder::default(),
@@ -62,16 +62,40 @@ pub async fn start(
     Ok(Consumer { deliveries: stream.boxed(), closing })
 }
 
+/// Both consumers of a channel, asked for together.
+async fn consume(
+    channel: &lapin::Channel,
+    names: &Names,
+    prefetch: u16,
+) -> lapin::Result<(lapin::Consumer, lapin::Consumer)> {
+    let consumer = async |queue: &str, tag: &str, prefetch| {
+        // The prefetch is that of the consumers that the channel starts from now on.
+        let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
+        let options = BasicConsumeOptions::default();
+        let started = channel.basic_consume(queue.into(), tag.into(), options, FieldTable::default());
+        futures::try_join!(limited, started).map(|((), consumer)| consumer)
+    };
+    let main = consumer(&names.main, CONSUMER_MAIN, prefetch);
+    let given_up = consumer(&names.given_up, CONSUMER_GIVEN_UP, PREFETCH_GIVEN_UP);
+    futures::try_join!(main, given_up)
+}
+
 struct RabbitStream {
-    /// Closing it gives back what is held.
-    channel: Channel,
-    deliveries: Deliveries,
+    connection: Arc<Connection>,
+    incoming: Merged<lapin::Consumer>,
     held: Arc<Held>,
     prefetch: usize,
     decoder: Decoder,
     /// Read while the consumer was full: at most what the broker sends beyond one queue's prefetch.
-    early: VecDeque<Incoming>,
+    early: VecDeque<(Source, Incoming)>,
     has_ended: bool,
+}
+
+/// What is held goes back to the queue.
+impl Drop for RabbitStream {
+    fn drop(&mut self) {
+        self.held.acker.close_now();
+    }
 }
 
 impl Stream for RabbitStream {
@@ -86,19 +110,17 @@ impl Stream for RabbitStream {
             // One may have been settled between the look and the registration. Otherwise it reads on, because only so it sees
             // that the channel ends; what comes meanwhile is the one message of the other queue, and waits.
             while self.is_full() {
-                match ready!(self.deliveries.poll_recv(context)) {
-                    Some(Event::Message(incoming)) => self.early.push_back(incoming),
-                    other => return Poll::Ready(Some(Err(self.end(other.is_some())))),
+                match ready!(self.poll_incoming(context)) {
+                    Ok(incoming) => self.early.push_back(incoming),
+                    Err(error) => return Poll::Ready(Some(Err(error))),
                 }
             }
         }
-        if let Some(incoming) = self.early.pop_front() {
-            return Poll::Ready(Some(Ok(self.hand_out(incoming))));
-        }
-        match ready!(self.deliveries.poll_recv(context)) {
-            Some(Event::Message(incoming)) => Poll::Ready(Some(Ok(self.hand_out(incoming)))),
-            other => Poll::Ready(Some(Err(self.end(other.is_some())))),
-        }
+        let next = match self.early.pop_front() {
+            Some(incoming) => Ok(incoming),
+            None => ready!(self.poll_incoming(context)),
+        };
+        Poll::Ready(Some(next.map(|incoming| self.hand_out(incoming))))
     }
 }
 
@@ -107,20 +129,36 @@ impl RabbitStream {
         self.held.count.load(Ordering::Acquire) >= self.prefetch
     }
 
-    /// The last item: why there are no more.
-    fn end(&mut self, is_cancelled: bool) -> Error {
-        self.has_ended = true;
-        if !is_cancelled {
-            return self.channel.failure();
-        }
-        let queue = &self.held.names.main;
-        Error::unavailable(format!("RabbitMQ ended the consumer of {queue}: the queue was deleted or moved"))
+    /// The next message, or why there are no more.
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<(Source, Incoming)>> {
+        let next = ready!(self.incoming.poll_next(context));
+        Poll::Ready(match next {
+            Ok((source, incoming)) => {
+                self.held.acker.delivered(incoming.delivery_tag);
+                Ok((source, incoming))
+            }
+            Err(end) => {
+                self.has_ended = true;
+                Err(self.explain(end))
+            }
+        })
     }
 
-    fn hand_out(&mut self, incoming: Incoming) -> Delivery {
-        let (tag, is_given_up) = (incoming.tag, incoming.consumer == CONSUMER_GIVEN_UP.as_bytes()[0]);
-        let (message, envelope) = self.decoder.decode(incoming);
-        let given_up = is_given_up.then(|| {
+    fn explain(&self, end: End) -> Error {
+        match end {
+            End::Failed(error) => self.connection.explain(&error),
+            End::Cancelled => {
+                self.connection.declared().forget();
+                let queue = &self.held.names.main;
+                Error::unavailable(format!("RabbitMQ ended the consumer of {queue}: the queue was deleted or moved"))
+            }
+        }
+    }
+
+    fn hand_out(&mut self, (source, incoming): (Source, Incoming)) -> Delivery {
+        let Incoming { delivery_tag: tag, redelivered, properties, data, .. } = incoming;
+        let (message, envelope) = self.decoder.decode(&properties, redelivered, data.into());
+        let given_up = (source == Source::GivenUp).then(|| {
             let reason = envelope.broker_reason.as_deref().unwrap_or("unknown reason");
             format!("the broker gave up on it: {reason}")
         });

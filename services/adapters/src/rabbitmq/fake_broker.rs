@@ -7,12 +7,19 @@ use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::Message;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::config::RabbitConfig;
 use super::publisher::Publisher;
-use super::wire::codec::{put_long_string, put_short_string, put_table, put_u16, put_u32, put_u64};
-use super::wire::frame::{self, Frame};
+
+pub const METHOD: u8 = 1;
+pub const HEADER: u8 = 2;
+pub const BODY: u8 = 3;
+const HEARTBEAT: u8 = 8;
+/// Few, so that a test can use them up.
+pub const CHANNELS_MAX: u16 = 24;
+const FRAME_END: u8 = 0xCE;
 
 /// Sees the class, method and channel of each method from the client, and writes what it likes.
 type Script = Arc<dyn Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync>;
@@ -31,6 +38,8 @@ pub enum Act {
 pub struct FakeBroker {
     pub address: SocketAddr,
     _tasks: JoinSet<()>,
+    /// What a client of a silent one did: greet, then hang up.
+    seen: mpsc::UnboundedReceiver<()>,
 }
 
 impl FakeBroker {
@@ -50,17 +59,56 @@ impl FakeBroker {
         script: impl Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync + 'static,
         has_heartbeats: bool,
     ) -> Self {
+        let script: Script = Arc::new(script);
+        Self::accept(move |socket, _| serve(socket, script.clone(), has_heartbeats)).await
+    }
+
+    /// Answers the greeting with `bytes`, and hangs up.
+    pub async fn that_says(bytes: &'static [u8]) -> Self {
+        Self::accept(move |mut socket, _| async move {
+            let mut greeting = [0; 8];
+            _ = socket.read_exact(&mut greeting).await;
+            _ = socket.write_all(bytes).await;
+        })
+        .await
+    }
+
+    /// Accepts, and says nothing.
+    pub async fn that_is_silent() -> Self {
+        Self::accept(|mut socket, seen| async move {
+            let mut greeting = [0; 8];
+            socket.read_exact(&mut greeting).await.unwrap();
+            seen.send(()).unwrap();
+            while socket.read(&mut greeting).await.is_ok_and(|count| count > 0) {}
+            _ = seen.send(());
+        })
+        .await
+    }
+
+    async fn accept<F: Future<Output = ()> + Send + 'static>(
+        serve: impl Fn(TcpStream, mpsc::UnboundedSender<()>) -> F + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let script: Script = Arc::new(script);
+        let (sender, seen) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(serve(socket, script.clone(), has_heartbeats));
+                connections.spawn(serve(socket, sender.clone()));
             }
         });
-        Self { address, _tasks: tasks }
+        Self { address, _tasks: tasks, seen }
+    }
+
+    /// A client has sent its greeting.
+    pub async fn greeted(&mut self) {
+        self.seen.recv().await.unwrap();
+    }
+
+    /// That client has closed its socket.
+    pub async fn hung_up(&mut self) {
+        self.seen.recv().await.unwrap();
     }
 
     pub fn config(&self) -> RabbitConfig {
@@ -91,11 +139,66 @@ pub fn message(id: &str) -> Message {
 
 /// Writes a method as the broker would.
 pub fn put(out: &mut Vec<u8>, channel: u16, (class, method): (u16, u16), arguments: impl FnOnce(&mut Vec<u8>)) {
-    frame::put(out, frame::METHOD, channel, |out| {
+    put_frame(out, METHOD, channel, |out| {
         put_u16(out, class);
         put_u16(out, method);
         arguments(out);
     });
+}
+
+pub fn put_frame(out: &mut Vec<u8>, kind: u8, channel: u16, payload: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = Vec::new();
+    payload(&mut bytes);
+    out.push(kind);
+    put_u16(out, channel);
+    put_long_string(out, &bytes);
+    out.push(FRAME_END);
+}
+
+pub fn put_u16(out: &mut Vec<u8>, number: u16) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+pub fn put_u32(out: &mut Vec<u8>, number: u32) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+pub fn put_u64(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+pub fn put_short_string(out: &mut Vec<u8>, text: &str) {
+    out.push(u8::try_from(text.len()).unwrap());
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Tables are written the same way.
+pub fn put_long_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_u32(out, u32::try_from(bytes.len()).unwrap());
+    out.extend_from_slice(bytes);
+}
+
+/// A message for the consumer "m", with its properties as they stand on the wire: flags and fields.
+pub fn put_delivery(out: &mut Vec<u8>, channel: u16, tag: u64, properties: &[u8], body: &[u8]) {
+    put(out, channel, (60, 60), |out| {
+        put_short_string(out, "m");
+        put_u64(out, tag);
+        out.push(0);
+        put_short_string(out, "test");
+        put_short_string(out, "jobs");
+    });
+    put_content(out, channel, properties, body);
+}
+
+/// Header and body, which follow the method that they belong to.
+pub fn put_content(out: &mut Vec<u8>, channel: u16, properties: &[u8], body: &[u8]) {
+    put_frame(out, HEADER, channel, |out| {
+        put_u16(out, 60);
+        put_u16(out, 0);
+        put_u64(out, body.len() as u64);
+        out.extend_from_slice(properties);
+    });
+    put_frame(out, BODY, channel, |out| out.extend_from_slice(body));
 }
 
 pub fn put_close(out: &mut Vec<u8>, channel: u16, code: u16, text: &str) {
@@ -121,7 +224,7 @@ async fn serve(mut socket: TcpStream, script: Script, has_heartbeats: bool) {
     }
     put(&mut out, 0, (10, 10), |out| {
         put_u16(out, 9);
-        put_table(out, |_| ());
+        put_long_string(out, b"");
         put_long_string(out, b"AMQPLAIN PLAIN");
         put_long_string(out, b"en_US");
     });
@@ -134,16 +237,13 @@ async fn serve(mut socket: TcpStream, script: Script, has_heartbeats: bool) {
             Ok(0) | Err(_) => return,
             Ok(_) => (),
         }
-        let mut input = &received[..];
         let mut hangs_up = false;
-        while let Some(frame) = frame::split(&mut input, 1 << 20).unwrap() {
-            if frame.kind == frame::HEARTBEAT && has_heartbeats {
-                frame::put_heartbeat(&mut out);
+        while let Some(frame) = Frame::split(&mut received) {
+            if frame.kind == HEARTBEAT && has_heartbeats {
+                put_frame(&mut out, HEARTBEAT, 0, |_| ());
             }
-            hangs_up |= frame.kind == frame::METHOD && respond(frame, &script, &mut out) == Act::HangUp;
+            hangs_up |= frame.kind == METHOD && respond(&frame, &script, &mut out) == Act::HangUp;
         }
-        let rest = input.to_vec();
-        received = rest;
         if hangs_up {
             _ = socket.write_all(&out).await;
             return;
@@ -151,7 +251,27 @@ async fn serve(mut socket: TcpStream, script: Script, has_heartbeats: bool) {
     }
 }
 
-fn respond(frame: Frame<'_>, script: &Script, out: &mut Vec<u8>) -> Act {
+struct Frame {
+    kind: u8,
+    channel: u16,
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Takes the first frame, if all of it has arrived.
+    fn split(received: &mut Vec<u8>) -> Option<Self> {
+        let head = received.first_chunk::<7>()?;
+        let (kind, channel) = (head[0], u16::from_be_bytes([head[1], head[2]]));
+        let end = 7 + u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
+        (received.len() > end).then(|| {
+            let payload = received[7..end].to_vec();
+            received.drain(..=end);
+            Self { kind, channel, payload }
+        })
+    }
+}
+
+fn respond(frame: &Frame, script: &Script, out: &mut Vec<u8>) -> Act {
     let number = |at: usize| u16::from_be_bytes([frame.payload[at], frame.payload[at + 1]]);
     let method = (number(0), number(2));
     let act = script(method, frame.channel, out);
@@ -161,7 +281,7 @@ fn respond(frame: Frame<'_>, script: &Script, out: &mut Vec<u8>) -> Act {
     let channel = frame.channel;
     match method {
         (10, 11) => put(out, 0, (10, 30), |out| {
-            put_u16(out, 0);
+            put_u16(out, CHANNELS_MAX);
             put_u32(out, 0);
             put_u16(out, 0);
         }),
@@ -176,7 +296,16 @@ fn respond(frame: Frame<'_>, script: &Script, out: &mut Vec<u8>) -> Act {
         (85, 10) => put(out, channel, (85, 11), |_| ()),
         // The rest of the methods that have an answer: its number is one more, and its arguments do not matter.
         (10 | 20, 50 | 40) | (50, 20) | (60, 10) => put(out, channel, (method.0, method.1 + 1), |_| ()),
-        (60, 20 | 30) => put(out, channel, (60, method.1 + 1), |out| put_short_string(out, "m")),
+        // The tag is the last text before the options.
+        (60, 20) => {
+            let queue_bytes = usize::from(frame.payload[6]);
+            let tag_at = 7 + queue_bytes;
+            let tag_end = tag_at + 1 + usize::from(frame.payload[tag_at]);
+            put(out, channel, (60, 21), |out| out.extend_from_slice(&frame.payload[tag_at..tag_end]));
+        }
+        (60, 30) => {
+            put(out, channel, (60, 31), |out| out.extend_from_slice(&frame.payload[4..frame.payload.len() - 1]))
+        }
         _ => (),
     }
     act

@@ -1,34 +1,44 @@
-//! Looks into the queues: how much is where, what is dead, and out with what is ready. Each on a channel of its own, because a
-//! question about a queue that is not there closes the channel.
-
-use std::time::Duration;
+//! Looks into the queues: how much is where, what is dead, and out with what is ready. Each on a channel that nobody else uses
+//! meanwhile, because a question about a queue that is not there closes the channel.
 
 use futures::future::try_join_all;
+use lapin::Channel;
+use lapin::options::{
+    BasicGetOptions, BasicQosOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
+};
+use lapin::types::FieldTable;
 use paceline_core::ports::broker::{DeadLetter, Depth};
 use paceline_core::{Error, ErrorKind, Result};
 
+use super::connection::Connection;
 use super::message::Decoder;
 use super::topology::Names;
-use super::wire::{Connection, Event, requests};
 
 /// How many messages are asked for at once.
-const GETS_AT_ONCE: usize = 64;
-const GET_TIMEOUT: Duration = Duration::from_secs(10);
+const GETS_AT_ONCE: usize = 30;
+const PRECONDITION_FAILED: u16 = 406;
+
+/// A question that changes nothing: how many messages a consumer of this channel, which gets none, would hold.
+pub async fn ping(connection: &Connection) -> Result<()> {
+    let channel = connection.lease().await?;
+    channel.request(channel.basic_qos(1, BasicQosOptions::default())).await
+}
 
 /// AMQP does not say what is unacknowledged. `NotFound`: there is no main queue. Where one of the others is missing it is unknown
 /// what was in it, so that is another error.
 pub async fn depth(connection: &Connection, names: &Names) -> Result<Depth> {
-    let (channel, _) = connection.channel().await?;
-    let ask = |queue: &str| channel.request(|out, number| requests::queue_declare_passive(out, number, queue));
-    let main = ask(&names.main)?.await?;
-    let others = async {
-        let (given_up, dead) = (ask(&names.given_up)?, ask(&names.dead)?);
-        let retries = names.retries().iter().map(|queue| ask(queue)).collect::<Result<Vec<_>>>()?;
-        Ok((given_up.await?, dead.await?, try_join_all(retries).await?))
+    let channel = connection.lease().await?;
+    let ask = async |queue: &str| {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let answer = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
+        Ok::<_, lapin::Error>(u64::from(answer.message_count()))
     };
-    let (given_up, dead, retries) = others.await.map_err(incomplete)?;
+    let main = channel.request(ask(&names.main)).await?;
+    let others = names.queues().skip(1).map(ask);
+    let others = channel.request(try_join_all(others)).await.map_err(incomplete)?;
+    let [given_up, dead, retries @ ..] = &others[..] else { unreachable!("every (queue, group) has these") };
     // What the broker gave up on waits for a consumer too.
-    Ok(Depth { ready: main + given_up, unacked: None, delayed: retries.iter().sum(), dead })
+    Ok(Depth { ready: main + given_up, unacked: None, delayed: retries.iter().sum(), dead: *dead })
 }
 
 /// Half of the queues are there: somebody declares them just now, or deleted one.
@@ -40,47 +50,53 @@ fn incomplete(error: Error) -> Error {
 }
 
 pub async fn purge(connection: &Connection, names: &Names) -> Result<u64> {
-    let (channel, _) = connection.channel().await?;
-    let purge = |queue: &str| channel.request(|out, number| requests::queue_purge(out, number, queue));
-    let (main, given_up) = (purge(&names.main)?, purge(&names.given_up)?);
-    Ok(main.await? + given_up.await?)
+    let channel = connection.lease().await?;
+    let purge = |queue: &str| channel.queue_purge(queue.into(), QueuePurgeOptions::default());
+    let purged = channel.request(try_join_all([purge(&names.main), purge(&names.given_up)])).await?;
+    Ok(purged.into_iter().map(u64::from).sum())
 }
 
 /// Deletes every queue of a (queue, group) with what is in it, and the exchange if no other queue needs it.
 pub async fn remove(connection: &Connection, names: &Names) -> Result<()> {
-    let (channel, _) = connection.channel().await?;
-    let delete = |queue: &str| channel.request(|out, number| requests::queue_delete(out, number, queue));
-    let replies = names.queues().map(delete).collect::<Result<Vec<_>>>()?;
-    for reply in replies {
-        reply.await?;
+    let channel = connection.lease().await?;
+    let delete = |queue: &str| channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+    channel.request(try_join_all(names.queues().map(delete))).await?;
+    let unused = ExchangeDeleteOptions { if_unused: true, ..ExchangeDeleteOptions::default() };
+    match channel.exchange_delete(names.exchange.as_str().into(), unused).await {
+        Err(error) if is_in_use(&error) => Ok(()),
+        deleted => channel.request(std::future::ready(deleted)).await,
     }
-    match channel.request(|out, number| requests::exchange_delete_if_unused(out, number, &names.exchange))?.await {
-        Err(error) if error.message.contains("closed the channel: 406") => Ok(()),
-        answer => answer.map(drop),
-    }
+}
+
+fn is_in_use(error: &lapin::Error) -> bool {
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(closed) if closed.get_id() == PRECONDITION_FAILED)
 }
 
 /// Takes up to `limit` messages without settling them; when the channel closes they are back where they were.
 pub async fn dead_letters(connection: &Connection, names: &Names, limit: usize) -> Result<Vec<DeadLetter>> {
-    let (channel, mut deliveries) = connection.channel().await?;
+    let channel = connection.channel().await?;
+    let letters = get_letters(connection, &channel, names, limit).await;
+    _ = connection.request(channel.close(200, "done".into())).await;
+    letters
+}
+
+async fn get_letters(
+    connection: &Connection,
+    channel: &Channel,
+    names: &Names,
+    limit: usize,
+) -> Result<Vec<DeadLetter>> {
     let mut decoder = Decoder::default();
     let mut letters = Vec::new();
     while letters.len() < limit {
         let asked = GETS_AT_ONCE.min(limit - letters.len());
-        for _ in 0..asked {
-            channel.get(&names.dead)?;
-        }
-        for _ in 0..asked {
-            let event = tokio::time::timeout(GET_TIMEOUT, deliveries.recv()).await;
-            let event =
-                event.map_err(|_| Error::unavailable(format!("RabbitMQ does not read the queue {}", names.dead)))?;
-            match event.ok_or_else(|| channel.failure())? {
-                Event::Message(incoming) => {
-                    let (message, envelope) = decoder.decode(incoming);
-                    letters.push(DeadLetter { message, reason: envelope.reason.unwrap_or_default() });
-                }
-                Event::Empty | Event::Cancelled => return Ok(letters),
-            }
+        let get = |_| channel.basic_get(names.dead.as_str().into(), BasicGetOptions::default());
+        let got = connection.request(try_join_all((0..asked).map(get))).await?;
+        for message in got {
+            let Some(message) = message else { return Ok(letters) };
+            let delivery = message.delivery;
+            let (message, envelope) = decoder.decode(&delivery.properties, delivery.redelivered, delivery.data.into());
+            letters.push(DeadLetter { message, reason: envelope.reason.unwrap_or_default() });
         }
     }
     Ok(letters)

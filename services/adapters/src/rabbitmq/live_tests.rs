@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions};
+use lapin::{BasicProperties, Confirmation};
 use paceline_core::ErrorKind;
 use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::{Broker as _, Consumer, Delivery};
 
 use super::topology::Names;
-use super::wire::codec::{put_short_string, put_u16, put_u64};
-use super::wire::{Connection, frame, requests};
 use super::{RabbitBroker, RabbitConfig};
 
 const QUEUE: &str = "jobs";
@@ -22,27 +22,23 @@ fn config(case: &str) -> RabbitConfig {
     RabbitConfig { url, namespace, ca_file: None }
 }
 
+/// Another client's connection.
+async fn foreign(config: &RabbitConfig) -> lapin::Connection {
+    lapin::Connection::connect(&config.url, lapin::ConnectionProperties::default()).await.unwrap()
+}
+
 /// Publishes as another client would: no id, no type, no headers, and an expiry of 0 ms if asked.
 async fn publish_foreign(config: &RabbitConfig, expires: bool) {
-    const EXPIRATION: u16 = 1 << 8;
-    let connection = Connection::open(&config.endpoint().unwrap(), None, "foreign client").await.unwrap();
-    let (channel, _) = connection.channel().await.unwrap();
-    channel.request(requests::confirm_select).unwrap().await.unwrap();
-    let number = channel.number();
-    let confirmed = channel.publish(1, |_, _, out| {
-        requests::publish(out, number, &config.namespace, QUEUE);
-        frame::put(out, frame::HEADER, number, |out| {
-            put_u16(out, 60);
-            put_u16(out, 0);
-            put_u64(out, 5);
-            put_u16(out, if expires { EXPIRATION } else { 0 });
-            if expires {
-                put_short_string(out, "0");
-            }
-        });
-        channel.put_body(out, b"hello");
-    });
-    assert!(confirmed.unwrap().await.unwrap().is_empty());
+    let properties = match expires {
+        true => BasicProperties::default().with_expiration("0".into()),
+        false => BasicProperties::default(),
+    };
+    let channel = foreign(config).await.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let (exchange, key) = (config.namespace.as_str().into(), QUEUE.into());
+    let mandatory = BasicPublishOptions { mandatory: true, immediate: false };
+    let published = channel.basic_publish(exchange, key, mandatory, b"hello", properties).await.unwrap();
+    assert_eq!(published.await.unwrap(), Confirmation::Ack(None));
 }
 
 async fn next(consumer: &mut Consumer) -> Delivery {
@@ -88,11 +84,11 @@ async fn the_depth_of_a_queue_that_is_half_there_is_unknown() {
     let broker = RabbitBroker::connect(config.clone(), SystemClock::shared()).await.unwrap();
     broker.declare(QUEUE, GROUP).await.unwrap();
     let names = Names::new(&config.namespace, QUEUE, GROUP).unwrap();
-    let connection = Connection::open(&config.endpoint().unwrap(), None, "somebody who tidies up").await.unwrap();
-    let (channel, _) = connection.channel().await.unwrap();
-    channel.request(|out, number| requests::queue_delete(out, number, &names.retries()[3])).unwrap().await.unwrap();
+    let retry = names.retry(Duration::from_secs(15));
+    let channel = foreign(&config).await.create_channel().await.unwrap();
+    channel.queue_delete(retry.into(), QueueDeleteOptions::default()).await.unwrap();
     let error = broker.depth(QUEUE, GROUP).await.unwrap_err();
-    assert!(error.kind == ErrorKind::Unavailable && error.message.contains(&names.retries()[3]), "{error}");
+    assert!(error.kind == ErrorKind::Unavailable && error.message.contains(retry), "{error}");
     broker.declare(QUEUE, GROUP).await.unwrap();
     assert_eq!(broker.depth(QUEUE, GROUP).await.unwrap().ready, 0);
     broker.remove(QUEUE, GROUP).await.unwrap();

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use paceline_core::ids::NAME_BYTES_MAX;
 use paceline_core::ports::broker::Message;
 use paceline_core::{Error, Result};
 
-use super::wire::codec::{Reader, SHORT_STRING_BYTES_MAX, Value, put_int_field, put_text_field};
-use super::wire::properties::{Outgoing, Properties};
-use super::wire::{Channel, Incoming, requests};
+use super::config::SHORT_STRING_BYTES_MAX;
 
 const RUN: &str = "x-paceline-run";
 const SEQ: &str = "x-paceline-seq";
@@ -49,39 +50,51 @@ pub fn check(message: &Message) -> Result<()> {
     Ok(())
 }
 
-/// The frame with which each publish of `target` on `channel` begins.
-pub fn publish_frame(channel: &Channel, target: Target<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128);
-    requests::publish(&mut out, channel.number(), target.exchange, target.routing_key);
-    out
-}
-
-/// Writes the rest of the publish: header and body. The message was checked.
-pub fn put(out: &mut Vec<u8>, channel: &Channel, tag: u64, message: &Message, reason: Option<&str>) {
+/// The properties of a persistent JSON message. `index` goes into the correlation id, by which a returned message is known again.
+pub fn properties(message: &Message, index: usize, reason: Option<&str>) -> BasicProperties {
+    const PERSISTENT: u8 = 2;
     let timestamp_s = u64::try_from(message.timestamp_ms / 1000).unwrap_or(0);
-    let outgoing =
-        Outgoing { message_id: &message.id, kind: &message.handler, timestamp_s, body_bytes: message.body.len() };
-    outgoing.put(out, channel.number(), tag, |out| put_headers(out, message, reason));
-    channel.put_body(out, &message.body);
+    let mut properties = BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_delivery_mode(PERSISTENT)
+        .with_correlation_id(index.to_string().into())
+        .with_timestamp(timestamp_s)
+        .with_headers(headers(message, reason));
+    if !message.id.is_empty() {
+        properties = properties.with_message_id(message.id.as_str().into());
+    }
+    if !message.handler.is_empty() {
+        properties = properties.with_type(message.handler.as_ref().into());
+    }
+    properties
 }
 
-fn put_headers(out: &mut Vec<u8>, message: &Message, reason: Option<&str>) {
+fn headers(message: &Message, reason: Option<&str>) -> FieldTable {
+    let mut headers = FieldTable::default();
+    let mut put = |key: &str, value: AMQPValue| {
+        headers.insert(key.into(), value);
+    };
     if !message.run.is_empty() {
-        put_text_field(out, RUN, &message.run);
+        put(RUN, text_value(&message.run));
     }
     if let Some(seq) = message.seq.and_then(|seq| i64::try_from(seq).ok()) {
-        put_int_field(out, SEQ, seq);
+        put(SEQ, AMQPValue::LongLongInt(seq));
     }
-    put_int_field(out, ATTEMPT, i64::from(message.attempt));
+    put(ATTEMPT, AMQPValue::LongLongInt(message.attempt.into()));
     if message.timestamp_ms % 1000 != 0 {
-        put_int_field(out, TIMESTAMP_MS, message.timestamp_ms);
+        put(TIMESTAMP_MS, AMQPValue::LongLongInt(message.timestamp_ms));
     }
     if let Some(traceparent) = &message.traceparent {
-        put_text_field(out, TRACEPARENT, traceparent);
+        put(TRACEPARENT, text_value(traceparent));
     }
     if let Some(reason) = reason {
-        put_text_field(out, REASON, &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]);
+        put(REASON, text_value(&reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]));
     }
+    headers
+}
+
+fn text_value(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
 }
 
 /// Reads messages of one queue; remembers the texts that repeat, so that each is held once.
@@ -109,62 +122,73 @@ impl Default for Decoder {
 
 impl Decoder {
     /// What cannot be read is left out: whoever handles the message says what is missing.
-    pub fn decode(&mut self, incoming: Incoming) -> (Message, Envelope) {
-        let properties = Properties::decode(&incoming.header).unwrap_or_default();
+    pub fn decode(&mut self, properties: &BasicProperties, redelivered: bool, body: Bytes) -> (Message, Envelope) {
+        let text = |text: &Option<ShortString>| text.as_ref().map_or_else(String::new, |text| text.as_str().to_owned());
+        let timestamp_ms = properties.timestamp().and_then(|s| i64::try_from(s).ok()?.checked_mul(1000));
         let mut message = Message {
-            id: text(properties.message_id).unwrap_or_default().to_owned(),
-            handler: known(&mut self.handler, text(properties.kind).unwrap_or_default()),
+            id: text(properties.message_id()),
+            handler: known(&mut self.handler, properties.kind().as_ref().map_or("", |kind| kind.as_str())),
             run: known(&mut self.run, ""),
             seq: None,
             attempt: 1,
-            timestamp_ms: properties.timestamp_s.and_then(|s| i64::try_from(s).ok()?.checked_mul(1000)).unwrap_or(0),
+            timestamp_ms: timestamp_ms.unwrap_or(0),
             traceparent: None,
-            body: incoming.body,
+            body,
         };
-        let mut envelope = Envelope { deliveries_before: u32::from(incoming.redelivered), ..Envelope::default() };
-        let mut headers = properties.headers.unwrap_or(Reader(&[]));
-        while let Ok((key, value)) = headers.field() {
-            self.read_header(key, value, &mut message, &mut envelope);
+        let mut envelope = Envelope { deliveries_before: u32::from(redelivered), ..Envelope::default() };
+        for (key, value) in properties.headers().iter().flatten() {
+            self.read_header(key.as_str(), value, &mut message, &mut envelope);
         }
         (message, envelope)
     }
 
-    fn read_header(&mut self, key: &[u8], value: Value<'_>, message: &mut Message, envelope: &mut Envelope) {
-        match (std::str::from_utf8(key).unwrap_or(""), value) {
-            (RUN, Value::Text(bytes)) if bytes.len() <= NAME_BYTES_MAX => {
-                message.run = known(&mut self.run, text(bytes).unwrap_or_default());
+    fn read_header(&mut self, key: &str, value: &AMQPValue, message: &mut Message, envelope: &mut Envelope) {
+        match (key, text(value), int(value)) {
+            (RUN, Some(run), _) if run.len() <= NAME_BYTES_MAX => message.run = known(&mut self.run, run),
+            (SEQ, _, Some(seq)) => message.seq = u64::try_from(seq).ok(),
+            (ATTEMPT, _, Some(attempt)) => message.attempt = u32::try_from(attempt).unwrap_or(1).max(1),
+            (TIMESTAMP_MS, _, Some(timestamp_ms)) => message.timestamp_ms = timestamp_ms,
+            (TRACEPARENT, Some(traceparent), _) if traceparent.len() <= TRACEPARENT_BYTES_MAX => {
+                message.traceparent = Some(traceparent.to_owned());
             }
-            (SEQ, Value::Int(seq)) => message.seq = u64::try_from(seq).ok(),
-            (ATTEMPT, Value::Int(attempt)) => message.attempt = u32::try_from(attempt).unwrap_or(1).max(1),
-            (TIMESTAMP_MS, Value::Int(timestamp_ms)) => message.timestamp_ms = timestamp_ms,
-            (TRACEPARENT, Value::Text(bytes)) if bytes.len() <= TRACEPARENT_BYTES_MAX => {
-                message.traceparent = text(bytes).map(str::to_owned);
-            }
-            (REASON, Value::Text(bytes)) => envelope.reason = text(bytes).map(str::to_owned),
+            (REASON, Some(reason), _) => envelope.reason = Some(reason.to_owned()),
             // RabbitMQ 4 counts acquisitions apart from failed deliveries; every one of them is a delivery to us.
-            ("x-delivery-count" | "x-acquired-count", Value::Int(count)) => {
+            ("x-delivery-count" | "x-acquired-count", _, Some(count)) => {
                 envelope.deliveries_before = envelope.deliveries_before.max(u32::try_from(count).unwrap_or(0));
             }
-            ("x-death", Value::Array(deaths)) => envelope.broker_reason = last_death(deaths),
+            ("x-death", ..) => envelope.broker_reason = last_death(value),
             _ => (),
         }
     }
 }
 
 /// The reason in the first table of `x-death`, which is the most recent.
-fn last_death(deaths: &[u8]) -> Option<String> {
-    let Value::Table(death) = Reader(deaths).value().ok()? else { return None };
-    let mut fields = Reader(death);
-    while let Ok((key, value)) = fields.field() {
-        if let (b"reason", Value::Text(reason)) = (key, value) {
-            return text(reason).map(str::to_owned);
-        }
-    }
-    None
+fn last_death(deaths: &AMQPValue) -> Option<String> {
+    let AMQPValue::FieldArray(deaths) = deaths else { return None };
+    let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else { return None };
+    text(death.inner().get("reason")?).map(str::to_owned)
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
+fn text(value: &AMQPValue) -> Option<&str> {
+    match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+        AMQPValue::ByteArray(text) => std::str::from_utf8(text.as_slice()).ok(),
+        _ => None,
+    }
+}
+
+/// Any of AMQP's integers.
+fn int(value: &AMQPValue) -> Option<i64> {
+    Some(match *value {
+        AMQPValue::ShortShortInt(int) => int.into(),
+        AMQPValue::ShortShortUInt(int) => int.into(),
+        AMQPValue::ShortInt(int) => int.into(),
+        AMQPValue::ShortUInt(int) => int.into(),
+        AMQPValue::LongInt(int) => int.into(),
+        AMQPValue::LongUInt(int) => int.into(),
+        AMQPValue::LongLongInt(int) => int,
+        _ => return None,
+    })
 }
 
 fn known(last: &mut Arc<str>, text: &str) -> Arc<str> {
@@ -179,65 +203,10 @@ fn known(last: &mut Arc<str>, text: &str) -> Arc<str> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
-    fn decoded(headers: impl FnOnce(&mut Vec<u8>)) -> (Message, Envelope) {
-        let outgoing = Outgoing { message_id: "", kind: "", timestamp_s: 0, body_bytes: 0 };
-        let mut frame = Vec::new();
-        outgoing.put(&mut frame, 1, 1, headers);
-        // Frame head, class, weight and body length come before the properties.
-        let header = Bytes::copy_from_slice(&frame[7 + 12..frame.len() - 1]);
-        let incoming = Incoming { consumer: 0, tag: 1, redelivered: true, header, body: Bytes::new() };
-        Decoder::default().decode(incoming)
-    }
-
-    #[test]
-    fn headers_read_back_and_foreign_ones_change_nothing() {
-        let sent = Message {
-            id: String::new(),
-            handler: "".into(),
-            run: "r1".into(),
-            seq: Some(9),
-            attempt: 4,
-            timestamp_ms: 1_234,
-            traceparent: Some("00-aa-bb-01".into()),
-            body: Bytes::new(),
-        };
-        let (message, envelope) = decoded(|out| {
-            put_headers(out, &sent, Some("no reason"));
-            put_int_field(out, "x-delivery-count", 7);
-            put_int_field(out, TRACEPARENT, 7);
-            put_text_field(out, "foreign", "thing");
-        });
-        assert_eq!(message, sent);
-        assert_eq!(envelope, Envelope { deliveries_before: 7, reason: Some("no reason".into()), broker_reason: None });
-    }
-
-    #[test]
-    fn nonsense_in_headers_is_left_out() {
-        let (message, envelope) = decoded(|out| {
-            put_int_field(out, SEQ, -1);
-            put_int_field(out, ATTEMPT, -1);
-            put_text_field(out, RUN, &"x".repeat(NAME_BYTES_MAX + 1));
-            put_text_field(out, "x-death", "not an array");
-        });
-        assert_eq!((message.seq, message.attempt, message.run.as_ref()), (None, 1, ""));
-        assert_eq!(envelope, Envelope { deliveries_before: 1, ..Envelope::default() });
-        let garbage = Incoming {
-            consumer: 0,
-            tag: 1,
-            redelivered: false,
-            header: Bytes::from_static(b"\xff\xff\xff"),
-            body: Bytes::new(),
-        };
-        assert_eq!(Decoder::default().decode(garbage).0.id, "");
-    }
-
-    #[test]
-    fn a_long_reason_is_cut_at_a_character() {
-        let message = Message {
+    fn empty() -> Message {
+        Message {
             id: String::new(),
             handler: "".into(),
             run: "".into(),
@@ -246,8 +215,57 @@ mod tests {
             timestamp_ms: 0,
             traceparent: None,
             body: Bytes::new(),
+        }
+    }
+
+    fn decoded(headers: FieldTable) -> (Message, Envelope) {
+        Decoder::default().decode(&BasicProperties::default().with_headers(headers), true, Bytes::new())
+    }
+
+    #[test]
+    fn headers_read_back_and_foreign_ones_change_nothing() {
+        let sent = Message {
+            run: "r1".into(),
+            seq: Some(9),
+            attempt: 4,
+            timestamp_ms: 1_234,
+            traceparent: Some("00-aa-bb-01".into()),
+            ..empty()
         };
-        let (_, envelope) = decoded(|out| put_headers(out, &message, Some(&"ä€".repeat(REASON_BYTES_MAX))));
-        assert!(envelope.reason.unwrap().len() > REASON_BYTES_MAX - 4);
+        let mut fields = headers(&sent, Some("no reason"));
+        fields.insert("x-delivery-count".into(), AMQPValue::LongInt(7));
+        fields.insert("foreign".into(), text_value("thing"));
+        let (message, envelope) = decoded(fields);
+        assert_eq!(message, sent);
+        assert_eq!(envelope, Envelope { deliveries_before: 7, reason: Some("no reason".into()), broker_reason: None });
+    }
+
+    #[test]
+    fn properties_read_back() {
+        let sent = Message { id: "r1-9".into(), handler: "record".into(), timestamp_ms: 5_000, ..empty() };
+        let properties = properties(&sent, 3, None);
+        assert_eq!(properties.correlation_id().as_ref().map(|id| id.as_str()), Some("3"));
+        let (message, envelope) = Decoder::default().decode(&properties, false, Bytes::new());
+        assert_eq!((message, envelope), (sent, Envelope::default()));
+    }
+
+    #[test]
+    fn nonsense_in_headers_is_left_out() {
+        let mut fields = FieldTable::default();
+        fields.insert(SEQ.into(), AMQPValue::LongLongInt(-1));
+        fields.insert(ATTEMPT.into(), AMQPValue::LongLongInt(-1));
+        fields.insert(RUN.into(), text_value(&"x".repeat(NAME_BYTES_MAX + 1)));
+        fields.insert(TRACEPARENT.into(), AMQPValue::LongString(b"\xff".as_slice().into()));
+        fields.insert("x-death".into(), text_value("not an array"));
+        let (message, envelope) = decoded(fields);
+        assert_eq!(message, empty());
+        assert_eq!(envelope, Envelope { deliveries_before: 1, ..Envelope::default() });
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_character() {
+        let (_, envelope) = decoded(headers(&empty(), Some(&"ä€".repeat(REASON_BYTES_MAX))));
+        let bytes = envelope.reason.unwrap().len();
+        assert!((REASON_BYTES_MAX - 4..=REASON_BYTES_MAX).contains(&bytes));
     }
 }

@@ -1,23 +1,31 @@
-//! The broker port over RabbitMQ, 3.10 and later, without plugins.
+//! The broker port over RabbitMQ, 3.10 and later, without plugins. lapin speaks AMQP.
 //!
 //! [`publisher`] and [`consumer`] have a connection each, since a broker that blocks publishers stops reading from theirs. A
 //! connection and its channels are one epoch ([`link`]): when any of it fails, the next call builds all of it anew.
 
+mod acker;
+mod acks;
 mod broker;
+mod chunk;
 mod config;
+mod connection;
 mod consumer;
+mod errors;
 #[cfg(test)]
 mod fake_broker;
 #[cfg(test)]
 mod fault_tests;
+mod guard;
+mod incoming;
 mod inspect;
 #[cfg(all(test, feature = "services"))]
 mod live_tests;
 mod message;
 mod publisher;
 mod settle;
+mod socket;
 mod topology;
-mod wire;
+mod transport;
 
 pub use broker::RabbitBroker;
 pub use config::RabbitConfig;

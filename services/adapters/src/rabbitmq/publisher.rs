@@ -1,26 +1,27 @@
 //! Publishes batches and waits for their confirms, in bounded time whatever the broker does.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lapin::options::ConfirmSelectOptions;
 use paceline_core::clock::SharedClock;
 use paceline_core::ports::broker::{Confirm, Message};
 use paceline_core::{Error, Result};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
 
+use super::chunk::{Chunk, Exceptions, chunks};
 use super::config::Endpoint;
+use super::connection::{Connection, locked};
 use super::message::{self, Target};
 use super::topology;
-use super::wire::{Channel, Connection, Exception, requests};
 use crate::link::{Epoch, Link};
 
 /// The longest that a publish takes, connecting included.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// The broker serves each channel on its own core; more than a few bring nothing.
-const CHANNELS: usize = 4;
-/// How many messages of a batch go to one channel at a time.
-const CHUNK_MESSAGES: usize = 256;
+/// Each channel carries one chunk at a time; so many chunks are on their way at once, and the broker serves each on its own core.
+const CHANNELS: usize = 8;
 
 pub struct Publisher {
     endpoint: Endpoint,
@@ -32,8 +33,15 @@ pub struct Publisher {
 /// One epoch: a connection with the exchange declared and its channels in confirm mode.
 struct Publishing {
     connection: Connection,
-    channels: Vec<Channel>,
-    next: AtomicUsize,
+    channels: Arc<Channels>,
+    /// Each waits for the confirms of a chunk, also after its publisher has given up; then its channel is free.
+    confirming: Mutex<JoinSet<()>>,
+}
+
+struct Channels {
+    free: Mutex<Vec<Arc<lapin::Channel>>>,
+    /// As many as there are free ones.
+    permits: Arc<Semaphore>,
 }
 
 impl Epoch for Publishing {
@@ -63,30 +71,31 @@ impl Publisher {
         published.unwrap_or_else(|_| Err(epoch.overdue(&self.endpoint)))
     }
 
-    /// How often the connection was replaced.
     /// Why RabbitMQ takes no publishes now, as it told the connection that is open.
     pub fn blocked(&self) -> Option<String> {
         self.link.current()?.connection.blocked()
     }
 
+    /// How often the connection was replaced.
     pub fn rebuilt(&self) -> u64 {
         self.link.rebuilt()
     }
 
-    async fn epoch(&self) -> Result<std::sync::Arc<Publishing>> {
+    async fn epoch(&self) -> Result<Arc<Publishing>> {
         self.link.get(async || self.open().await).await
     }
 
     async fn open(&self) -> Result<Publishing> {
         let connection = Connection::open(&self.endpoint, self.ca_file.as_deref(), "paceline publisher").await?;
-        let mut channels = Vec::with_capacity(CHANNELS);
+        let mut free = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
-            let (channel, _nothing_is_delivered) = connection.channel().await?;
-            channel.request(requests::confirm_select)?.await?;
-            channels.push(channel);
+            let channel = connection.channel().await?;
+            connection.request(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+            free.push(Arc::new(channel));
         }
-        topology::declare_exchange(&channels[0], &self.exchange).await?;
-        Ok(Publishing { connection, channels, next: AtomicUsize::new(0) })
+        connection.request(topology::declare_exchange(&free[0], &self.exchange)).await?;
+        let channels = Channels { free: Mutex::new(free), permits: Arc::new(Semaphore::new(CHANNELS)) };
+        Ok(Publishing { connection, channels: Arc::new(channels), confirming: Mutex::default() })
     }
 }
 
@@ -94,20 +103,44 @@ impl Publisher {
 
 impl Publishing {
     async fn publish(&self, target: Target<'_>, batch: &[Message]) -> Result<Vec<Confirm>> {
-        let mut waiting = Vec::with_capacity(batch.len().div_ceil(CHUNK_MESSAGES));
-        for chunk in batch.chunks(CHUNK_MESSAGES) {
+        let mut waiting = Vec::new();
+        for messages in chunks(batch) {
             self.connection.ready_to_publish().await?;
-            let channel = &self.channels[self.next.fetch_add(1, Ordering::Relaxed) % self.channels.len()];
-            waiting.push((channel, send(channel, target, chunk).map_err(|e| self.give_up(e))?));
+            waiting.push((messages.len(), self.send(target, messages).await));
         }
-        let mut confirms = vec![Confirm::Confirmed; batch.len()];
-        for (confirms, (channel, answer)) in confirms.chunks_mut(CHUNK_MESSAGES).zip(waiting) {
-            let exceptions = answer.await.map_err(|_| self.give_up(channel.failure()))?;
+        let mut confirms = Vec::with_capacity(batch.len());
+        for (count, answer) in waiting {
+            let gone = || Err(lapin::ErrorKind::InvalidChannel(0).into());
+            let exceptions = answer.await.unwrap_or_else(|_| gone());
+            let exceptions = exceptions.map_err(|error| self.give_up(self.connection.explain(&error)))?;
+            let first = confirms.len();
+            confirms.resize(first + count, Confirm::Confirmed);
             for (index, exception) in exceptions {
-                confirms[index] = confirm(exception);
+                confirms[first + index] = exception;
             }
         }
         Ok(confirms)
+    }
+
+    /// Sends a chunk on a channel that has nothing else on its way, since lapin does not say which of several confirms a returned
+    /// message belongs to.
+    async fn send(&self, target: Target<'_>, messages: &[Message]) -> oneshot::Receiver<lapin::Result<Exceptions>> {
+        let permit = self.channels.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let channel = locked(&self.channels.free).pop().expect("a permit is a free channel");
+        let chunk = Chunk::send(&channel, target, messages);
+        let (answer, receiver) = oneshot::channel();
+        let channels = self.channels.clone();
+        let mut confirming = locked(&self.confirming);
+        while confirming.try_join_next().is_some() {}
+        confirming.spawn(async move {
+            let exceptions = chunk.confirmed().await;
+            // Before the answer: who publishes the next chunk finds it.
+            locked(&channels.free).push(channel);
+            drop(permit);
+            // The publisher may have given up.
+            _ = answer.send(exceptions);
+        });
+        receiver
     }
 
     /// A channel that failed takes the epoch with it: the next publish builds all of it anew.
@@ -123,27 +156,6 @@ impl Publishing {
             None => self.give_up(Error::unavailable(format!(
                 "RabbitMQ at {endpoint} did not confirm within {PUBLISH_TIMEOUT:?}"
             ))),
-        }
-    }
-}
-
-fn send(
-    channel: &Channel,
-    target: Target<'_>,
-    chunk: &[Message],
-) -> Result<oneshot::Receiver<Vec<(usize, Exception)>>> {
-    let begin = message::publish_frame(channel, target);
-    channel.publish(chunk.len(), |index, tag, out| {
-        out.extend_from_slice(&begin);
-        message::put(out, channel, tag, &chunk[index], target.reason);
-    })
-}
-
-fn confirm(exception: Exception) -> Confirm {
-    match exception {
-        Exception::Returned => Confirm::Unroutable,
-        Exception::Nacked => {
-            Confirm::Refused("RabbitMQ refused the message: the queue is full or about to stop".into())
         }
     }
 }

@@ -9,10 +9,10 @@ use futures::task::AtomicWaker;
 use paceline_core::ports::broker::{Confirm, Message, Settle};
 use paceline_core::{Error, Result};
 
+use super::acker::Acker;
 use super::message::Target;
 use super::publisher::Publisher;
 use super::topology::Names;
-use super::wire::Acker;
 
 /// What a consumer and its deliveries share.
 pub struct Held {

@@ -6,20 +6,29 @@
 //!                       └──after its seconds── ….retry.<seconds>           nobody consumes
 //! ```
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ExchangeKind};
 use paceline_core::ids::check_name;
 use paceline_core::ports::broker::DELIVERY_LIMIT;
 use paceline_core::retry::{LADDER_S, round_up};
 use paceline_core::{Error, Result};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use super::wire::codec::{put_int_field, put_text_field};
-use super::wire::{Channel, requests};
+use super::connection::Connection;
 
 /// For queues whose messages may be handed out any number of times, since nobody settles them. RabbitMQ 4 would otherwise drop
 /// a message after 20 looks at it.
 const DELIVERY_LIMIT_NONE: i64 = 1_000_000_000;
+
+/// How long nothing is declared again that was.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The names of a (queue, group).
 #[derive(Debug, Clone)]
@@ -53,10 +62,6 @@ impl Names {
         &self.retries[step]
     }
 
-    pub fn retries(&self) -> &[String] {
-        &self.retries
-    }
-
     /// Every queue, the main one first.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         [&self.main, &self.given_up, &self.dead].into_iter().chain(&self.retries).map(String::as_str)
@@ -83,54 +88,84 @@ fn check_names(queue: &str, group: &str) -> Result<()> {
 }
 
 /// Makes the exchange, which every publish needs.
-pub async fn declare_exchange(channel: &Channel, exchange: &str) -> Result<()> {
-    channel.request(|out, number| requests::exchange_declare(out, number, exchange))?.await.map(drop)
+pub async fn declare_exchange(channel: &Channel, exchange: &str) -> lapin::Result<()> {
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(exchange.into(), ExchangeKind::Direct, durable, FieldTable::default()).await
 }
 
-/// Makes everything of a (queue, group). Idempotent; the requests go out together.
-pub async fn declare(channel: &Channel, names: &Names) -> Result<()> {
-    let mut replies = vec![
-        channel.request(|out, number| requests::exchange_declare(out, number, &names.exchange))?,
-        declare_queue(channel, &names.main, Some(&names.given_up), i64::from(DELIVERY_LIMIT), None)?,
-        declare_queue(channel, &names.given_up, None, DELIVERY_LIMIT_NONE, None)?,
-        declare_queue(channel, &names.dead, None, DELIVERY_LIMIT_NONE, None)?,
+/// Makes everything of a (queue, group). Idempotent; the requests go out together, in order.
+async fn declare(channel: &Channel, names: &Names) -> lapin::Result<()> {
+    let mut made: Vec<BoxFuture<'_, lapin::Result<()>>> = vec![
+        Box::pin(declare_exchange(channel, &names.exchange)),
+        Box::pin(declare_queue(channel, &names.main, Some(&names.given_up), i64::from(DELIVERY_LIMIT), None)),
+        Box::pin(declare_queue(channel, &names.given_up, None, DELIVERY_LIMIT_NONE, None)),
+        Box::pin(declare_queue(channel, &names.dead, None, DELIVERY_LIMIT_NONE, None)),
     ];
     for (queue, seconds) in names.retries.iter().zip(LADDER_S) {
-        replies.push(declare_queue(channel, queue, Some(&names.main), DELIVERY_LIMIT_NONE, Some(seconds))?);
+        made.push(Box::pin(declare_queue(channel, queue, Some(&names.main), DELIVERY_LIMIT_NONE, Some(seconds))));
     }
-    replies.push(channel.request(|out, number| {
-        requests::queue_bind(out, number, &names.main, &names.exchange, &names.routing_key);
-    })?);
-    for reply in replies {
-        reply.await?;
+    let (main, exchange, key) = (&*names.main, &*names.exchange, &*names.routing_key);
+    let options = QueueBindOptions::default();
+    made.push(Box::pin(channel.queue_bind(main.into(), exchange.into(), key.into(), options, FieldTable::default())));
+    try_join_all(made).await.map(drop)
+}
+
+/// What a connection has declared just now. A worker starts its consumers all at once, each needs the same queues, and a broker that
+/// was restarted meets every worker at once.
+#[derive(Default)]
+pub struct Declared {
+    /// When and in which generation, by main queue.
+    queues: Mutex<HashMap<String, (Instant, u64)>>,
+    /// Grows when a queue is found gone: what was declared before is to be declared again.
+    generation: AtomicU64,
+}
+
+impl Declared {
+    /// Declares everything of a (queue, group) unless that was done a moment ago. Who comes meanwhile waits for the answer.
+    pub async fn ensure(&self, connection: &Connection, names: &Names) -> Result<()> {
+        let mut queues = self.queues.lock().await;
+        let generation = self.generation.load(Ordering::Acquire);
+        let is_fresh = |(at, of): &(Instant, u64)| *of == generation && at.elapsed() < FRESH;
+        if queues.get(&names.main).is_some_and(is_fresh) {
+            return Ok(());
+        }
+        let channel = connection.lease().await?;
+        channel.request(declare(&channel, names)).await?;
+        queues.insert(names.main.clone(), (Instant::now(), generation));
+        Ok(())
     }
-    Ok(())
+
+    /// A queue is gone.
+    pub fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 /// A quorum queue that hands what it gives up to `dead_letters`, and only after that one has it.
-fn declare_queue(
+async fn declare_queue(
     channel: &Channel,
     queue: &str,
     dead_letters: Option<&str>,
     limit: i64,
     ttl_s: Option<u64>,
-) -> Result<BoxFuture<'static, Result<u64>>> {
-    channel.request(|out, number| {
-        requests::queue_declare(out, number, queue, |out| {
-            put_text_field(out, "x-queue-type", "quorum");
-            put_int_field(out, "x-delivery-limit", limit);
-            // At-least-once dead-lettering needs it; without a length limit it never refuses.
-            put_text_field(out, "x-overflow", "reject-publish");
-            if let Some(target) = dead_letters {
-                put_text_field(out, "x-dead-letter-exchange", "");
-                put_text_field(out, "x-dead-letter-routing-key", target);
-                put_text_field(out, "x-dead-letter-strategy", "at-least-once");
-            }
-            if let Some(seconds) = ttl_s {
-                put_int_field(out, "x-message-ttl", i64::try_from(seconds * 1000).expect("an hour in milliseconds"));
-            }
-        });
-    })
+) -> lapin::Result<()> {
+    let mut arguments = FieldTable::default();
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(limit));
+    // At-least-once dead-lettering needs it; without a length limit it never refuses.
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    if let Some(target) = dead_letters {
+        arguments.insert("x-dead-letter-exchange".into(), text(""));
+        arguments.insert("x-dead-letter-routing-key".into(), text(target));
+        arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    }
+    if let Some(seconds) = ttl_s {
+        let milliseconds = i64::try_from(seconds * 1000).expect("an hour in milliseconds");
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(milliseconds));
+    }
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), durable, arguments).await.map(drop)
 }
 
 #[cfg(test)]

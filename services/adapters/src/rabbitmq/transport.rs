@@ -11,13 +11,17 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::rabbitmq::config::Endpoint;
+use super::config::Endpoint;
 
-pub type Input = Box<dyn AsyncRead + Send + Unpin>;
-pub type Output = Box<dyn AsyncWrite + Send + Unpin>;
+/// A socket that is ready for AMQP's first byte.
+pub type Transport = Box<dyn Bytes>;
 
-/// The two directions of a fresh socket.
-pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<(Input, Output)> {
+pub trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+
+/// Connects to the broker, with TLS if its URL says so.
+pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<Transport> {
     // Before the network: a wrong file is the same mistake whether the broker is there or not.
     let tls = endpoint.is_tls.then(|| connector(ca_file)).transpose()?;
     let address = (endpoint.host.as_str(), endpoint.port);
@@ -28,16 +32,12 @@ pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<(Inp
     socket
         .set_nodelay(true)
         .map_err(|e| Error::unavailable(format!("cannot set up the connection to {endpoint}: {e}")))?;
-    let Some(tls) = tls else {
-        let (input, output) = socket.into_split();
-        return Ok((Box::new(input), Box::new(output)));
-    };
+    let Some(tls) = tls else { return Ok(Box::new(socket)) };
     let name = ServerName::try_from(endpoint.host.clone());
     let name =
         name.map_err(|_| Error::invalid_field("broker_url", format!("{:?} is not a name for TLS", endpoint.host)))?;
     let socket = tls.connect(name, socket).await.map_err(|e| no_tls(endpoint, &e))?;
-    let (input, output) = tokio::io::split(socket);
-    Ok((Box::new(input), Box::new(output)))
+    Ok(Box::new(socket))
 }
 
 fn no_tls(endpoint: &Endpoint, error: &std::io::Error) -> Error {

@@ -1,0 +1,162 @@
+//! The socket as lapin sees it: guarded, and under our control until its end.
+//!
+//! lapin drives a connection from a thread of its own, which ends only with its socket. A broker that hangs in the handshake or in the
+//! goodbye would keep that thread for ever, so whoever opened the connection holds a [`Cut`].
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use async_rs::Tokio;
+use async_rs::traits::Reactor;
+use async_rs::util::RuntimeParts;
+use futures::io::{AsyncRead, AsyncWrite};
+use futures::stream::Stream;
+use futures::task::AtomicWaker;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+
+use super::guard::{Guard, NotAmqp};
+use super::transport::Transport;
+
+/// How much is read from the socket at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What lapin runs on: Tokio, with [`Socket`]s.
+pub type Kit = RuntimeParts<Tokio, SocketReactor>;
+
+pub struct Socket {
+    transport: Transport,
+    guard: Guard,
+    buffer: Box<[u8]>,
+    /// Why nothing more will be read.
+    end: Option<io::Error>,
+    cut: Arc<Cut>,
+}
+
+/// Ends a socket from outside, whatever its peer does.
+#[derive(Debug, Default)]
+pub struct Cut {
+    reason: OnceLock<&'static str>,
+    reader: AtomicWaker,
+}
+
+impl Cut {
+    /// Only the first reason counts.
+    pub fn cut(&self, reason: &'static str) {
+        _ = self.reason.set(reason);
+        self.reader.wake();
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.reason.get() {
+            Some(reason) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, *reason)),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl Socket ===
+
+impl Socket {
+    pub fn new(transport: Transport, guard: Guard, cut: Arc<Cut>) -> Self {
+        Self { transport, guard, buffer: vec![0; READ_BYTES].into(), end: None, cut }
+    }
+
+    /// Reads once and has the guard look at it.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        ready!(Pin::new(&mut self.transport).poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            // An error, since lapin would take a plain end for one half of the connection.
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")));
+        }
+        let fed = self.guard.feed(buffer.filled());
+        Poll::Ready(fed.map_err(|NotAmqp(what)| io::Error::new(io::ErrorKind::InvalidData, what)))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.cut.reader.register(context.waker());
+        loop {
+            this.cut.check()?;
+            let count = this.guard.take(out);
+            if count > 0 {
+                return Poll::Ready(Ok(count));
+            }
+            if let Some(end) = this.end.take() {
+                return Poll::Ready(Err(end));
+            }
+            if let Err(end) = ready!(this.poll_fill(context)) {
+                // lapin looks at what it has read when there is nothing more for now, and at nothing after an error. So the end comes
+                // with the next read: what the broker said last is often why.
+                this.end = Some(end);
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.cut.check()?;
+        Pin::new(&mut this.transport).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.cut.check()?;
+        Pin::new(&mut this.transport).poll_write_vectored(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().transport).poll_flush(context)
+    }
+
+    /// Says goodbye as far as the peer takes it at once: lapin's thread would wait for it, and the socket closes anyway.
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        _ = Pin::new(&mut self.get_mut().transport).poll_shutdown(context);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Tokio's timers. It makes no sockets: a connection is handed the one that it is for.
+#[derive(Debug, Clone)]
+pub struct SocketReactor(Tokio);
+
+/// For connections that are opened from this task's runtime.
+pub fn kit() -> Kit {
+    RuntimeParts::new(Tokio::current(), SocketReactor(Tokio::current()))
+}
+
+impl Reactor for SocketReactor {
+    type TcpStream = Socket;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    fn register<H: Send + 'static>(&self, _: H) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        Err::<Socket, _>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.0.sleep(duration)
+    }
+
+    fn interval(&self, duration: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.0.interval(duration)
+    }
+
+    fn tcp_connect_addr(&self, _: SocketAddr) -> impl Future<Output = io::Result<Socket>> + Send + 'static {
+        std::future::ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+}
