@@ -60,6 +60,7 @@ mod embedded {
 #[cfg(feature = "services")]
 mod redis {
     use paceline_adapters::redis::{RedisConfig, RedisLedger};
+    use paceline_core::groups::Groups;
     use paceline_core::ids::RunId;
     use paceline_core::pacing::{CatchUp, Rate};
     use paceline_core::ports::ledger::{Created, RunChange};
@@ -93,6 +94,7 @@ mod redis {
             rate: Rate { jobs: 1, per_ns: 1_000_000_000 },
             total: None,
             queue: "default".into(),
+            groups: Groups::default(),
             handler: "record".into(),
             payload: serde_json::Map::new(),
             catch_up: CatchUp::All,

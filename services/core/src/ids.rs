@@ -14,7 +14,7 @@ pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// The queue that a run goes to when none is named.
 pub const DEFAULT_QUEUE: &str = "default";
-/// The consumer group that every queue has.
+/// The consumer group where none is configured, and of runs from before runs carried their groups.
 pub const DEFAULT_GROUP: &str = "main";
 /// The handler that a run uses when none is named.
 pub const DEFAULT_HANDLER: &str = "record";

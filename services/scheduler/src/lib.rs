@@ -53,7 +53,7 @@ type Server = SchedulerServiceServer<service::Service>;
 pub struct Context {
     /// This scheduler, as it stands in leases.
     pub id: String,
-    /// The consumer group whose numbers are a run's numbers.
+    /// The consumer group that new runs are made for, and whose numbers are shown of a run that has it.
     pub group: String,
     pub ledger: Arc<dyn Ledger>,
     /// For proofs, for healing, and to keep runs where a lost ledger can be rebuilt from.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::ports::ledger::{Created, Fence, RunChange, check_advance};
 use paceline_core::run::{RunRecord, RunSpec, RunState};
 use paceline_core::{Error, ErrorKind, Result};
@@ -69,8 +69,24 @@ impl RedisLedger {
     }
 
     pub(super) async fn read_run(&self, run: &RunId) -> Result<Option<RunRecord>> {
-        let fields: Fields = self.connection.command(cmd("HGETALL").arg(self.keys.run(run))).await?;
+        let fields = self.read_fields(run).await?;
         if fields.is_empty() { Ok(None) } else { parse_record(&fields).map(Some) }
+    }
+
+    /// Empty for an unknown run.
+    async fn read_fields(&self, run: &RunId) -> Result<Fields> {
+        self.connection.command(cmd("HGETALL").arg(self.keys.run(run))).await
+    }
+
+    /// For each of the run's groups. It stays so while the revision does: then nothing more is reserved.
+    async fn is_drained(&self, record: &RunRecord) -> Result<bool> {
+        let run = &record.spec.run_id;
+        let mut drained = self.scripts.drained.prepare_invoke();
+        drained.key(self.keys.run(run)).key(self.keys.outstanding(run));
+        for group in record.spec.groups.iter() {
+            drained.key(self.keys.group(run, group));
+        }
+        self.connection.script(&format!("run {run}"), &drained).await
     }
 
     pub(super) async fn list_runs(&self, before: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
@@ -124,13 +140,13 @@ impl RedisLedger {
         failure: Option<&str>,
     ) -> Result<RunRecord> {
         for _ in 0..ADVANCE_TRIES_MAX {
-            let numbers = self.read_numbers(run, DEFAULT_GROUP).await?.ok_or_else(|| unknown(run))?;
-            numbers.check_fence(run, fence)?;
-            let snapshot = numbers.into_snapshot()?;
-            if !check_advance(&snapshot.record, next, snapshot.is_drained())? {
-                return Ok(snapshot.record);
+            let fields = self.read_fields(run).await?;
+            check_fence(&fields, run, fence)?;
+            let record = parse_record(&fields)?;
+            if !check_advance(&record, next, self.is_drained(&record).await?)? {
+                return Ok(record);
             }
-            let mut transition = self.transition(run, Some(fence), &snapshot.record, "", next);
+            let mut transition = self.transition(run, Some(fence), &record, "", next);
             failure.into_iter().for_each(|reason| {
                 transition.arg("failure").arg(reason);
             });
@@ -178,6 +194,19 @@ impl RedisLedger {
 
 pub(super) fn unknown(run: &RunId) -> Error {
     Error::not_found(format!("run {run} is not in the ledger"))
+}
+
+/// The same rule as in common.lua.
+fn check_fence(fields: &Fields, run: &RunId, fence: Fence) -> Result<()> {
+    if fields.is_empty() {
+        return Err(unknown(run));
+    }
+    let epoch = number(fields, "epoch")?;
+    let is_owned = fields.get("owner").is_some_and(|owner| !owner.is_empty());
+    if epoch == fence.epoch && is_owned {
+        return Ok(());
+    }
+    Err(Error::aborted(format!("run {run}: the lease of epoch {} is lost, it is at epoch {epoch}", fence.epoch)))
 }
 
 pub(super) fn parse_record(fields: &Fields) -> Result<RunRecord> {

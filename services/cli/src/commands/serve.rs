@@ -157,7 +157,7 @@ async fn produce(
     let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(());
     };
-    let producer = Producer::new(&id, &settings.group, broker, ledger, clock);
+    let producer = Producer::new(&id, broker, ledger, clock);
     paceline_producer::run(producer, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 

@@ -217,8 +217,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn outstanding(&self, run: &RunId) -> Result<Vec<Range>>;
 
     /// The owner's step along the state diagram (DRAINING, COMPLETED, STOPPED, FAILED). To DRAINING only if the total is
-    /// reserved, to COMPLETED or STOPPED only if the run is drained for [`crate::ids::DEFAULT_GROUP`], which every queue has:
-    /// otherwise `FailedPrecondition`, and nothing changes. Being in that state already is a success.
+    /// reserved, to COMPLETED or STOPPED only if the run is drained for each group of its spec: otherwise
+    /// `FailedPrecondition`, and nothing changes. Being in that state already is a success.
     async fn advance_state(
         &self,
         run: &RunId,

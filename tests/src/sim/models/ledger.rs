@@ -8,7 +8,7 @@ mod restore;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacing;
@@ -212,10 +212,8 @@ impl LedgerModel {
         next: RunState,
         failure: Option<&str>,
     ) -> Result<RunRecord> {
-        self.fenced(run, fence)?;
-        let numbers = self.snapshot(now_ms, run, DEFAULT_GROUP).ok_or_else(|| unknown(run))?;
-        let entry = self.known(run)?;
-        if check_advance(&entry.record, next, numbers.is_drained())? {
+        let entry = self.fenced(run, fence)?;
+        if check_advance(&entry.record, next, entry.is_drained())? {
             entry.step(now_ms, next, failure);
         }
         Ok(entry.record.clone())
@@ -257,6 +255,15 @@ impl LedgerModel {
 }
 
 impl Entry {
+    /// Everything reserved is published, and everything published has ended in each of the run's groups.
+    fn is_drained(&self) -> bool {
+        let has_ended = |group| {
+            let counted = self.groups.get(group).map_or(0, |counted| counted.processed + counted.dead_count);
+            counted >= self.record.cursor
+        };
+        self.outstanding.is_empty() && self.record.spec.groups.iter().all(has_ended)
+    }
+
     /// Every change of a run is a new revision.
     fn step(&mut self, now_ms: i64, next: RunState, failure: Option<&str>) {
         self.record.state = next;

@@ -1,6 +1,6 @@
 //! Runs: how they are started once, read, listed and changed.
 
-use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::ledger::{Created, Fence, RunChange, check_advance};
 use paceline_core::run::{RunRecord, RunSpec, RunState};
@@ -74,9 +74,9 @@ pub(super) fn advance(
     now_ms: i64,
 ) -> Result<RunRecord, WriteError> {
     leases::check(c, run, fence)?;
-    let numbers = snapshot::read(c, run, DEFAULT_GROUP, now_ms)?.ok_or_else(|| unknown(run))?;
-    if !check_advance(&numbers.record, next, numbers.is_drained())? {
-        return Ok(numbers.record);
+    let record = known(c, run)?;
+    if !check_advance(&record, next, snapshot::is_drained(c, &record)?)? {
+        return Ok(record);
     }
     step(c, run, next, failure, now_ms)
 }

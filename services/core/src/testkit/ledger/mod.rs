@@ -6,6 +6,7 @@
 //! Every case has a store of its own, so all of them run in parallel; nothing waits by sleeping for a fixed time.
 
 pub mod forget;
+pub mod groups;
 pub mod leases;
 pub mod ranges;
 pub mod record;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, Result};
+use crate::groups::Groups;
 use crate::ids::{DEFAULT_GROUP, DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use crate::job::Range;
 use crate::pacing::{CatchUp, Pacing, Rate};
@@ -54,6 +56,9 @@ macro_rules! ledger_conformance {
             steps::owners_follow_the_state_diagram,
             steps::a_total_below_the_cursor_is_refused,
             steps::a_run_ends_only_when_it_is_drained,
+            groups::a_run_ends_only_when_each_of_its_groups_is_drained,
+            groups::a_group_that_the_run_does_not_have_neither_ends_it_nor_holds_it,
+            groups::a_restored_run_keeps_its_groups,
             leases::a_run_has_one_owner,
             leases::one_of_concurrent_takers_becomes_the_owner,
             leases::an_expired_lease_goes_on_with_a_new_epoch,
@@ -128,6 +133,7 @@ fn spec_of(run_id: RunId, total: Option<u64>) -> RunSpec {
         rate: Rate { jobs: 1000, per_ns: 60_000_000_000 },
         total,
         queue: DEFAULT_QUEUE.into(),
+        groups: Groups::default(),
         handler: DEFAULT_HANDLER.into(),
         payload: Map::from_iter([("text".to_owned(), Value::from("grüße ✓ \"quoted\" \n 日本"))]),
         catch_up: CatchUp::All,
