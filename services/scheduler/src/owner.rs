@@ -212,7 +212,6 @@ impl Owner {
             tracing::debug!(run = %self.run, group, processed = snapshot.processed, dead = snapshot.dead, "drained");
         }
         let ended = self.context.ledger.advance_state(&self.run, self.fence, end, None).await?;
-        self.keeper.last(&self.context, &ended).await;
         tracing::info!(run = %self.run, state = %end, enqueued = ended.cursor, groups = %ended.spec.groups, "run ended");
         Ok(Next::Ended)
     }

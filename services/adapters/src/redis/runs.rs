@@ -63,7 +63,7 @@ impl RedisLedger {
     pub(super) async fn list(&self, run: &RunId, state: RunState) -> Result<()> {
         self.connection.command::<()>(cmd("ZADD").arg(self.keys.runs()).arg(0).arg(run.as_str())).await?;
         if state.is_terminal() {
-            return self.unlist_active(run).await;
+            return Ok(());
         }
         self.connection.command(cmd("SADD").arg(self.keys.active()).arg(run.as_str())).await
     }
@@ -99,26 +99,16 @@ impl RedisLedger {
     pub(super) async fn list_active_runs(&self) -> Result<Vec<RunId>> {
         let mut ids = parse_ids(self.connection.command(cmd("SMEMBERS").arg(self.keys.active())).await?)?;
         ids.sort();
-        let states = ids.iter().map(|run| async move {
-            let state: Option<String> =
-                self.connection.command(cmd("HGET").arg(self.keys.run(run)).arg("state")).await?;
-            Ok::<_, Error>(state.and_then(|name| RunState::parse(&name)).is_some_and(RunState::is_terminal))
-        });
-        let has_ended = futures::future::try_join_all(states).await?;
+        let states = futures::future::try_join_all(ids.iter().map(|run| self.read_state(run))).await?;
         let mut active = Vec::new();
-        for (run, has_ended) in ids.into_iter().zip(has_ended) {
-            if has_ended {
+        for (run, state) in ids.into_iter().zip(states) {
+            match state {
                 // Its last change was not followed by this step.
-                self.unlist_active(&run).await?;
-            } else {
-                active.push(run);
+                Some((state, revision)) if state.is_terminal() => self.retire(&run, revision).await?,
+                _ => active.push(run),
             }
         }
         Ok(active)
-    }
-
-    async fn unlist_active(&self, run: &RunId) -> Result<()> {
-        self.connection.command(cmd("SREM").arg(self.keys.active()).arg(run.as_str())).await
     }
 
     pub(super) async fn apply_change(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
@@ -181,10 +171,11 @@ impl RedisLedger {
         next: RunState,
     ) -> Result<RunRecord> {
         let fields: Fields = self.connection.script(&format!("run {run}"), transition).await?;
+        let record = parse_record(&fields)?;
         if next.is_terminal() {
-            self.unlist_active(run).await?;
+            self.retire(run, record.revision).await?;
         }
-        parse_record(&fields)
+        Ok(record)
     }
 
     async fn known_run(&self, run: &RunId) -> Result<RunRecord> {

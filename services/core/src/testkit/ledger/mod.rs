@@ -14,6 +14,7 @@ pub mod restore;
 pub mod runs;
 pub mod snapshot;
 pub mod steps;
+pub mod unkept;
 pub mod workers;
 
 use std::future::Future;
@@ -92,6 +93,10 @@ macro_rules! ledger_conformance {
             restore::concurrent_restores_equal_one,
             restore::no_epoch_comes_twice_after_a_restore,
             restore::large_numbers_are_restored_exactly,
+            unkept::every_end_is_unkept_until_it_is_noted,
+            unkept::an_end_that_is_noted_late_leaves_a_later_end_unkept,
+            unkept::unkept_runs_come_in_order_and_pages,
+            unkept::unkept_runs_survive_reopening,
             snapshot::a_snapshot_is_of_one_moment,
             snapshot::rates_cover_the_last_whole_seconds,
             workers::workers_are_listed_until_they_leave,
