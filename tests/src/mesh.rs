@@ -38,6 +38,8 @@ pub struct Mesh {
     roles: AtomicU32,
     /// Of the schedulers that are started from now on.
     pub limits: Limits,
+    /// The consumer group of the schedulers and workers that are started from now on.
+    pub group: String,
 }
 
 /// What a test may change about a worker.
@@ -108,7 +110,15 @@ impl Mesh {
             }
             Backend::Services => None,
         };
-        Self { connections, clock, shared, _folder: folder, roles: AtomicU32::new(0), limits: Limits::default() }
+        Self {
+            connections,
+            clock,
+            shared,
+            _folder: folder,
+            roles: AtomicU32::new(0),
+            limits: Limits::default(),
+            group: DEFAULT_GROUP.into(),
+        }
     }
 
     /// A role's own adapters.
@@ -123,7 +133,7 @@ impl Mesh {
         let Backends { broker, ledger, .. } = self.backends().await;
         let id = self.name("producer");
         let readiness = Readiness::new("producer", &id);
-        let producer = Producer::new(&id, DEFAULT_GROUP, broker, ledger, self.clock.clone());
+        let producer = Producer::new(&id, broker, ledger, self.clock.clone());
         self.listen(id, |listener, shutdown| {
             paceline_producer::run(producer, readiness, listener, RequireToken::default(), shutdown)
         })
@@ -137,8 +147,7 @@ impl Mesh {
         let readiness = Readiness::new("scheduler", &id);
         let producers = match producers {
             [] => {
-                let local =
-                    Producer::new(&self.name("producer"), DEFAULT_GROUP, broker, ledger.clone(), self.clock.clone());
+                let local = Producer::new(&self.name("producer"), broker, ledger.clone(), self.clock.clone());
                 Producers::local(Arc::new(local))
             }
             remote => {
@@ -148,7 +157,7 @@ impl Mesh {
         };
         let context = Context {
             id: id.clone(),
-            group: DEFAULT_GROUP.into(),
+            group: self.group.clone(),
             ledger,
             sink,
             producers: Arc::new(producers),
@@ -166,7 +175,7 @@ impl Mesh {
         let Backends { broker, sink, ledger } = self.backends().await;
         let config = Config {
             id: self.name("worker"),
-            group: DEFAULT_GROUP.into(),
+            group: self.group.clone(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.into(), options.policy)]),
             consumers: options.consumers,
             prefetch: options.prefetch,

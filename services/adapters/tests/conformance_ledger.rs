@@ -60,6 +60,7 @@ mod embedded {
 #[cfg(feature = "services")]
 mod redis {
     use paceline_adapters::redis::{RedisConfig, RedisLedger};
+    use paceline_core::groups::Groups;
     use paceline_core::ids::RunId;
     use paceline_core::pacing::{CatchUp, Rate};
     use paceline_core::ports::ledger::{Created, RunChange};
@@ -93,6 +94,7 @@ mod redis {
             rate: Rate { jobs: 1, per_ns: 1_000_000_000 },
             total: None,
             queue: "default".into(),
+            groups: Groups::default(),
             handler: "record".into(),
             payload: serde_json::Map::new(),
             catch_up: CatchUp::All,
@@ -101,11 +103,11 @@ mod redis {
     }
 
     /// Runs one command in the namespace, as a process that then died.
-    async fn command(namespace: &Namespace, name: &str, key: &str, value: &RunId) {
+    async fn command(namespace: &Namespace, name: &str, key: &str, value: impl std::fmt::Display) {
         let client = ::redis::Client::open(namespace.0.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let key = format!("{}:{key}", namespace.0.namespace);
-        ::redis::cmd(name).arg(key).arg(value.as_str()).exec_async(&mut connection).await.unwrap();
+        ::redis::cmd(name).arg(key).arg(value.to_string()).exec_async(&mut connection).await.unwrap();
     }
 
     #[tokio::test]
@@ -129,6 +131,27 @@ mod redis {
         let failed = RunChange { expected_revision: current.revision, spec: current.spec, state: RunState::Failed };
         ledger.change_run(&spec.run_id, &failed).await.unwrap();
         command(&namespace, "SADD", "active", &spec.run_id).await;
+        command(&namespace, "ZREM", "unkept", format!("{}#1", spec.run_id)).await;
+        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), []);
         assert_eq!(ledger.active_run_ids().await.unwrap(), []);
+        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), [spec.run_id], "its end is not forgotten");
+    }
+
+    #[tokio::test]
+    async fn an_end_that_stayed_listed_is_dropped_when_the_run_goes_on_or_is_gone() {
+        let namespace = harness("");
+        let (ledger, going, other) = (namespace.open().await, spec(), spec());
+        for spec in [&going, &other] {
+            ledger.create_run(spec, "").await.unwrap();
+            command(&namespace, "SREM", "active", &spec.run_id).await;
+        }
+        for end in [format!("{}#3", going.run_id), format!("{}#1", spec().run_id)] {
+            let client = ::redis::Client::open(namespace.0.url.as_str()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let key = format!("{}:unkept", namespace.0.namespace);
+            ::redis::cmd("ZADD").arg(key).arg(0).arg(end).exec_async(&mut connection).await.unwrap();
+        }
+        assert_eq!(ledger.unkept_run_ids(None, 1).await.unwrap(), [], "neither has this end");
+        assert_eq!(ledger.active_run_ids().await.unwrap(), [going.run_id], "what goes on has to be owned");
     }
 }

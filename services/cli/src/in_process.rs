@@ -38,7 +38,7 @@ pub fn serve(
 ) {
     let token = RequireToken::new(settings.token.as_deref());
     let id = format!("{name}-producer");
-    let local = Producer::new(&id, &settings.group, backends.broker.clone(), backends.ledger.clone(), clock.clone());
+    let local = Producer::new(&id, backends.broker.clone(), backends.ledger.clone(), clock.clone());
     let role = SchedulerContext {
         id: format!("{name}-scheduler"),
         group: settings.group.clone(),

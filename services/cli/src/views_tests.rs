@@ -26,6 +26,7 @@ fn run() -> v1::Run {
         per_minutes: 1.0,
         total: Some(100),
         queue: "default".into(),
+        groups: vec!["main".into()],
         handler: "record".into(),
         started_at: Some(Timestamp { seconds: 0, nanos: 0 }),
         snapshot: Some(snapshot),
@@ -36,7 +37,7 @@ fn run() -> v1::Run {
 #[test]
 fn a_run_is_one_flat_object() {
     let expected = json!({
-        "run_id": "r1", "state": "RUNNING", "jobs": 90, "per_minutes": 1.0, "total": 100, "queue": "default",
+        "run_id": "r1", "state": "RUNNING", "jobs": 90, "per_minutes": 1.0, "total": 100, "queue": "default", "groups": ["main"],
         "handler": "record", "payload": {}, "catch_up": "all", "failure": null, "started_at": "1970-01-01T00:00:00Z",
         "ended_at": null, "enqueued": 10, "published": 9, "processed": 7, "dead": 1, "duplicates_suppressed": 2,
         "in_flight": 2, "asked_per_second": 1.5, "achieved_per_second": 1.25, "processed_per_second": 1.0,

@@ -12,9 +12,14 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// The longest request id that a caller may give, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
+/// How much of a host's name a process's name shows.
+const HOST_CHARS_MAX: usize = 32;
+/// Five bits each.
+const RANDOM_CHARS: usize = 10;
+
 /// The queue that a run goes to when none is named.
 pub const DEFAULT_QUEUE: &str = "default";
-/// The consumer group that every queue has.
+/// The consumer group where none is configured, and of runs from before runs carried their groups.
 pub const DEFAULT_GROUP: &str = "main";
 /// The handler that a run uses when none is named.
 pub const DEFAULT_HANDLER: &str = "record";
@@ -100,6 +105,15 @@ pub fn check_name(field: &str, name: &str) -> Result<()> {
     Err(Error::invalid_field(field, rule))
 }
 
+/// The name of a process that was given none. A host's name and a process id do not tell two containers apart, where every process
+/// has id 1 and long names of hosts begin alike; the random part does.
+pub fn process_name(role: &str, host: &str, pid: u32) -> String {
+    let host = host.to_ascii_lowercase();
+    let host: String = host.chars().filter(char::is_ascii_alphanumeric).take(HOST_CHARS_MAX).collect();
+    let random = ulid::Ulid::generate().to_string().to_ascii_lowercase();
+    format!("{role}-{host}-{pid}-{}", &random[random.len() - RANDOM_CHARS..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +126,18 @@ mod tests {
             assert_eq!(JobId::parse(bad), None, "{bad:?}");
         }
         assert_eq!(JobId::parse("a-b-0").map(|j| (j.run.to_string(), j.seq)), Some(("a-b".into(), 0)));
+    }
+
+    #[test]
+    fn two_processes_of_the_same_host_name_and_pid_have_different_names() {
+        let host = "paceline-worker-of-the-billing-department-7d9c5b";
+        let names: std::collections::BTreeSet<String> = (0..1_000).map(|_| process_name("worker", host, 1)).collect();
+        assert_eq!(names.len(), 1_000);
+        let longest = process_name("scheduler", host, u32::MAX);
+        assert!(longest.starts_with("scheduler-pacelineworkerofthebillingdepart-4294967295-"), "{longest}");
+        assert_eq!(longest.len(), NAME_BYTES_MAX);
+        check_name("id", &longest).unwrap();
+        check_name("id", &process_name("worker", "", 1)).unwrap();
     }
 
     #[test]

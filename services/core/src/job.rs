@@ -124,6 +124,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::groups::Groups;
     use crate::pacing::{CatchUp, Rate};
 
     fn spec(payload: Value) -> RunSpec {
@@ -132,6 +133,7 @@ mod tests {
             rate: Rate::new(10, 1.0).unwrap(),
             total: None,
             queue: "default".into(),
+            groups: Groups::default(),
             handler: "record".into(),
             payload: payload.as_object().cloned().unwrap_or_default(),
             catch_up: CatchUp::All,

@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod document;
 pub mod error;
+pub mod groups;
 pub mod ids;
 pub mod job;
 pub mod mutant;

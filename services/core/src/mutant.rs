@@ -16,15 +16,18 @@ pub enum Mutant {
     CursorNotIdempotent,
     /// The dispatcher confirms a range in the ledger before the broker has it (L5).
     ConfirmBeforeBroker,
+    /// The end of a run is noted as kept before the sink has it.
+    NoteBeforeKept,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AckBeforeSink,
         Self::BareIncrement,
         Self::NoFencing,
         Self::CursorNotIdempotent,
         Self::ConfirmBeforeBroker,
+        Self::NoteBeforeKept,
     ];
 
     /// As it is written on a command line.
@@ -35,6 +38,7 @@ impl Mutant {
             Self::NoFencing => "no-fencing",
             Self::CursorNotIdempotent => "cursor-not-idempotent",
             Self::ConfirmBeforeBroker => "confirm-before-broker",
+            Self::NoteBeforeKept => "note-before-kept",
         }
     }
 

@@ -90,6 +90,7 @@ pub async fn repair(
     now_ms: i64,
 ) -> Result<Repaired> {
     let before = snapshot(ledger, run, group).await?;
+    before.record.spec.groups.check(group)?;
     let undone = without_document(ledger, sink, run, group, before.enqueued).await?;
     let mut forgotten = 0;
     let seqs: Vec<u64> = undone.iter().collect();

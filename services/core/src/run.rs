@@ -11,13 +11,14 @@
 //!   RUNNING, PAUSED, STOPPING, DRAINING ──(cannot ever go on)──▶ FAILED
 //!   DRAINING ── Stop ──▶ STOPPING
 //! ```
-//! "Drained" means: every reserved range is confirmed by the broker, and processed + dead = enqueued.
+//! "Drained" means: every reserved range is confirmed by the broker, and processed + dead = enqueued in each of the run's groups.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::groups::Groups;
 use crate::ids::RunId;
 use crate::pacing::{CatchUp, Pacing, Rate};
 
@@ -103,6 +104,9 @@ pub struct RunSpec {
     pub rate: Rate,
     pub total: Option<u64>,
     pub queue: String,
+    /// The consumer groups of the queue when the run was made: the run has ended when each of them has.
+    #[serde(default)]
+    pub groups: Groups,
     pub handler: String,
     pub payload: Map<String, Value>,
     pub catch_up: CatchUp,
@@ -167,7 +171,7 @@ impl From<&RunRecord> for KeptRun {
     }
 }
 
-/// One atomic read of a run's numbers. L1: `processed + dead ≤ enqueued` in every one.
+/// One atomic read of a run's numbers, for one of its groups. L1: `processed + dead ≤ enqueued` in every one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub record: RunRecord,
@@ -198,7 +202,7 @@ impl Snapshot {
         self.enqueued.saturating_sub(self.processed).saturating_sub(self.dead)
     }
 
-    /// Everything reserved is published, and everything published has ended.
+    /// Everything reserved is published, and everything published has ended in this group.
     pub fn is_drained(&self) -> bool {
         self.ranges_outstanding == 0 && self.in_flight() == 0
     }
@@ -237,5 +241,15 @@ mod tests {
             assert_eq!(ways_out == 0, from.is_terminal(), "{from}");
             assert!(!from.may_become(from));
         }
+    }
+
+    #[test]
+    fn a_spec_from_before_groups_were_kept_has_the_default_group() {
+        let old = r#"{"run_id":"r","rate":{"jobs":1,"per_ns":60},"total":null,"queue":"default","handler":"record",
+                      "payload":{},"catch_up":"ALL","created_at_ms":0}"#;
+        let spec: RunSpec = serde_json::from_str(old).unwrap();
+        assert_eq!(spec.groups, Groups::default());
+        let other = RunSpec { groups: Groups::new(["billing", "audit"]).unwrap(), ..spec };
+        assert_eq!(serde_json::from_str::<RunSpec>(&serde_json::to_string(&other).unwrap()).unwrap(), other);
     }
 }

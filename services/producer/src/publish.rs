@@ -12,7 +12,7 @@ use paceline_core::ports::broker::{Confirm, Depth, Message};
 use paceline_core::ports::{Broker, Ledger, RangePublisher};
 
 use crate::in_flight::InFlight;
-use crate::specs::Specs;
+use crate::specs::{Known, Specs};
 
 /// A cheap handle on a producer.
 #[derive(Clone)]
@@ -20,21 +20,19 @@ pub struct Producer(Arc<Inner>);
 
 struct Inner {
     id: String,
-    /// The consumer group whose queues are made when they are missing.
-    group: String,
     broker: Arc<dyn Broker>,
     specs: Specs,
     clock: SharedClock,
-    declared: Mutex<HashSet<String>>,
+    /// By queue and group.
+    declared: Mutex<HashSet<(String, String)>>,
     in_flight: InFlight,
 }
 
 impl Producer {
-    pub fn new(id: &str, group: &str, broker: Arc<dyn Broker>, ledger: Arc<dyn Ledger>, clock: SharedClock) -> Self {
+    pub fn new(id: &str, broker: Arc<dyn Broker>, ledger: Arc<dyn Ledger>, clock: SharedClock) -> Self {
         let specs = Specs::new(ledger);
         Self(Arc::new(Inner {
             id: id.into(),
-            group: group.into(),
             broker,
             specs,
             clock,
@@ -80,12 +78,12 @@ impl RangePublisher for Producer {
         let known = self.0.specs.get(run).await?;
         let now_ms = self.0.clock.wall_ms();
         let messages = range.seqs().map(|seq| known.encoder.message(range, seq, now_ms)).collect();
-        self.0.declare_once(&known.queue).await?;
+        self.0.declare_once(&known).await?;
         let unroutable = self.0.publish(&known.queue, messages).await?;
         if !unroutable.is_empty() {
             // Somebody deleted the queue, or the broker lost it: make it again, once, before saying so.
             self.0.forget(&known.queue);
-            self.0.declare_once(&known.queue).await?;
+            self.0.declare_once(&known).await?;
             let jobs =
                 unroutable.into_iter().map(|index| known.encoder.message(range, range.first + index as u64, now_ms));
             let still = self.0.publish(&known.queue, jobs.collect()).await?;
@@ -102,10 +100,20 @@ impl RangePublisher for Producer {
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {
         let known = self.0.specs.get(run).await?;
-        match self.0.broker.depth(&known.queue, &self.0.group).await {
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Depth { unacked: Some(0), ..Depth::default() }),
-            depth => depth,
+        let empty = Depth { unacked: Some(0), ..Depth::default() };
+        let mut deepest = empty;
+        for group in known.groups.iter() {
+            let depth = match self.0.broker.depth(&known.queue, group).await {
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    // As long as another group takes the jobs nothing is unroutable, so only this look tells.
+                    self.0.forget(&known.queue);
+                    empty
+                }
+                depth => depth?,
+            };
+            deepest = deepest.max(depth);
         }
+        Ok(deepest)
     }
 }
 
@@ -132,20 +140,24 @@ impl Inner {
         Ok(unroutable)
     }
 
-    async fn declare_once(&self, queue: &str) -> Result<()> {
-        if self.lock().contains(queue) {
-            return Ok(());
+    /// Makes the queue of every group of the run: a group that joined late would miss the jobs before it.
+    async fn declare_once(&self, known: &Known) -> Result<()> {
+        for group in known.groups.iter() {
+            let place = (known.queue.clone(), group.to_owned());
+            if self.lock().contains(&place) {
+                continue;
+            }
+            self.broker.declare(&known.queue, group).await?;
+            self.lock().insert(place);
         }
-        self.broker.declare(queue, &self.group).await?;
-        self.lock().insert(queue.to_owned());
         Ok(())
     }
 
     fn forget(&self, queue: &str) {
-        self.lock().remove(queue);
+        self.lock().retain(|(declared, _)| declared != queue);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<(String, String)>> {
         self.declared.lock().expect("no code panics while it holds the declared queues")
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::job::Encoder;
 use paceline_core::ports::Ledger;
@@ -14,6 +15,8 @@ const RUNS_MAX: usize = 256;
 /// What a producer needs to know of a run.
 pub struct Known {
     pub queue: String,
+    /// Each has a queue of its own, and gets every job.
+    pub groups: Groups,
     pub encoder: Encoder,
 }
 
@@ -38,7 +41,7 @@ impl Specs {
         }
         let record = self.ledger.run(run).await?;
         let spec = record.ok_or_else(|| Error::not_found(format!("run {run} is not in the ledger")))?.spec;
-        let known = Arc::new(Known { encoder: Encoder::new(&spec), queue: spec.queue });
+        let known = Arc::new(Known { encoder: Encoder::new(&spec), queue: spec.queue, groups: spec.groups });
         let mut all = self.lock();
         if all.len() >= RUNS_MAX {
             all.clear();

@@ -48,7 +48,7 @@ pub struct Settings {
     /// Secret for binds beyond loopback, and for calls to them.
     #[serde(deserialize_with = "secret")]
     pub token: Option<String>,
-    /// Consumer group of this process's workers.
+    /// Consumer group: of workers, what they consume for; of schedulers, what the runs that they start are made for.
     #[serde(deserialize_with = "text")]
     pub group: String,
     /// The queues that exist, each with its policy.

@@ -3,6 +3,7 @@
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use paceline_core::error::{ErrorKind, Violations};
+use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::ports::ledger::{Created, RunChange};
 use paceline_core::run::{RunRecord, RunState, Snapshot};
@@ -55,7 +56,8 @@ impl Scheduler {
     /// Starts a run; durable when it answers. A request id that was used before answers its run.
     pub async fn start(&self, ask: StartRun) -> Result<Snapshot> {
         let request_id = ask.request_id.clone();
-        let spec = self.context.rules.check(ask, self.context.clock.wall_ms())?;
+        let groups = Groups::new([self.context.group.as_str()])?;
+        let spec = self.context.rules.check(ask, groups, self.context.clock.wall_ms())?;
         match self.context.ledger.create_run(&spec, &request_id).await? {
             Created::Existing(run) => self.get(&run).await,
             Created::New => {
@@ -117,8 +119,18 @@ impl Scheduler {
     }
 
     pub async fn get(&self, run: &RunId) -> Result<Snapshot> {
-        let snapshot = self.context.ledger.snapshot(run, &self.context.group).await?;
-        snapshot.ok_or_else(|| unknown(run))
+        self.find(run).await?.ok_or_else(|| unknown(run))
+    }
+
+    /// The numbers of the configured group, or of the run's first one if the run was not made for the configured group.
+    async fn find(&self, run: &RunId) -> Result<Option<Snapshot>> {
+        let (ledger, group) = (&self.context.ledger, &self.context.group);
+        match ledger.snapshot(run, group).await? {
+            Some(snapshot) if !snapshot.record.spec.groups.contains(group) => {
+                ledger.snapshot(run, snapshot.record.spec.groups.first()).await
+            }
+            snapshot => Ok(snapshot),
+        }
     }
 
     /// `limit` 0 means the default.
@@ -128,7 +140,7 @@ impl Scheduler {
         let next = (ids.len() == limit).then(|| ids.last().cloned()).flatten();
         let mut reads = Vec::with_capacity(ids.len());
         for run in &ids {
-            reads.push(self.context.ledger.snapshot(run, &self.context.group));
+            reads.push(self.find(run));
         }
         let runs: Vec<Option<Snapshot>> = stream::iter(reads).buffered(PAGE_READS_MAX).try_collect().await?;
         Ok(Page { runs: runs.into_iter().flatten().collect(), next })

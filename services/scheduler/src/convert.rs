@@ -50,6 +50,7 @@ pub fn run(snapshot: &Snapshot) -> v1::Run {
         started_at: Some(timestamp(spec.created_at_ms)),
         ended_at: record.ended_at_ms.map(timestamp),
         snapshot: Some(numbers(snapshot)),
+        groups: spec.groups.clone().into(),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! What is reserved and confirmed by the broker is somewhere: counted, in the queue, or in a worker's hands. The healer remembers
 //! a bound below which everything was confirmed, waits until the queue has been seen empty since and the hands too, and what is
-//! not counted then is lost, or stored and not counted. It works in the background; its owner sends what it finds.
+//! not counted then is lost, or stored and not counted. It works in the background; its owner sends what it finds. Each group of a
+//! run has a healer of its own; jobs that one of them lost reach all of them again, which suppress what they have.
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(600);
 const RANGES_MAX: usize = 1_000;
 
 pub struct Healer {
+    group: String,
     bound: Option<Bound>,
     search: JoinSet<Result<Found>>,
     search_at: Instant,
@@ -54,8 +56,10 @@ enum Found {
 }
 
 impl Healer {
-    pub fn new() -> Self {
-        Self { bound: None, search: JoinSet::new(), search_at: Instant::now(), look_interval: LOOK_INTERVAL_MIN }
+    pub fn new(group: &str) -> Self {
+        let group = group.to_owned();
+        let (search, search_at) = (JoinSet::new(), Instant::now());
+        Self { group, bound: None, search, search_at, look_interval: LOOK_INTERVAL_MIN }
     }
 
     /// Whether a run that is not draining should be looked at now.
@@ -63,7 +67,7 @@ impl Healer {
         Instant::now() >= self.search_at
     }
 
-    /// Takes a look; every job below `end` is confirmed. Answers ranges to be sent again, mostly none.
+    /// Takes a look at the numbers of this group; every job below `end` is confirmed. Answers ranges to be sent again, mostly none.
     pub fn look(&mut self, context: &Context, snapshot: &Snapshot, end: u64) -> Vec<Range> {
         let again = self.search.try_join_next().map(|ended| self.note(&snapshot.record, ended)).unwrap_or_default();
         let (now, counted) = (Instant::now(), snapshot.processed + snapshot.dead);
@@ -82,7 +86,8 @@ impl Healer {
         if now >= self.search_at && self.search.is_empty() {
             self.search_at = now + ASK_INTERVAL;
             let is_patient = bound.emptied_at.is_some_and(|at| at.elapsed() >= context.limits.hands_max);
-            self.search.spawn(search(context.clone(), snapshot.clone(), bound.end, is_patient));
+            let group = self.group.clone();
+            self.search.spawn(search(context.clone(), snapshot.clone(), group, bound.end, is_patient));
         }
         again
     }
@@ -125,17 +130,17 @@ impl Healer {
     }
 }
 
-async fn search(context: Context, snapshot: Snapshot, end: u64, is_patient: bool) -> Result<Found> {
+async fn search(context: Context, snapshot: Snapshot, group: String, end: u64, is_patient: bool) -> Result<Found> {
     let spec = &snapshot.record.spec;
     let depth = context.producers.depth(&spec.run_id).await?;
     if depth.ready > 0 || depth.delayed > 0 {
         return Ok(Found::Queued);
     }
-    let held = repair::held(&*context.ledger, depth.unacked, &spec.queue, &context.group).await?;
+    let held = repair::held(&*context.ledger, depth.unacked, &spec.queue, &group).await?;
     if held > 0 && !is_patient {
         return Ok(Found::InHands);
     }
-    let healed = repair::heal(&*context.ledger, &*context.sink, &spec.run_id, &context.group, end).await?;
+    let healed = repair::heal(&*context.ledger, &*context.sink, &spec.run_id, &group, end).await?;
     let ranges = repair::ranges(&healed.lost, context.clock.wall_ms(), RANGES_MAX);
     Ok(Found::Healed { counted: healed.counted, lost: healed.lost.len(), ranges })
 }

@@ -1,6 +1,7 @@
 //! Keeps a run in the sink too: what is needed to rebuild a ledger that was lost, and to notice one that went back in time.
 //!
-//! In the background, at every new revision and every few seconds while the cursor moves: a sink that is away delays nothing.
+//! In the background, at every new revision and every few seconds while the cursor moves: a sink that is away delays nothing. The
+//! end of a run, which comes after its last owner, is kept by [`crate::endings`].
 
 use std::time::Duration;
 
@@ -15,8 +16,6 @@ use crate::Context;
 /// How far the kept cursor may lag behind, in time.
 const KEEP_INTERVAL: Duration = Duration::from_secs(5);
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-/// How long the end of a run waits for its last state to be kept.
-const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Keeper {
     /// (revision, cursor) of what is kept.
@@ -68,19 +67,6 @@ impl Keeper {
         }
         (self.kept, self.not_before) = (None, Instant::now() + RETRY_DELAY);
         None
-    }
-
-    /// The end of a run, kept before its owner goes; without a sink the next best thing is what was kept last.
-    pub async fn last(&mut self, context: &Context, record: &RunRecord) {
-        self.task.abort_all();
-        let keeping = keep(context.clone(), KeptRun::from(record));
-        match tokio::time::timeout(LAST_TIMEOUT, keeping).await {
-            Ok(Ok(_)) => (),
-            Ok(Err(error)) => {
-                tracing::warn!(run = %record.spec.run_id, %error, "the run's end is not kept in the sink")
-            }
-            Err(_) => tracing::warn!(run = %record.spec.run_id, "the run's end is not kept in the sink: no answer"),
-        }
     }
 }
 

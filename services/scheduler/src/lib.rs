@@ -3,13 +3,14 @@
 //! [`Scheduler`] is the handle that the API uses: it writes what callers want to the ledger. [`supervisor`] takes the
 //! lease of every run that has no owner and gives it to an [`owner`], which paces, reserves and [`dispatch`]es ranges to
 //! [`producers`]; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger left open, [`keeper`] keeps the run in
-//! the sink. Nothing is kept here that the ledger does not have, so any scheduler can go on where another stopped.
+//! the sink, and [`endings`] keeps its end there. Nothing is kept here that the ledger does not have, so any scheduler can go on where another stopped.
 
 mod api;
 mod backlog;
 mod breaker;
 mod convert;
 mod dispatch;
+mod endings;
 mod healer;
 mod keeper;
 mod member;
@@ -53,7 +54,7 @@ type Server = SchedulerServiceServer<service::Service>;
 pub struct Context {
     /// This scheduler, as it stands in leases.
     pub id: String,
-    /// The consumer group whose numbers are a run's numbers.
+    /// The consumer group that new runs are made for, and whose numbers are shown of a run that has it.
     pub group: String,
     pub ledger: Arc<dyn Ledger>,
     /// For proofs, for healing, and to keep runs where a lost ledger can be rebuilt from.

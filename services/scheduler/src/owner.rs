@@ -5,6 +5,7 @@
 
 mod recover;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacer;
 use paceline_core::ports::ledger::{Fence, Reservation};
-use paceline_core::run::{RunRecord, RunState};
+use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -45,7 +46,8 @@ pub struct Owner {
     shutdown: Shutdown,
     dispatcher: Dispatcher,
     backlog: Backlog,
-    healer: Healer,
+    /// By group; as many as the run has.
+    healers: BTreeMap<String, Healer>,
     keeper: Keeper,
 }
 
@@ -66,8 +68,8 @@ enum Next {
 impl Owner {
     pub fn new(context: Context, run: RunId, fence: Fence, wake: Arc<Notify>, shutdown: Shutdown) -> Self {
         let dispatcher = Dispatcher::new(context.clone(), run.clone(), fence);
-        let (backlog, healer, keeper) = (Backlog::new(), Healer::new(), Keeper::new());
-        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healer, keeper }
+        let (backlog, healers, keeper) = (Backlog::new(), BTreeMap::new(), Keeper::new());
+        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healers, keeper }
     }
 
     /// Until the run has ended, the lease is lost, or a stop comes.
@@ -193,25 +195,30 @@ impl Owner {
         }))
     }
 
-    /// Everything reserved is published, everything published has ended: the run has.
+    /// Everything reserved is published, everything published has ended in each group: the run has.
     async fn drain(&mut self, known: &mut Known, end: RunState) -> Result<Next> {
-        let snapshot = self.context.ledger.snapshot(&self.run, &self.context.group).await?;
-        let snapshot =
-            snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))?;
-        if snapshot.record.revision != known.record.revision {
-            if let Some(kept) = self.ahead(known, &snapshot.record) {
-                return self.restore(known, kept).await;
+        for group in known.record.spec.groups.clone().iter() {
+            let snapshot = self.snapshot(group).await?;
+            if snapshot.record.revision != known.record.revision {
+                if let Some(kept) = self.ahead(known, &snapshot.record) {
+                    return self.restore(known, kept).await;
+                }
+                self.apply(known, snapshot.record);
+                return Ok(Next::Sleep(Duration::ZERO));
             }
-            self.apply(known, snapshot.record);
-            return Ok(Next::Sleep(Duration::ZERO));
-        }
-        if !snapshot.is_drained() {
-            return self.wait_for_drain(&snapshot).await;
+            if !snapshot.is_drained() {
+                return self.wait_for_drain(&snapshot, group).await;
+            }
+            tracing::debug!(run = %self.run, group, processed = snapshot.processed, dead = snapshot.dead, "drained");
         }
         let ended = self.context.ledger.advance_state(&self.run, self.fence, end, None).await?;
-        self.keeper.last(&self.context, &ended).await;
-        tracing::info!(run = %self.run, state = %end, enqueued = snapshot.enqueued, processed = snapshot.processed, dead = snapshot.dead, "run ended");
+        tracing::info!(run = %self.run, state = %end, enqueued = ended.cursor, groups = %ended.spec.groups, "run ended");
         Ok(Next::Ended)
+    }
+
+    async fn snapshot(&self, group: &str) -> Result<Snapshot> {
+        let snapshot = self.context.ledger.snapshot(&self.run, group).await?;
+        snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))
     }
 
     /// Keeps the lease, stores how far the credit is, and sees what callers changed.

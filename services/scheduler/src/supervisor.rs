@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 
 use crate::Context;
+use crate::endings::Endings;
 use crate::owner::{LEASE_TTL, Owner};
 
 /// How often runs without an owner are looked for: with the lease's length it bounds the time of a fail-over.
@@ -47,9 +48,17 @@ impl Wakers {
     }
 }
 
-/// Owns what it can get until `shutdown`, then waits for its owners to give their leases up.
+/// Owns what it can get until `shutdown`, then waits for its owners to give their leases up. Keeps the ends of runs all the while.
 pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
-    let mut supervisor = Supervisor { context, wakers, shutdown, owners: JoinSet::new(), owned: BTreeMap::new() };
+    let (mut endings, ended) = (Endings::new(context.clone()), Arc::new(Notify::new()));
+    let owning = own(context, wakers, shutdown.clone(), ended.clone());
+    tokio::join!(owning, endings.keep_all(&ended, &shutdown));
+    endings.keep_last().await;
+}
+
+async fn own(context: Context, wakers: Wakers, shutdown: Shutdown, ended: Arc<Notify>) {
+    let (owners, owned) = (JoinSet::new(), BTreeMap::new());
+    let mut supervisor = Supervisor { context, wakers, shutdown, ended, owners, owned };
     let mut is_away = false;
     while !supervisor.shutdown.is_triggered() {
         match supervisor.scan().await {
@@ -70,6 +79,8 @@ struct Supervisor {
     context: Context,
     wakers: Wakers,
     shutdown: Shutdown,
+    /// Signalled when an owner has ended, and so its run may have.
+    ended: Arc<Notify>,
     owners: JoinSet<()>,
     owned: BTreeMap<Id, RunId>,
 }
@@ -112,6 +123,7 @@ impl Supervisor {
         };
         if let Some(run) = self.owned.remove(&id) {
             self.wakers.forget(&run);
+            self.ended.notify_one();
         }
     }
 }

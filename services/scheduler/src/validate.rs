@@ -2,6 +2,7 @@
 
 use paceline_core::document::RESERVED_FIELDS;
 use paceline_core::error::{Result, Violations};
+use paceline_core::groups::Groups;
 use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, REQUEST_ID_BYTES_MAX, RunId};
 use paceline_core::pacing::{CatchUp, Rate};
 use paceline_core::run::{PAYLOAD_BYTES_MAX, RunSpec, TOTAL_MAX};
@@ -31,8 +32,8 @@ pub struct StartRun {
 }
 
 impl Rules {
-    /// The spec of a new run created at `now_ms`, or everything that is wrong with the request.
-    pub fn check(&self, ask: StartRun, now_ms: i64) -> Result<RunSpec> {
+    /// The spec of a new run for `groups` created at `now_ms`, or everything that is wrong with the request.
+    pub fn check(&self, ask: StartRun, groups: Groups, now_ms: i64) -> Result<RunSpec> {
         let mut violations = Violations::default();
         let rate = self.rate(&mut violations, ask.jobs, ask.per_minutes);
         check_total(&mut violations, ask.total);
@@ -48,6 +49,7 @@ impl Rules {
             rate: rate.expect("a missing rate is a violation"),
             total: ask.total,
             queue,
+            groups,
             handler,
             payload: ask.payload,
             catch_up: ask.catch_up,
@@ -104,12 +106,18 @@ mod tests {
     }
 
     fn fields(ask: StartRun) -> Vec<String> {
-        rules().check(ask, 0).unwrap_err().fields.into_iter().map(|violation| violation.field).collect()
+        rules()
+            .check(ask, Groups::default(), 0)
+            .unwrap_err()
+            .fields
+            .into_iter()
+            .map(|violation| violation.field)
+            .collect()
     }
 
     #[test]
     fn a_good_request_gets_the_defaults() {
-        let spec = rules().check(ask(), 1_000).unwrap();
+        let spec = rules().check(ask(), Groups::default(), 1_000).unwrap();
         assert_eq!((spec.queue.as_str(), spec.handler.as_str(), spec.created_at_ms), ("default", "record", 1_000));
     }
 
@@ -130,7 +138,7 @@ mod tests {
             payload: [("text".to_owned(), Value::from("x".repeat(bytes)))].into_iter().collect(),
             ..ask()
         };
-        assert!(rules().check(with(PAYLOAD_BYTES_MAX - 11), 0).is_ok());
+        assert!(rules().check(with(PAYLOAD_BYTES_MAX - 11), Groups::default(), 0).is_ok());
         assert_eq!(fields(with(PAYLOAD_BYTES_MAX - 10)), ["payload"]);
     }
 }

@@ -127,6 +127,14 @@ impl Ledger for CountingLedger {
         not_asked()
     }
 
+    async fn unkept_run_ids(&self, _: Option<&RunId>, _: usize) -> Result<Vec<RunId>> {
+        not_asked()
+    }
+
+    async fn note_kept(&self, _: &RunId, _: u64) -> Result<()> {
+        not_asked()
+    }
+
     async fn active_run_ids(&self) -> Result<Vec<RunId>> {
         not_asked()
     }

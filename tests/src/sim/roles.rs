@@ -126,7 +126,6 @@ impl Roles {
     async fn producer(self, process: Process) {
         let producer = Producer::new(
             &self.id(&process),
-            DEFAULT_GROUP,
             Arc::new(SimBroker(self.link(&process, Service::Broker))),
             Arc::new(SimLedger(self.link(&process, Service::Ledger))),
             Arc::new(process.clock().clone()),

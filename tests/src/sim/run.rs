@@ -142,17 +142,30 @@ async fn accomplish(
     let playing = async { tokio::join!(join_all(clients), settling).0 };
     let limit = Duration::from_millis(plan.calm_from_ms) + DRAIN_MAX;
     let accepted: Vec<RunId> = tokio::time::timeout(limit, playing).await.map_err(|_| ("L2", stuck(world)))?;
-    let idle = async {
-        while !world.state().broker.is_idle() {
-            tokio::time::sleep(POLL).await;
-        }
+    until(|| world.state().broker.is_idle())
+        .await
+        .map_err(|()| ("L2", "messages never leave the broker".to_owned()))?;
+    // An end that the ledger forgot may open its run once more.
+    let is_kept = || {
+        let ledger = &world.state().ledger;
+        ledger.active_run_ids().is_empty() && ledger.unkept_run_ids(None, 1).is_empty()
     };
-    tokio::time::timeout(DRAIN_MAX, idle).await.map_err(|_| ("L2", "messages never leave the broker".to_owned()))?;
+    until(is_kept).await.map_err(|()| (close::KEPT, format!("an end is never kept; {}", stuck(world))))?;
     let alive: Vec<usize> = living(&world.state()).iter().map(Process::number).collect();
     ending.trigger();
     let stopped = async { while places.join_next().await.is_some() {} };
     tokio::time::timeout(STOP_MAX, stopped).await.map_err(|_| ("liveness", "a process does not stop".to_owned()))?;
     close::check(&world.state(), &accepted, &alive)
+}
+
+/// Looks until it is so, or for as long as a run may take to end.
+async fn until(is_so: impl Fn() -> bool) -> Result<(), ()> {
+    let looking = async {
+        while !is_so() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(DRAIN_MAX, looking).await.map_err(drop)
 }
 
 /// What hangs, in words.

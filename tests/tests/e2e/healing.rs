@@ -101,7 +101,7 @@ async fn a_document_that_was_deleted_is_written_again(backend: Backend) {
     let (id, at) = (RunId::parse(&run).expect("a run id"), mesh.backends().await);
     assert!(at.sink.delete(&id, &format!("{run}-7")).await.expect("the sink answers"));
 
-    let producer = Producer::new("repair", DEFAULT_GROUP, at.broker, at.ledger.clone(), mesh.clock.clone());
+    let producer = Producer::new("repair", at.broker, at.ledger.clone(), mesh.clock.clone());
     let now_ms = mesh.clock.wall_ms();
     let repaired = repair(&*at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("it is repaired");
     assert_eq!((repaired.counted, repaired.forgotten, repaired.published, repaired.waiting), (0, 1, 1, 0));

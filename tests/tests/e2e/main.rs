@@ -4,6 +4,7 @@
 mod support;
 
 mod changes;
+mod groups;
 mod healing;
 mod input;
 mod messages;

@@ -59,6 +59,11 @@ mod mutants {
     }
 
     #[test]
+    fn an_end_that_is_noted_before_it_is_kept_is_caught() {
+        is_caught_by(Mutant::NoteBeforeKept, &["kept"]);
+    }
+
+    #[test]
     fn a_confirm_before_the_broker_is_caught() {
         is_caught_by(Mutant::ConfirmBeforeBroker, &["L5"]);
     }

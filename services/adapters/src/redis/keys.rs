@@ -21,9 +21,14 @@ impl Keys {
         format!("{}:runs", self.namespace)
     }
 
-    /// Ids of the runs that have not ended; one that has may linger until it is read.
+    /// Ids of the runs that have not ended. One that has ended stays until it stands in [`Keys::unkept`].
     pub(super) fn active(&self) -> String {
         format!("{}:active", self.namespace)
+    }
+
+    /// `<run>#<revision>` of the ends that the sink does not keep yet: a sorted set whose scores are all 0.
+    pub(super) fn unkept(&self) -> String {
+        format!("{}:unkept", self.namespace)
     }
 
     /// The run that a request id started.

@@ -49,6 +49,14 @@ impl Ledger for RedisLedger {
         self.list_active_runs().await
     }
 
+    async fn unkept_run_ids(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        self.list_unkept(after, limit).await
+    }
+
+    async fn note_kept(&self, run: &RunId, revision: u64) -> Result<()> {
+        self.note_end_kept(run, revision).await
+    }
+
     async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
         self.apply_change(run, change).await
     }

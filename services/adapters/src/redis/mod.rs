@@ -16,6 +16,7 @@ mod restore;
 mod runs;
 mod scripts;
 mod snapshot;
+mod unkept;
 mod workers;
 
 pub use config::RedisConfig;

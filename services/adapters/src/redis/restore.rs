@@ -52,6 +52,9 @@ impl RedisLedger {
         let fields: Fields = self.connection.script(&format!("run {}", spec.run_id), &restore).await?;
         let record = parse_record(&fields)?;
         self.list(&spec.run_id, record.state).await?;
+        if record.state.is_terminal() {
+            self.retire(&spec.run_id, record.revision).await?;
+        }
         Ok(record)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::ports::ledger::{Created, Fence, RunChange, check_advance};
 use paceline_core::run::{RunRecord, RunSpec, RunState};
 use paceline_core::{Error, ErrorKind, Result};
@@ -63,14 +63,30 @@ impl RedisLedger {
     pub(super) async fn list(&self, run: &RunId, state: RunState) -> Result<()> {
         self.connection.command::<()>(cmd("ZADD").arg(self.keys.runs()).arg(0).arg(run.as_str())).await?;
         if state.is_terminal() {
-            return self.unlist_active(run).await;
+            return Ok(());
         }
         self.connection.command(cmd("SADD").arg(self.keys.active()).arg(run.as_str())).await
     }
 
     pub(super) async fn read_run(&self, run: &RunId) -> Result<Option<RunRecord>> {
-        let fields: Fields = self.connection.command(cmd("HGETALL").arg(self.keys.run(run))).await?;
+        let fields = self.read_fields(run).await?;
         if fields.is_empty() { Ok(None) } else { parse_record(&fields).map(Some) }
+    }
+
+    /// Empty for an unknown run.
+    async fn read_fields(&self, run: &RunId) -> Result<Fields> {
+        self.connection.command(cmd("HGETALL").arg(self.keys.run(run))).await
+    }
+
+    /// For each of the run's groups. It stays so while the revision does: then nothing more is reserved.
+    async fn is_drained(&self, record: &RunRecord) -> Result<bool> {
+        let run = &record.spec.run_id;
+        let mut drained = self.scripts.drained.prepare_invoke();
+        drained.key(self.keys.run(run)).key(self.keys.outstanding(run));
+        for group in record.spec.groups.iter() {
+            drained.key(self.keys.group(run, group));
+        }
+        self.connection.script(&format!("run {run}"), &drained).await
     }
 
     pub(super) async fn list_runs(&self, before: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
@@ -83,26 +99,16 @@ impl RedisLedger {
     pub(super) async fn list_active_runs(&self) -> Result<Vec<RunId>> {
         let mut ids = parse_ids(self.connection.command(cmd("SMEMBERS").arg(self.keys.active())).await?)?;
         ids.sort();
-        let states = ids.iter().map(|run| async move {
-            let state: Option<String> =
-                self.connection.command(cmd("HGET").arg(self.keys.run(run)).arg("state")).await?;
-            Ok::<_, Error>(state.and_then(|name| RunState::parse(&name)).is_some_and(RunState::is_terminal))
-        });
-        let has_ended = futures::future::try_join_all(states).await?;
+        let states = futures::future::try_join_all(ids.iter().map(|run| self.read_state(run))).await?;
         let mut active = Vec::new();
-        for (run, has_ended) in ids.into_iter().zip(has_ended) {
-            if has_ended {
+        for (run, state) in ids.into_iter().zip(states) {
+            match state {
                 // Its last change was not followed by this step.
-                self.unlist_active(&run).await?;
-            } else {
-                active.push(run);
+                Some((state, revision)) if state.is_terminal() => self.retire(&run, revision).await?,
+                _ => active.push(run),
             }
         }
         Ok(active)
-    }
-
-    async fn unlist_active(&self, run: &RunId) -> Result<()> {
-        self.connection.command(cmd("SREM").arg(self.keys.active()).arg(run.as_str())).await
     }
 
     pub(super) async fn apply_change(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
@@ -124,13 +130,13 @@ impl RedisLedger {
         failure: Option<&str>,
     ) -> Result<RunRecord> {
         for _ in 0..ADVANCE_TRIES_MAX {
-            let numbers = self.read_numbers(run, DEFAULT_GROUP).await?.ok_or_else(|| unknown(run))?;
-            numbers.check_fence(run, fence)?;
-            let snapshot = numbers.into_snapshot()?;
-            if !check_advance(&snapshot.record, next, snapshot.is_drained())? {
-                return Ok(snapshot.record);
+            let fields = self.read_fields(run).await?;
+            check_fence(&fields, run, fence)?;
+            let record = parse_record(&fields)?;
+            if !check_advance(&record, next, self.is_drained(&record).await?)? {
+                return Ok(record);
             }
-            let mut transition = self.transition(run, Some(fence), &snapshot.record, "", next);
+            let mut transition = self.transition(run, Some(fence), &record, "", next);
             failure.into_iter().for_each(|reason| {
                 transition.arg("failure").arg(reason);
             });
@@ -165,10 +171,11 @@ impl RedisLedger {
         next: RunState,
     ) -> Result<RunRecord> {
         let fields: Fields = self.connection.script(&format!("run {run}"), transition).await?;
+        let record = parse_record(&fields)?;
         if next.is_terminal() {
-            self.unlist_active(run).await?;
+            self.retire(run, record.revision).await?;
         }
-        parse_record(&fields)
+        Ok(record)
     }
 
     async fn known_run(&self, run: &RunId) -> Result<RunRecord> {
@@ -178,6 +185,19 @@ impl RedisLedger {
 
 pub(super) fn unknown(run: &RunId) -> Error {
     Error::not_found(format!("run {run} is not in the ledger"))
+}
+
+/// The same rule as in common.lua.
+fn check_fence(fields: &Fields, run: &RunId, fence: Fence) -> Result<()> {
+    if fields.is_empty() {
+        return Err(unknown(run));
+    }
+    let epoch = number(fields, "epoch")?;
+    let is_owned = fields.get("owner").is_some_and(|owner| !owner.is_empty());
+    if epoch == fence.epoch && is_owned {
+        return Ok(());
+    }
+    Err(Error::aborted(format!("run {run}: the lease of epoch {} is lost, it is at epoch {epoch}", fence.epoch)))
 }
 
 pub(super) fn parse_record(fields: &Fields) -> Result<RunRecord> {

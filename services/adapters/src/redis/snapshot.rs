@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use paceline_core::ids::RunId;
-use paceline_core::ports::ledger::Fence;
 use paceline_core::run::{RATE_WINDOW_S, Snapshot};
 use paceline_core::{Error, Result};
 use redis::FromRedisValue;
@@ -15,7 +14,7 @@ use super::runs::{Fields, number, parse_record, unreadable};
 type Answer = (Fields, u64, BTreeMap<String, u64>, Fields, BTreeMap<String, u64>, (i64, i64));
 
 /// The numbers as they were stored.
-pub(super) struct Numbers {
+struct Numbers {
     run: Fields,
     ranges_outstanding: u64,
     producers: BTreeMap<String, u64>,
@@ -31,7 +30,7 @@ impl RedisLedger {
     }
 
     /// `None` for an unknown run.
-    pub(super) async fn read_numbers(&self, run: &RunId, group: &str) -> Result<Option<Numbers>> {
+    async fn read_numbers(&self, run: &RunId, group: &str) -> Result<Option<Numbers>> {
         let mut snapshot = self.scripts.snapshot.prepare_invoke();
         snapshot.key(self.keys.run(run)).key(self.keys.outstanding(run)).key(self.keys.producers(run));
         snapshot.key(self.keys.group(run, group)).key(self.keys.workers(run, group));
@@ -45,17 +44,7 @@ impl RedisLedger {
 }
 
 impl Numbers {
-    /// The same rule as in common.lua.
-    pub(super) fn check_fence(&self, run: &RunId, fence: Fence) -> Result<()> {
-        let epoch = number(&self.run, "epoch")?;
-        let is_owned = self.run.get("owner").is_some_and(|owner| !owner.is_empty());
-        if epoch == fence.epoch && is_owned {
-            return Ok(());
-        }
-        Err(Error::aborted(format!("run {run}: the lease of epoch {} is lost, it is at epoch {epoch}", fence.epoch)))
-    }
-
-    pub(super) fn into_snapshot(self) -> Result<Snapshot> {
+    fn into_snapshot(self) -> Result<Snapshot> {
         let record = parse_record(&self.run)?;
         let (second, micros) = self.read_at;
         Ok(Snapshot {

@@ -37,7 +37,7 @@ pub struct Listen {
     listen: Option<SocketAddr>,
     #[command(flatten)]
     admin: AdminFlags,
-    /// Name of this process in leases, counts and logs [default: host and process id]
+    /// Name of this process in leases, counts and logs [default: host, process id and a random part]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
 }
@@ -82,7 +82,7 @@ pub struct Worker {
     grace: f64,
     #[command(flatten)]
     admin: AdminFlags,
-    /// Name of this worker in documents, counts and logs [default: host and process id]
+    /// Name of this worker in documents, counts and logs [default: host, process id and a random part]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
 }
@@ -157,7 +157,7 @@ async fn produce(
     let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(());
     };
-    let producer = Producer::new(&id, &settings.group, broker, ledger, clock);
+    let producer = Producer::new(&id, broker, ledger, clock);
     paceline_producer::run(producer, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 
@@ -254,15 +254,13 @@ pub fn limits(settings: &Settings) -> SchedulerLimits {
     SchedulerLimits::of(settings.high_water, settings.queues.values().copied())
 }
 
-/// The default is unique on this host as long as the process lives, and across hosts by their names.
+/// The default is of this process alone, wherever it runs.
 fn name(asked: Option<&str>, role: &str) -> Result<String> {
     let name = match asked {
         Some(name) => name.to_owned(),
         None => {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            let host: String =
-                host.trim().to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
-            format!("{role}-{host}-{}", std::process::id())
+            ids::process_name(role, &host, std::process::id())
         }
     };
     ids::check_name("id", &name).map(|()| name)
@@ -280,4 +278,19 @@ fn queues(asked: &[String], settings: &Settings) -> Result<BTreeMap<String, Poli
         }
     };
     asked.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_asked_for_is_kept_and_a_default_one_is_never_twice_the_same() {
+        assert_eq!(name(Some("worker-7"), "worker").unwrap(), "worker-7");
+        assert!(name(Some("No Name"), "worker").is_err());
+        // The same host and the same process id, as in two containers.
+        for role in ["scheduler", "producer", "worker"] {
+            assert_ne!(name(None, role).unwrap(), name(None, role).unwrap());
+        }
+    }
 }

@@ -56,6 +56,18 @@ pub struct Depth {
     pub dead: u64,
 }
 
+impl Depth {
+    /// Of each number the higher one; one that is unknown in either stays unknown.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            ready: self.ready.max(other.ready),
+            unacked: self.unacked.zip(other.unacked).map(|(one, another)| one.max(another)),
+            delayed: self.delayed.max(other.delayed),
+            dead: self.dead.max(other.dead),
+        }
+    }
+}
+
 /// Messages go to a named queue, and every consumer group of it sees each once.
 ///
 /// Promises, which the conformance suite checks:

@@ -190,6 +190,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// Ids of the runs that have not ended.
     async fn active_run_ids(&self) -> Result<Vec<RunId>>;
 
+    /// Runs whose end nobody has noted as kept in the sink, in ascending order of their ids, at most `limit`. `after` is the last id
+    /// of the page before. A run is among them from the step on that ends it, or that restores it as ended: also if whoever took
+    /// that step dies at once, as soon as somebody has asked for [`Ledger::active_run_ids`].
+    async fn unkept_run_ids(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>>;
+
+    /// Notes that the sink keeps the end that the run reached at `revision`. A later end of a run that went on meanwhile stays unkept.
+    /// An unknown run, or one that is noted already, is no error.
+    async fn note_kept(&self, run: &RunId, revision: u64) -> Result<()>;
+
     /// Applies a caller's change and answers the run as it is then; a change to what is so already changes nothing, the revision
     /// neither. `Aborted`: the revision moved on, read again. `FailedPrecondition`: the state diagram forbids it (DRAINING,
     /// COMPLETED and STOPPED are the owner's steps), the total is below what is enqueued, or rate or total come too late.
@@ -217,8 +226,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn outstanding(&self, run: &RunId) -> Result<Vec<Range>>;
 
     /// The owner's step along the state diagram (DRAINING, COMPLETED, STOPPED, FAILED). To DRAINING only if the total is
-    /// reserved, to COMPLETED or STOPPED only if the run is drained for [`crate::ids::DEFAULT_GROUP`], which every queue has:
-    /// otherwise `FailedPrecondition`, and nothing changes. Being in that state already is a success.
+    /// reserved, to COMPLETED or STOPPED only if the run is drained for each group of its spec: otherwise
+    /// `FailedPrecondition`, and nothing changes. Being in that state already is a success.
     async fn advance_state(
         &self,
         run: &RunId,

@@ -15,6 +15,7 @@ pub trait RangePublisher: Send + Sync + 'static {
     /// `Err`: for some it is unknown. The same range may be published again, by any producer. Never hangs.
     async fn publish(&self, run: &RunId, range: &Range) -> Result<String>;
 
-    /// What the broker says about the queue of a run, for the producer's consumer group. A queue that is not there is empty.
+    /// What the broker says about the queue of a run: of each number the highest that any of the run's groups has. A queue that is
+    /// not there is empty.
     async fn depth(&self, run: &RunId) -> Result<Depth>;
 }

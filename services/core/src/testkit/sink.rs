@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use crate::document::{Document, Status};
+use crate::groups::Groups;
 use crate::ids::{JobId, RunId};
 use crate::pacing::{CatchUp, Pacing, Rate};
 use crate::ports::sink::{Sink, StoredId, Verdict};
@@ -117,6 +118,7 @@ pub fn kept_run(run: &RunId, revision: u64, cursor: u64) -> KeptRun {
         rate: Rate { jobs: 1000, per_ns: 60_000_000_000 },
         total: Some(TOTAL_MAX),
         queue: "invoices".into(),
+        groups: Groups::default(),
         handler: "record".into(),
         payload: payload(json!({ "revision": revision, "label": "prüfung ✓" })),
         catch_up: CatchUp::All,

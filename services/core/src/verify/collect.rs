@@ -45,6 +45,7 @@ pub struct Documents {
 /// Reads all of it. Pages of the sink are scanned one after the other; nothing but sets is kept of them.
 pub async fn collect(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str) -> Result<Evidence> {
     let before = snapshot(ledger, run, group).await?;
+    before.record.spec.groups.check(group)?;
     // In this order the dead are among the admitted, whatever is counted between the two.
     let dead = ledger.dead(run, group).await?;
     let admitted = ledger.admitted(run, group).await?;

@@ -4,6 +4,7 @@ use serde_json::Map;
 
 use super::super::collect::Documents;
 use super::*;
+use crate::groups::Groups;
 use crate::ids::RunId;
 use crate::pacing::{CatchUp, Pacing, Rate};
 use crate::run::{RunRecord, RunSpec};
@@ -23,6 +24,7 @@ fn snapshot(state: RunState, processed: u64, dead: u64) -> Snapshot {
         rate: Rate::new(100, 1.0).unwrap(),
         total: Some(100),
         queue: "default".into(),
+        groups: Groups::default(),
         handler: "record".into(),
         payload: Map::new(),
         catch_up: CatchUp::All,

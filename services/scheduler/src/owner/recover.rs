@@ -7,14 +7,15 @@ use paceline_core::error::{Error, Result};
 use paceline_core::pacing::Pacer;
 use paceline_core::run::{KeptRun, RunRecord, RunState, Snapshot};
 
+use crate::healer::Healer;
+
 use super::{DRAIN_POLL, Known, Next, Owner, skip_to};
 
 impl Owner {
     /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
-    pub(super) async fn wait_for_drain(&mut self, snapshot: &Snapshot) -> Result<Next> {
+    pub(super) async fn wait_for_drain(&mut self, snapshot: &Snapshot, group: &str) -> Result<Next> {
         if snapshot.ranges_outstanding == 0 {
-            let lost = self.healer.look(&self.context, snapshot, snapshot.enqueued);
-            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
+            self.send_lost(snapshot, group, snapshot.enqueued);
         } else if self.dispatcher.is_idle() {
             // A reservation took effect after this owner had given up on it and read the run again.
             self.submit_outstanding().await?;
@@ -24,15 +25,27 @@ impl Owner {
 
     /// The same for a run that goes on, looked at from time to time.
     pub(super) async fn heal(&mut self, known: &Known) -> Result<()> {
-        if known.record.state.is_draining() || !self.healer.is_due() {
+        if known.record.state.is_draining() {
             return Ok(());
         }
-        let confirmed_below = self.dispatcher.confirmed_below(known.pacer.cursor());
-        if let Some(snapshot) = self.context.ledger.snapshot(&self.run, &self.context.group).await? {
-            let lost = self.healer.look(&self.context, &snapshot, confirmed_below);
-            lost.into_iter().for_each(|range| self.dispatcher.submit(range));
+        for group in known.record.spec.groups.iter() {
+            if self.healer(group).is_due() {
+                let confirmed_below = self.dispatcher.confirmed_below(known.pacer.cursor());
+                let snapshot = self.snapshot(group).await?;
+                self.send_lost(&snapshot, group, confirmed_below);
+            }
         }
         Ok(())
+    }
+
+    fn healer(&mut self, group: &str) -> &mut Healer {
+        self.healers.entry(group.to_owned()).or_insert_with(|| Healer::new(group))
+    }
+
+    fn send_lost(&mut self, snapshot: &Snapshot, group: &str, end: u64) {
+        let context = self.context.clone();
+        let lost = self.healer(group).look(&context, snapshot, end);
+        lost.into_iter().for_each(|range| self.dispatcher.submit(range));
     }
 
     /// What this owner or the sink knows of the run beyond `record`: then the ledger went back in time.

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use paceline_core::document::Status;
 use paceline_core::ids::{DEFAULT_GROUP, JobId, RunId};
-use paceline_core::run::RunState;
+use paceline_core::run::{KeptRun, RunRecord, RunState};
 use paceline_core::seqset::SeqSet;
 
 use crate::sim::world::State;
 
 use super::Broken;
+
+/// The law that the sink keeps every run as it ended, for a ledger that is rebuilt from it.
+pub const KEPT: &str = "kept";
 
 /// `accepted`: one run a request.
 ///
@@ -23,7 +26,17 @@ pub fn check(state: &State, accepted: &[RunId], alive: &[usize]) -> Result<(), B
         return Err(("L10", format!("{requests} requests made {runs} runs")));
     }
     accepted.iter().try_for_each(|run| is_there(state, run, alive))?;
-    state.ledger.runs.iter().try_for_each(|entry| closes(state, &entry.record.spec.run_id))
+    state.ledger.runs.iter().try_for_each(|entry| closes(state, &entry.record.spec.run_id))?;
+    state.ledger.runs.iter().try_for_each(|entry| is_kept(state, &entry.record))
+}
+
+fn is_kept(state: &State, record: &RunRecord) -> Result<(), Broken> {
+    let end = |kept: KeptRun| (kept.state, kept.revision, kept.cursor, kept.spec);
+    let (found, wanted) = (state.sink.kept_run(&record.spec.run_id).map(end), end(KeptRun::from(record)));
+    if found.as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    Err((KEPT, format!("{} is {wanted:?}, and kept as {found:?}", state.number(&record.spec.run_id))))
 }
 
 /// `alive`: processes that live since before the end of all faults.

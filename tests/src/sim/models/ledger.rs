@@ -4,11 +4,12 @@
 
 mod counts;
 mod restore;
+mod unkept;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacing;
@@ -26,6 +27,8 @@ pub struct LedgerModel {
     index: BTreeMap<RunId, usize>,
     requests: BTreeMap<String, RunId>,
     workers: BTreeMap<String, (WorkerInfo, i64)>,
+    /// Revisions of the ends that nobody has noted as kept in the sink.
+    unkept: BTreeMap<RunId, u64>,
 }
 
 /// A run and everything that belongs to it.
@@ -121,11 +124,11 @@ impl LedgerModel {
 
     pub fn change_run(&mut self, now_ms: i64, run: &RunId, change: &RunChange) -> Result<RunRecord> {
         let entry = self.known(run)?;
-        if change.check(&entry.record)? {
-            entry.record.spec = change.spec.clone();
-            entry.step(now_ms, change.state, None);
+        if !change.check(&entry.record)? {
+            return Ok(entry.record.clone());
         }
-        Ok(entry.record.clone())
+        entry.record.spec = change.spec.clone();
+        Ok(self.step(now_ms, run, change.state, None))
     }
 
     pub fn lease(&mut self, now_ms: i64, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
@@ -212,13 +215,23 @@ impl LedgerModel {
         next: RunState,
         failure: Option<&str>,
     ) -> Result<RunRecord> {
-        self.fenced(run, fence)?;
-        let numbers = self.snapshot(now_ms, run, DEFAULT_GROUP).ok_or_else(|| unknown(run))?;
-        let entry = self.known(run)?;
-        if check_advance(&entry.record, next, numbers.is_drained())? {
-            entry.step(now_ms, next, failure);
+        let entry = self.fenced(run, fence)?;
+        if !check_advance(&entry.record, next, entry.is_drained())? {
+            return Ok(entry.record.clone());
         }
-        Ok(entry.record.clone())
+        Ok(self.step(now_ms, run, next, failure))
+    }
+
+    /// Every change of a run is a new revision.
+    fn step(&mut self, now_ms: i64, run: &RunId, next: RunState, failure: Option<&str>) -> RunRecord {
+        let record = &mut self.runs[self.index[run]].record;
+        record.state = next;
+        record.revision += 1;
+        record.ended_at_ms = next.is_terminal().then_some(now_ms);
+        record.failure = failure.map(str::to_owned);
+        let record = record.clone();
+        self.update_unkept(&record);
+        record
     }
 
     pub fn snapshot(&self, now_ms: i64, run: &RunId, group: &str) -> Option<Snapshot> {
@@ -257,12 +270,13 @@ impl LedgerModel {
 }
 
 impl Entry {
-    /// Every change of a run is a new revision.
-    fn step(&mut self, now_ms: i64, next: RunState, failure: Option<&str>) {
-        self.record.state = next;
-        self.record.revision += 1;
-        self.record.ended_at_ms = next.is_terminal().then_some(now_ms);
-        self.record.failure = failure.map(str::to_owned);
+    /// Everything reserved is published, and everything published has ended in each of the run's groups.
+    fn is_drained(&self) -> bool {
+        let has_ended = |group| {
+            let counted = self.groups.get(group).map_or(0, |counted| counted.processed + counted.dead_count);
+            counted >= self.record.cursor
+        };
+        self.outstanding.is_empty() && self.record.spec.groups.iter().all(has_ended)
     }
 }
 

@@ -1,16 +1,19 @@
 //! The sink as a state machine: documents by (run, job id), the newest attempt wins, and the runs that are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
 use paceline_core::ports::sink::{StoredId, Verdict, refusal};
 use paceline_core::run::KeptRun;
+use paceline_core::{Error, Result};
 
 #[derive(Default)]
 pub struct SinkModel {
     documents: BTreeMap<RunId, BTreeMap<String, Document>>,
     kept: BTreeMap<RunId, KeptRun>,
+    /// Runs that it will not keep.
+    pub refused: BTreeSet<RunId>,
 }
 
 impl SinkModel {
@@ -54,13 +57,17 @@ impl SinkModel {
         self.documents.get_mut(run).is_some_and(|of_run| of_run.remove(job_id).is_some())
     }
 
-    pub fn keep_run(&mut self, kept: &KeptRun) {
+    pub fn keep_run(&mut self, kept: &KeptRun) -> Result<()> {
         let run = &kept.spec.run_id;
+        if self.refused.contains(run) {
+            return Err(Error::unavailable(format!("run {run} is refused")));
+        }
         let is_older =
             self.kept.get(run).is_some_and(|found| (kept.revision, kept.cursor) < (found.revision, found.cursor));
         if !is_older {
             self.kept.insert(run.clone(), kept.clone());
         }
+        Ok(())
     }
 
     pub fn kept_run(&self, run: &RunId) -> Option<KeptRun> {

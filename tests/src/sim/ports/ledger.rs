@@ -85,6 +85,23 @@ impl Ledger for SimLedger {
             .await
     }
 
+    async fn unkept_run_ids(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        let after = after.cloned();
+        let call = Call::idempotent("unkept_run_ids", String::new());
+        self.0.call(call, move |state, _| Ok(state.ledger.unkept_run_ids(after.as_ref(), limit))).await
+    }
+
+    async fn note_kept(&self, run: &RunId, revision: u64) -> Result<()> {
+        let call = Call::idempotent("note_kept", format!("{} revision {revision}", self.number(run)));
+        let run = run.clone();
+        self.0
+            .call(call, move |state, _| {
+                state.ledger.note_kept(&run, revision);
+                Ok(())
+            })
+            .await
+    }
+
     async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
         let words = format!("{} to {} at revision {}", self.number(run), change.state, change.expected_revision);
         let (call, run, change) = (Call::idempotent("change_run", words), run.clone(), change.clone());

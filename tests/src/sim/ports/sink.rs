@@ -89,12 +89,7 @@ impl Sink for SimSink {
     async fn keep_run(&self, run: &KeptRun) -> Result<()> {
         let kept = run.clone();
         let call = Call::idempotent("keep_run", format!("revision {} cursor {}", kept.revision, kept.cursor));
-        self.0
-            .call(call, move |state, _| {
-                state.sink.keep_run(&kept);
-                Ok(())
-            })
-            .await
+        self.0.call(call, move |state, _| state.sink.keep_run(&kept)).await
     }
 
     async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>> {

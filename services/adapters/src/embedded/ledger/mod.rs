@@ -2,7 +2,7 @@
 //! steps that come together share an fsync.
 //!
 //! The port's methods are here, a line each; what they do is in [`runs`], [`leases`], [`ranges`], [`record`], [`restore`],
-//! [`snapshot`] and [`workers`] as plain functions over a connection, [`schema`] is what they touch.
+//! [`snapshot`], [`unkept`] and [`workers`] as plain functions over a connection, [`schema`] is what they touch.
 
 mod leases;
 mod ranges;
@@ -11,6 +11,7 @@ mod restore;
 mod runs;
 mod schema;
 mod snapshot;
+mod unkept;
 mod workers;
 
 use std::path::Path;
@@ -62,6 +63,16 @@ impl Ledger for EmbeddedLedger {
 
     async fn active_run_ids(&self) -> Result<Vec<RunId>> {
         self.database.read(runs::list_active).await
+    }
+
+    async fn unkept_run_ids(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        let after = after.cloned();
+        self.database.read(move |c| unkept::list(c, after.as_ref(), limit)).await
+    }
+
+    async fn note_kept(&self, run: &RunId, revision: u64) -> Result<()> {
+        let run = run.clone();
+        self.database.write(move |c| Ok(unkept::note_kept(c, &run, revision)?)).await
     }
 
     async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {

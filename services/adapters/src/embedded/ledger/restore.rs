@@ -7,8 +7,8 @@ use paceline_core::run::{KeptRun, RunRecord};
 use rusqlite::{Connection, params};
 
 use super::record::{Bits, CHUNK_SEQS, clear, load, store};
-use super::runs;
 use super::schema::{signed, to_json};
+use super::{runs, unkept};
 use crate::embedded::database::WriteError;
 
 /// Clears the bits and lowers the counters by exactly those that were set. What each worker processed stays: nobody knows
@@ -64,7 +64,9 @@ pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, W
             c.prepare_cached(update)?.execute([run.as_str(), state.name()])?;
         }
     }
-    runs::known(c, run)
+    let restored = runs::known(c, run)?;
+    unkept::update(c, &restored)?;
+    Ok(restored)
 }
 
 /// Without an owner. Epoch 0 is nobody's: the next lease takes the time as its epoch, which is above all that were handed out before.

@@ -1,6 +1,6 @@
 //! Runs: how they are started once, read, listed and changed.
 
-use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::ledger::{Created, Fence, RunChange, check_advance};
 use paceline_core::run::{RunRecord, RunSpec, RunState};
@@ -9,7 +9,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::schema::{Json, signed, to_json, unsigned};
-use super::{leases, snapshot, unknown};
+use super::{leases, snapshot, unkept, unknown};
 use crate::embedded::database::WriteError;
 
 const FIND: &str = "SELECT spec, state, revision, cursor, pacing, ended_at_ms, failure
@@ -74,9 +74,9 @@ pub(super) fn advance(
     now_ms: i64,
 ) -> Result<RunRecord, WriteError> {
     leases::check(c, run, fence)?;
-    let numbers = snapshot::read(c, run, DEFAULT_GROUP, now_ms)?.ok_or_else(|| unknown(run))?;
-    if !check_advance(&numbers.record, next, numbers.is_drained())? {
-        return Ok(numbers.record);
+    let record = known(c, run)?;
+    if !check_advance(&record, next, snapshot::is_drained(c, &record)?)? {
+        return Ok(record);
     }
     step(c, run, next, failure, now_ms)
 }
@@ -93,7 +93,9 @@ fn step(
         "UPDATE runs SET state = ?2, revision = revision + 1, ended_at_ms = ?3, failure = ?4 WHERE run_id = ?1";
     let ended_at_ms = next.is_terminal().then_some(now_ms);
     c.prepare_cached(update)?.execute(params![run.as_str(), next.name(), ended_at_ms, failure])?;
-    known(c, run)
+    let record = known(c, run)?;
+    unkept::update(c, &record)?;
+    Ok(record)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
@@ -109,7 +111,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     })
 }
 
-fn run_id(row: &Row<'_>) -> rusqlite::Result<RunId> {
+pub(super) fn run_id(row: &Row<'_>) -> rusqlite::Result<RunId> {
     let text: String = row.get(0)?;
     RunId::parse(&text).map_err(|_| unreadable(0, &text))
 }

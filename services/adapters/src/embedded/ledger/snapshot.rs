@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paceline_core::ids::RunId;
-use paceline_core::run::{RATE_WINDOW_S, Snapshot};
+use paceline_core::run::{RATE_WINDOW_S, RunRecord, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::runs;
@@ -24,7 +24,7 @@ pub(super) fn read(c: &Connection, run: &RunId, group: &str, now_ms: i64) -> rus
         processed,
         dead,
         duplicates,
-        ranges_outstanding: number(c, "SELECT count(*) FROM outstanding WHERE run_id = ?1", run)?,
+        ranges_outstanding: ranges_outstanding(c, run)?,
         enqueued_in_window: in_window(c, run, ENQUEUED, now_ms)?,
         processed_in_window: in_window(c, run, group, now_ms)?,
         workers: by_name(
@@ -36,6 +36,21 @@ pub(super) fn read(c: &Connection, run: &RunId, group: &str, now_ms: i64) -> rus
         read_at_ms: now_ms,
         record,
     }))
+}
+
+/// Everything reserved is published, and everything published has ended in each of the run's groups.
+pub(super) fn is_drained(c: &Connection, record: &RunRecord) -> rusqlite::Result<bool> {
+    let run = &record.spec.run_id;
+    if ranges_outstanding(c, run)? > 0 {
+        return Ok(false);
+    }
+    for group in record.spec.groups.iter() {
+        let [processed, dead, _] = counts(c, run, group)?;
+        if processed + dead < record.cursor {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Adds to the slot of this second; a slot of an older second starts again.
@@ -65,6 +80,10 @@ fn counts(c: &Connection, run: &RunId, group: &str) -> rusqlite::Result<[u64; 3]
     let counts = |row: &Row<'_>| Ok([unsigned(row, 0)?, unsigned(row, 1)?, unsigned(row, 2)?]);
     let query = "SELECT processed, dead, duplicates FROM counts WHERE run_id = ?1 AND job_group = ?2";
     Ok(c.prepare_cached(query)?.query_row([run.as_str(), group], counts).optional()?.unwrap_or_default())
+}
+
+fn ranges_outstanding(c: &Connection, run: &RunId) -> rusqlite::Result<u64> {
+    number(c, "SELECT count(*) FROM outstanding WHERE run_id = ?1", run)
 }
 
 fn number(c: &Connection, query: &str, run: &RunId) -> rusqlite::Result<u64> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::stream::{self, TryStreamExt as _};
+use paceline_core::groups::Groups;
 use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::pacing::{CatchUp, Pacing, Rate};
@@ -57,6 +58,7 @@ fn spec(stage: &Stage, jobs: u64, config: &Config) -> Result<RunSpec> {
             .map_err(|wrong| Error::internal(format!("the bench's own rate: {wrong:?}")))?,
         total: Some(jobs),
         queue: DEFAULT_QUEUE.into(),
+        groups: Groups::new([stage.settings.group.as_str()])?,
         handler: DEFAULT_HANDLER.into(),
         payload: config.payload(),
         catch_up: CatchUp::All,
@@ -69,7 +71,7 @@ async fn publish_all(stage: &Stage, run: &RunId, fence: Fence) -> Result<()> {
     let ledger = &stage.ports.ledger;
     let revision = ledger.run(run).await?.ok_or_else(|| stolen(run))?.revision;
     let broker = stage.ports.broker.clone();
-    let producer = &Producer::new("bench-producer", &stage.settings.group, broker, ledger.clone(), stage.clock.clone());
+    let producer = &Producer::new("bench-producer", broker, ledger.clone(), stage.clock.clone());
     let reserve = |()| async move {
         let scheduled_at_ms = stage.clock.wall_ms();
         let reservation = Reservation { count: RANGE_JOBS_MAX, scheduled_at_ms, pacing: Pacing::default(), revision };

@@ -20,6 +20,8 @@ use super::{connections, workers};
 use crate::client;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Ends beyond this are not counted one by one.
+const ENDS_COUNTED_MAX: usize = 1_000;
 /// Clocks further apart than this make latencies and estimates wrong.
 const CLOCK_SKEW_MS_MAX: i64 = 1_000;
 
@@ -80,7 +82,7 @@ pub async fn sink(settings: &Settings) -> Check {
     }
 }
 
-/// The ledger, its clock, then the workers that it knows.
+/// The ledger, its clock, the ends of runs that are not kept, then the workers that it knows.
 pub async fn ledger(settings: &Settings) -> Vec<Check> {
     let reached = within(async {
         connections::must_exist(&settings.ledger_url)?;
@@ -91,6 +93,7 @@ pub async fn ledger(settings: &Settings) -> Vec<Check> {
     match reached.await {
         Ok((ledger, what)) => {
             let mut checks = vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await];
+            checks.push(ends(&*ledger).await);
             checks.extend(workers::workers(&*ledger, SystemClock::shared().wall_ms()).await);
             checks
         }
@@ -124,6 +127,24 @@ async fn clock(ledger: &dyn Ledger, settings: &Settings) -> Check {
             Check::failed("clock", &apart, "let both take their time from NTP")
         }
         Err(error) => Check::failed("clock", &error, "look at the ledger"),
+    }
+}
+
+/// How many ends of runs the sink does not keep yet: a ledger that is rebuilt from it would go on with those runs.
+async fn ends(ledger: &dyn Ledger) -> Check {
+    const NAME: &str = "ends of runs";
+    match within(ledger.unkept_run_ids(None, ENDS_COUNTED_MAX)).await {
+        Ok(unkept) => match unkept.first() {
+            None => Check::ok(NAME, "all are kept in the sink"),
+            Some(first) => {
+                let more = if unkept.len() < ENDS_COUNTED_MAX { "" } else { " or more" };
+                let words = format!("{}{more} not kept in the sink yet, such as that of run {first}", unkept.len());
+                let remedy =
+                    "is a scheduler running, and the sink well? Schedulers keep trying until the sink has them";
+                Check::failed(NAME, &Error::unavailable(words), remedy)
+            }
+        },
+        Err(error) => Check::failed(NAME, &error, "look at the ledger"),
     }
 }
 
@@ -212,6 +233,34 @@ mod tests {
         let settings = Settings { sink_url: format!("embedded:{}", folder.display()), ..Settings::default() };
         let check = sink(&settings).await;
         assert_eq!((check.verdict, check.required, folder.exists()), (Verdict::Failed, true, false));
+    }
+
+    #[tokio::test]
+    async fn an_end_that_the_sink_does_not_keep_is_shown_until_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("embedded:{}", folder.path().display());
+        let at = Settings { ledger_url: url, ..Settings::default() };
+        let ledger = resolve::ledger(&connections::connections(&at), SystemClock::shared()).await.unwrap();
+        assert_eq!(ends(&*ledger).await.verdict, Verdict::Ok);
+        let kept = paceline_core::run::KeptRun {
+            spec: serde_json::from_str(
+                r#"{"run_id":"r","rate":{"jobs":1,"per_ns":60},"total":null,"queue":"default","handler":"record",
+                    "payload":{},"catch_up":"ALL","created_at_ms":0}"#,
+            )
+            .unwrap(),
+            state: paceline_core::run::RunState::Failed,
+            revision: 3,
+            cursor: 0,
+            pacing: paceline_core::pacing::Pacing::default(),
+            ended_at_ms: Some(1),
+            failure: None,
+        };
+        ledger.restore_run(&kept).await.unwrap();
+        let check = ends(&*ledger).await;
+        assert_eq!((check.verdict, check.required), (Verdict::Failed, false));
+        assert!(check.what.starts_with("1 not kept") && check.what.contains("run r"), "{}", check.what);
+        ledger.note_kept(&kept.spec.run_id, 3).await.unwrap();
+        assert_eq!(ends(&*ledger).await.verdict, Verdict::Ok);
     }
 
     #[tokio::test]

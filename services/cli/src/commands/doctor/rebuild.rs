@@ -48,7 +48,7 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
         after = Some(last.spec.run_id.clone());
         for kept in page {
             let run = kept.spec.run_id.clone();
-            let rebuilt = rebuild(&*ledger, &*sink, kept, &settings.group).await?;
+            let rebuilt = rebuild(&*ledger, &*sink, kept).await?;
             tracing::debug!(%run, counted = rebuilt.counted, missing = rebuilt.missing, "run rebuilt");
             all.push(rebuilt);
         }
@@ -57,7 +57,7 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn rebuild(ledger: &dyn Ledger, sink: &dyn Sink, kept: KeptRun, group: &str) -> Result<Rebuilt> {
+async fn rebuild(ledger: &dyn Ledger, sink: &dyn Sink, kept: KeptRun) -> Result<Rebuilt> {
     let run_id = kept.spec.run_id.clone();
     let known = ledger.run(&run_id).await?;
     let is_behind = known.as_ref().is_none_or(|record| kept.is_ahead_of(record));
@@ -65,13 +65,18 @@ async fn rebuild(ledger: &dyn Ledger, sink: &dyn Sink, kept: KeptRun, group: &st
         Some(record) if !is_behind => record,
         _ => ledger.restore_run(&kept.reopened()).await?,
     };
-    let healed = heal(ledger, sink, &run_id, group, record.cursor).await?;
+    let (mut counted, mut missing) = (0, 0);
+    for group in record.spec.groups.iter() {
+        let healed = heal(ledger, sink, &run_id, group, record.cursor).await?;
+        counted += healed.counted;
+        missing += healed.lost.len();
+    }
     Ok(Rebuilt {
         run_id,
         state: record.state.to_string(),
         enqueued: record.cursor,
-        counted: healed.counted,
-        missing: healed.lost.len(),
+        counted,
+        missing,
         restored: is_behind,
     })
 }

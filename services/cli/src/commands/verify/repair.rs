@@ -21,7 +21,7 @@ const PRODUCER: &str = "verify";
 
 pub async fn over_ports(ports: Backends, run: &RunId, group: &str) -> Result<Repaired> {
     let (Backends { broker, sink, ledger }, clock) = (ports, SystemClock::shared());
-    let producer = Producer::new(PRODUCER, group, broker, ledger.clone(), clock.clone());
+    let producer = Producer::new(PRODUCER, broker, ledger.clone(), clock.clone());
     repair(&*ledger, &*sink, &producer, run, group, clock.wall_ms()).await
 }
 

@@ -6,6 +6,7 @@
 //! Every case has a store of its own, so all of them run in parallel; nothing waits by sleeping for a fixed time.
 
 pub mod forget;
+pub mod groups;
 pub mod leases;
 pub mod ranges;
 pub mod record;
@@ -13,6 +14,7 @@ pub mod restore;
 pub mod runs;
 pub mod snapshot;
 pub mod steps;
+pub mod unkept;
 pub mod workers;
 
 use std::future::Future;
@@ -23,6 +25,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, Result};
+use crate::groups::Groups;
 use crate::ids::{DEFAULT_GROUP, DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use crate::job::Range;
 use crate::pacing::{CatchUp, Pacing, Rate};
@@ -54,6 +57,9 @@ macro_rules! ledger_conformance {
             steps::owners_follow_the_state_diagram,
             steps::a_total_below_the_cursor_is_refused,
             steps::a_run_ends_only_when_it_is_drained,
+            groups::a_run_ends_only_when_each_of_its_groups_is_drained,
+            groups::a_group_that_the_run_does_not_have_neither_ends_it_nor_holds_it,
+            groups::a_restored_run_keeps_its_groups,
             leases::a_run_has_one_owner,
             leases::one_of_concurrent_takers_becomes_the_owner,
             leases::an_expired_lease_goes_on_with_a_new_epoch,
@@ -87,6 +93,10 @@ macro_rules! ledger_conformance {
             restore::concurrent_restores_equal_one,
             restore::no_epoch_comes_twice_after_a_restore,
             restore::large_numbers_are_restored_exactly,
+            unkept::every_end_is_unkept_until_it_is_noted,
+            unkept::an_end_that_is_noted_late_leaves_a_later_end_unkept,
+            unkept::unkept_runs_come_in_order_and_pages,
+            unkept::unkept_runs_survive_reopening,
             snapshot::a_snapshot_is_of_one_moment,
             snapshot::rates_cover_the_last_whole_seconds,
             workers::workers_are_listed_until_they_leave,
@@ -128,6 +138,7 @@ fn spec_of(run_id: RunId, total: Option<u64>) -> RunSpec {
         rate: Rate { jobs: 1000, per_ns: 60_000_000_000 },
         total,
         queue: DEFAULT_QUEUE.into(),
+        groups: Groups::default(),
         handler: DEFAULT_HANDLER.into(),
         payload: Map::from_iter([("text".to_owned(), Value::from("grüße ✓ \"quoted\" \n 日本"))]),
         catch_up: CatchUp::All,

@@ -10,6 +10,7 @@ pub async fn a_run_reads_back_as_it_was_asked_for(harness: &impl Harness) {
     let with_all = RunSpec {
         total: Some(1_000_000_000),
         queue: "mail.out".into(),
+        groups: Groups::new(["billing", "audit"]).unwrap(),
         handler: "http".into(),
         catch_up: CatchUp::Skip,
         ..spec(None)

@@ -4,6 +4,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::{Harness, kept_run, new_run, payload};
+use crate::groups::Groups;
 use crate::ids::RunId;
 use crate::pacing::{CatchUp, Pacing, Rate};
 use crate::ports::sink::Sink;
@@ -31,7 +32,8 @@ pub async fn every_field_of_a_kept_run_comes_back(harness: &mut impl Harness) {
     let sink = harness.sink();
     let nested = json!({ "text": "grüße ✓ \"quoted\" \n 日本", "a": { "b": [1, null, { "c": "x".repeat(40_000) }] } });
     let bare = kept_run(&new_run(), 0, 0);
-    let spec = RunSpec { payload: payload(nested), total: None, catch_up: CatchUp::Skip, ..bare.spec.clone() };
+    let groups = Groups::new(["billing", "audit"]).expect("names");
+    let spec = RunSpec { payload: payload(nested), total: None, groups, catch_up: CatchUp::Skip, ..bare.spec.clone() };
     let full = KeptRun {
         spec: RunSpec { run_id: RunId::parse("standing-invoices").expect("a run id"), ..spec },
         state: RunState::Failed,

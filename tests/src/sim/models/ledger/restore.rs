@@ -6,6 +6,12 @@ use super::LedgerModel;
 
 impl LedgerModel {
     pub fn restore_run(&mut self, kept: &KeptRun) -> RunRecord {
+        let restored = self.bring_back(kept);
+        self.update_unkept(&restored);
+        restored
+    }
+
+    fn bring_back(&mut self, kept: &KeptRun) -> RunRecord {
         let wanted = kept.spec.total.map_or(kept.cursor, |total| kept.cursor.min(total));
         let Some(number) = self.number(&kept.spec.run_id) else {
             let record = RunRecord {

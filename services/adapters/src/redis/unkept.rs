@@ -1,0 +1,117 @@
+//! Runs that have ended and that the sink does not keep as ended yet.
+//!
+//! A run's own keys and this list may live on different nodes of a cluster, so no script touches both. An end is not lost all the
+//! same: the run stands among the active ones until it is on the list, and whoever reads those moves what has ended. An entry names
+//! the revision of the end, so an end is never taken off the list in the place of a later one.
+
+use futures::future::try_join_all;
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_core::run::RunState;
+use redis::cmd;
+
+use super::ledger::RedisLedger;
+use super::runs::unreadable;
+
+/// Between run and revision: sorts before every character of an id, so entries sort as their runs do.
+const SEPARATOR: char = '#';
+/// Sorts after the separator, and before every character of an id: the end of a run's entries.
+const AFTER_SEPARATOR: char = '$';
+
+/// An end as it is listed.
+struct End {
+    run: RunId,
+    revision: u64,
+}
+
+impl End {
+    fn parse(text: &str) -> Result<Self> {
+        let parts = text.split_once(SEPARATOR);
+        let end = parts
+            .and_then(|(run, revision)| Some(Self { run: RunId::parse(run).ok()?, revision: revision.parse().ok()? }));
+        end.ok_or_else(|| unreadable("unkept run", text))
+    }
+
+    fn member(&self) -> String {
+        format!("{}{SEPARATOR}{}", self.run, self.revision)
+    }
+}
+
+impl RedisLedger {
+    /// Takes a run that has ended from the active ones to the unkept ones, in this order: dying in between leaves it in both.
+    pub(super) async fn retire(&self, run: &RunId, revision: u64) -> Result<()> {
+        let end = End { run: run.clone(), revision };
+        self.connection.command::<()>(cmd("ZADD").arg(self.keys.unkept()).arg(0).arg(end.member())).await?;
+        self.connection.command(cmd("SREM").arg(self.keys.active()).arg(run.as_str())).await
+    }
+
+    pub(super) async fn list_unkept(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        let mut from = after.map_or("-".to_owned(), |run| format!("({run}{AFTER_SEPARATOR}"));
+        let mut unkept = Vec::new();
+        while unkept.len() < limit {
+            let size = limit - unkept.len();
+            let mut page = cmd("ZRANGEBYLEX");
+            page.arg(self.keys.unkept()).arg(&from).arg("+").arg("LIMIT").arg(0).arg(size);
+            let members: Vec<String> = self.connection.command(&page).await?;
+            let Some(last) = members.last() else { break };
+            from = format!("({last}");
+            let is_last = members.len() < size;
+            let ends = try_join_all(members.iter().map(|member| self.still_unkept(member))).await?;
+            unkept.extend(ends.into_iter().flatten());
+            if is_last {
+                break;
+            }
+        }
+        Ok(unkept)
+    }
+
+    /// The run of an entry, if this is still its end; removes the entry if the run went on since then, or is gone.
+    async fn still_unkept(&self, member: &str) -> Result<Option<RunId>> {
+        let end = End::parse(member)?;
+        match self.read_state(&end.run).await? {
+            Some((state, revision)) if state.is_terminal() && revision == end.revision => return Ok(Some(end.run)),
+            // Whoever retired it may have taken it off the active ones after it was listed there again.
+            Some((state, _)) if !state.is_terminal() => self.list(&end.run, state).await?,
+            _ => (),
+        }
+        self.remove(&end).await?;
+        Ok(None)
+    }
+
+    /// State and revision; `None` for an unknown run.
+    pub(super) async fn read_state(&self, run: &RunId) -> Result<Option<(RunState, u64)>> {
+        let mut read = cmd("HMGET");
+        read.arg(self.keys.run(run)).arg("state").arg("revision");
+        let (state, revision): (Option<String>, Option<u64>) = self.connection.command(&read).await?;
+        let parse = |name: String| RunState::parse(&name).ok_or_else(|| unreadable("state", &name));
+        Ok(state.map(parse).transpose()?.zip(revision))
+    }
+
+    pub(super) async fn note_end_kept(&self, run: &RunId, revision: u64) -> Result<()> {
+        self.remove(&End { run: run.clone(), revision }).await
+    }
+
+    async fn remove(&self, end: &End) -> Result<()> {
+        self.connection.command::<()>(cmd("ZREM").arg(self.keys.unkept()).arg(end.member())).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_sort_as_their_runs_do() {
+        let runs = ["a", "a-b", "a0", "aa", "b"].map(|id| RunId::parse(id).unwrap());
+        assert!(runs.is_sorted());
+        let members: Vec<String> = runs.iter().map(|run| End { run: run.clone(), revision: 9 }.member()).collect();
+        assert!(members.is_sorted(), "{members:?}");
+        for (run, next) in runs.iter().zip(&members[1..]) {
+            let behind = format!("{run}{AFTER_SEPARATOR}");
+            assert!(End { run: run.clone(), revision: u64::MAX }.member() < behind && behind < *next);
+        }
+        let end = End::parse("a-b#12").unwrap();
+        assert_eq!((end.run.as_str(), end.revision, end.member().as_str()), ("a-b", 12, "a-b#12"));
+        assert!(End::parse("a-b").is_err());
+    }
+}

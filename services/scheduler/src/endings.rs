@@ -1,0 +1,141 @@
+//! Keeps the ends of runs in the sink, until the sink has confirmed each of them, whoever owned the run.
+//!
+//! The ledger lists an end from the step on that made it, so nothing hangs on the process that took the step. Every scheduler looks
+//! at the list in the background, and at once when an owner of its own has ended. Two schedulers that keep the same end do no harm:
+//! the sink never lets an older record overwrite a newer one.
+
+use std::time::Duration;
+
+use paceline_core::Result;
+use paceline_core::error::Error;
+use paceline_core::ids::RunId;
+use paceline_core::mutant::{self, Mutant};
+use paceline_core::run::KeptRun;
+use paceline_runtime::backoff::Backoff;
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::sync::Notify;
+
+use crate::Context;
+
+/// Ends that one look takes from the list.
+const PAGE_RUNS: usize = 64;
+/// How often ends are looked for that no owner of this process has reached.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(500);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+/// How long one end may take; a later look tries it again.
+const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// So many ends in a row that cannot be kept say that the sink is away. The next look begins behind them, so that an end which the
+/// sink never takes holds up no other.
+const FAILURES_MAX: usize = 3;
+/// How long a stop waits for what is not kept by then; whoever starts next keeps the rest.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub struct Endings {
+    context: Context,
+    /// Where the next look begins; `None` is the beginning of the list.
+    after: Option<RunId>,
+    backoff: Backoff,
+    is_away: bool,
+}
+
+impl Endings {
+    pub fn new(context: Context) -> Self {
+        Self { context, after: None, backoff: Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX), is_away: false }
+    }
+
+    /// Until `shutdown`. A signal of `ended` says that an owner in this process has ended. Cancelling is harmless: what is not noted
+    /// is kept again.
+    pub async fn keep_all(&mut self, ended: &Notify, shutdown: &Shutdown) {
+        while shutdown.or(self.look_and_rest(ended)).await.is_some() {}
+    }
+
+    /// One more look at a stop.
+    pub async fn keep_last(&mut self) {
+        self.after = None;
+        if !matches!(tokio::time::timeout(STOP_TIMEOUT, self.look()).await, Ok(Ok(_))) {
+            tracing::info!("ends of runs may not be kept in the sink yet; the next scheduler keeps them");
+        }
+    }
+
+    async fn look_and_rest(&mut self, ended: &Notify) {
+        let looked = self.look().await;
+        self.note(&looked);
+        let pause = async {
+            match looked {
+                Ok(true) => (),
+                Ok(false) => tokio::time::sleep(LOOK_INTERVAL).await,
+                Err(_) => self.backoff.wait().await,
+            }
+        };
+        // In this order, so that the simulation replays.
+        tokio::select! {
+            biased;
+            () = ended.notified() => (),
+            () = pause => (),
+        }
+    }
+
+    fn note(&mut self, looked: &Result<bool>) {
+        match looked {
+            Err(error) if !std::mem::replace(&mut self.is_away, true) => {
+                tracing::warn!(%error, "ends of runs are not kept in the sink yet; trying until they are");
+            }
+            Err(_) => (),
+            Ok(_) => {
+                self.backoff.reset();
+                if std::mem::take(&mut self.is_away) {
+                    tracing::info!("ends of runs are kept in the sink again");
+                }
+            }
+        }
+    }
+
+    /// Keeps a page of ends; whether there may be more. `Err`: some are not kept.
+    async fn look(&mut self) -> Result<bool> {
+        let began_at = self.after.take();
+        let page = self.context.ledger.unkept_run_ids(began_at.as_ref(), PAGE_RUNS).await?;
+        let is_last = page.len() < PAGE_RUNS;
+        let (mut failures, mut failed) = (0, Ok(()));
+        for run in page {
+            match self.keep_in_time(&run).await {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    tracing::debug!(%run, %error, "the run's end is not kept in the sink yet");
+                    failures += 1;
+                    failed = Err(error);
+                }
+            }
+            self.after = Some(run);
+            if failures == FAILURES_MAX {
+                break;
+            }
+        }
+        if is_last && failures < FAILURES_MAX {
+            self.after = None;
+        }
+        failed.map(|()| !is_last || began_at.is_some())
+    }
+
+    async fn keep_in_time(&self, run: &RunId) -> Result<()> {
+        let late = |_| Error::unavailable(format!("no answer within {} s", KEEP_TIMEOUT.as_secs()));
+        tokio::time::timeout(KEEP_TIMEOUT, self.keep(run)).await.map_err(late)?
+    }
+
+    async fn keep(&self, run: &RunId) -> Result<()> {
+        let Context { ledger, sink, .. } = &self.context;
+        let Some(record) = ledger.run(run).await?.filter(|record| record.state.is_terminal()) else { return Ok(()) };
+        if let Some(kept) = sink.kept_run(run).await?.filter(|kept| kept.is_ahead_of(&record)) {
+            tracing::warn!(%run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
+            if ledger.restore_run(&kept.reopened()).await? != record {
+                // It goes on, and ends anew.
+                return Ok(());
+            }
+        }
+        if mutant::is_active(Mutant::NoteBeforeKept) {
+            ledger.note_kept(run, record.revision).await?;
+        }
+        sink.keep_run(&KeptRun::from(&record)).await?;
+        ledger.note_kept(run, record.revision).await
+    }
+}
