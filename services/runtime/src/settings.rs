@@ -21,8 +21,16 @@ pub const DEFAULT_FILE: &str = "paceline.toml";
 
 /// Variables with our prefix that mean something else: the file's own name, what only the file can say, and what the local
 /// stack's scripts use.
-const NOT_SETTINGS: [&str; 6] =
-    ["config", "queues", "cache_dir", "es_heap", "start_seconds_max", "rabbitmq_management_url"];
+const NOT_SETTINGS: [&str; 8] = [
+    "config",
+    "queues",
+    "cache_dir",
+    "debian_mirror",
+    "es_heap",
+    "rabbitmq_management_url",
+    "stack_rabbitmq",
+    "start_seconds_max",
+];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -206,6 +214,25 @@ mod tests {
         };
         let fields: Vec<_> = broken.check().unwrap_err().fields.into_iter().map(|v| v.field).collect();
         assert_eq!(fields, ["broker_url", "sink_url", "admin", "namespace"]);
+    }
+
+    /// Else a shell that has run the stack's scripts could start no role.
+    #[test]
+    fn no_variable_of_the_local_stack_is_taken_for_a_setting() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/local");
+        let scripts = std::fs::read_dir(folder.join("lib")).unwrap().map(|entry| entry.unwrap().path());
+        let text: String = scripts
+            .chain([folder.join("stack"), folder.join("test")])
+            .map(|file| std::fs::read_to_string(file).unwrap())
+            .collect();
+        let name = |rest: &str| rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next().map(str::to_lowercase);
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        // The mark of a service's process is in no shell, and `PACELINE_@` stands for all of them.
+        let others = ["stack_process", ""];
+        for name in text.split("PACELINE_").skip(1).filter_map(name) {
+            let is_known = settings.get(&name).is_some() || NOT_SETTINGS.contains(&name.as_str());
+            assert!(is_known || others.contains(&name.as_str()), "{name}");
+        }
     }
 
     #[test]
