@@ -2,7 +2,7 @@
 //!
 //! A flush walks through these files: `write` sends what `bulk` encoded, `client` carries it, `verdict` reads the answer.
 //! `read` answers `count`, `ids` and `get`; `runs` keeps runs; `template` says how documents are
-//! indexed; `index` says where.
+//! indexed; `index` says where; `remove` takes a whole namespace away.
 
 mod bulk;
 mod check;
@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod index;
 mod read;
+mod remove;
 mod runs;
 mod sink;
 mod template;

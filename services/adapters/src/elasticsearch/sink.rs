@@ -16,7 +16,7 @@ use super::client::{Client, REQUEST_TIMEOUT};
 use super::config::ElasticConfig;
 use super::index::Names;
 use super::write::Writer;
-use super::{check, read, runs, template, write};
+use super::{check, read, remove, runs, template, write};
 
 /// Documents in the indices of a namespace. A cheap handle; clones share the connections.
 #[derive(Clone)]
@@ -35,6 +35,11 @@ impl ElasticSink {
         let client = Client::new(&config, REQUEST_TIMEOUT)?;
         let names = Names::new(&config.namespace);
         Ok(Self { client, names, writer: Arc::default(), runs_prepared: Arc::default(), clock })
+    }
+
+    /// Removes every index and template of the namespace; answers how many there were. For namespaces that nobody works in.
+    pub async fn remove_namespace(&self) -> Result<u64> {
+        remove::namespace(&self.client, &self.names).await
     }
 
     /// The same sink with another patience for a request.
