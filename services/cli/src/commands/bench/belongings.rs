@@ -127,7 +127,9 @@ impl Belongings {
         if is_embedded(sink_url) {
             return Ok(0);
         }
-        let config = ElasticConfig { url: sink_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
+        let payloads = self.settings.sink.payloads()?;
+        let config =
+            ElasticConfig { url: sink_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone(), payloads };
         ElasticSink::connect(config, self.clock.clone())?.remove_namespace().await
     }
 

@@ -239,6 +239,7 @@ fn pass_on(settings: &Settings, command: &mut Command) {
         ("PACELINE_LEDGER_URL", &settings.ledger_url),
         ("PACELINE_NAMESPACE", &settings.namespace),
         ("PACELINE_GROUP", &settings.group),
+        ("PACELINE_SINK_PAYLOAD", &settings.sink.payload),
         ("PACELINE_LOG", if is_chosen { &settings.log } else { "warn" }),
         ("PACELINE_LOG_FORMAT", format),
     ]);
