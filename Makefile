@@ -11,6 +11,11 @@ SEEDS := 10000
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
 SEED ?=
 MINUTES ?= 10
+# The series of RabbitMQ that tests and gauntlet run on: make gauntlet RABBITMQ=4
+RABBITMQ ?=
+ifneq ($(RABBITMQ),)
+export PACELINE_STACK_RABBITMQ := $(RABBITMQ)
+endif
 GAUNTLET = cargo run -q -p paceline-gauntlet -- $(if $(SEED),--seed $(SEED))
 
 help: ## show this text
@@ -19,7 +24,7 @@ help: ## show this text
 build: ## build the binary: target/release/paceline
 	cargo build --release -p paceline-cli
 
-test: ## every test, on both backends: installs and starts the real services, stops them again
+test: ## every test, on both backends: installs and starts the real services, stops them again; RABBITMQ=4
 	infra/local/test
 
 test-fast: ## the tests that need no service: embedded backend only, no root, no Java
@@ -34,11 +39,11 @@ sim-mutants: ## shows that the simulation catches every known mutant within 1,00
 
 verify: fmt clippy deny test ## all checks, then every test
 
-gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m; the last line is the verdict
+gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m RABBITMQ=4; the last line is the verdict
 	infra/local/stack install
 	$(GAUNTLET) --minutes $(MINUTES)
 
-gauntlet-disaster: build ## data of a service is lost in mid-run, and made good again; SEED=n
+gauntlet-disaster: build ## data of a service is lost in mid-run, and made good again; SEED=n RABBITMQ=4
 	infra/local/stack install
 	$(GAUNTLET) disaster
 

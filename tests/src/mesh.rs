@@ -11,6 +11,7 @@ use paceline_core::Result;
 use paceline_core::clock::{SharedClock, SystemClock};
 use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE};
 use paceline_core::policy::Policy;
+use paceline_core::ports::sink::Payloads;
 use paceline_core::seam::{Faults, NoFaults};
 use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
@@ -225,5 +226,6 @@ fn services() -> Connections {
         ledger_url: url("PACELINE_LEDGER_URL"),
         namespace: format!("test-{:012x}", fastrand::u64(..) >> 16),
         ca_file: None,
+        payloads: Payloads::default(),
     }
 }

@@ -96,11 +96,16 @@ pub async fn until_readyz(
 
 /// Runs a command to its end: (exit code, stdout, stderr).
 pub async fn run(arguments: &[&str], environment: &[(&str, String)]) -> (i32, String, String) {
-    let mut command = Command::new(binary());
-    command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
-    let output = command.output().await.expect("the binary runs");
+    let output = command(arguments, environment).output().await.expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// A command that was not started yet, for a test that wants more of it than its end.
+pub fn command(arguments: &[&str], environment: &[(&str, String)]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
+    command
 }
 
 /// `target/<profile>/paceline`, beside the folder of the test binary.

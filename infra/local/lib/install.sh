@@ -2,6 +2,7 @@
 #
 # What must be on the machine: Debian's RabbitMQ and Redis, a JDK with Maven, then Elasticsearch's home. Only what is
 # missing is installed, and root is needed only for packages. A second install at the same time waits for the first.
+# Of RabbitMQ, only the series that was asked for: 3 is a package, 4 a home folder beside the system.
 
 readonly install_seconds_max=1800
 readonly policy_file=/usr/sbin/policy-rc.d policy_mark='written by paceline: stack install'
@@ -13,13 +14,14 @@ install_all() (
     if ((${#packages[@]} > 0)); then packages_install "${packages[@]}"; fi
     elasticsearch_home_install
     elasticsearch_archive_install
+    if [[ $rabbitmq_series_wanted == 4 ]]; then rabbitmq4_home_install; fi
     say "everything is installed"
 )
 
 # Maven and the compiler are needed only to put Elasticsearch's home together: a copied cache folder does without.
 packages_missing() {
     local missing=()
-    if ! rabbitmq_installed; then missing+=(rabbitmq-server); fi
+    if [[ $rabbitmq_series_wanted != 4 ]] && ! rabbitmq3_installed; then missing+=(rabbitmq-server); fi
     if ! redis_installed; then missing+=(redis-server); fi
     if elasticsearch_home_is_whole; then
         if ! java_find >/dev/null; then missing+=(openjdk-17-jre-headless); fi

@@ -4,25 +4,71 @@
 # server script behind it is run, with everything it keeps (data, logs, cookie, generated files) in D/rabbitmq and
 # nothing read from the machine's own configuration. Erlang's port mapper, epmd, is one a stack too: it gets a port
 # of its own, carries our mark like every other process, and ends with the service.
+#
+# There are two series: 3, which is the machine's own package, and 4, from a home folder (rabbitmq4_home.sh). A stack
+# keeps the series that it was started with, because one cannot read the data of the other.
+
+# As asked for: by --rabbitmq, else by the variable, else nothing.
+rabbitmq_series_wanted=${PACELINE_STACK_RABBITMQ-}
+
+rabbitmq_series() {
+    if [[ -s $dir/rabbitmq/series ]]; then cat -- "$dir/rabbitmq/series"; else printf '%s' "${rabbitmq_series_wanted:-3}"; fi
+}
+
+rabbitmq_check_series() {
+    local series
+    series=$(rabbitmq_series)
+    [[ -z $rabbitmq_series_wanted || $rabbitmq_series_wanted == "$series" ]] ||
+        fail "$dir holds RabbitMQ $series, not $rabbitmq_series_wanted; take another --dir, or delete its data with: stack wipe"
+}
 
 rabbitmq_server() {
+    if [[ $(rabbitmq_series) == 4 ]]; then
+        rabbitmq_server_in "$(rabbitmq4_home)/usr/lib/rabbitmq/lib"
+    else
+        rabbitmq_server_in /usr/lib/rabbitmq/lib
+    fi
+}
+
+# Debian keeps every version in a folder of its own, and there is one.
+rabbitmq_server_in() {
     local script
-    for script in /usr/lib/rabbitmq/bin/rabbitmq-server /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server; do
+    for script in "$1"/rabbitmq_server-*/sbin/rabbitmq-server; do
         if [[ -x $script ]]; then printf '%s' "$script"; return 0; fi
     done
     return 1
 }
 
-rabbitmq_installed() { rabbitmq_server >/dev/null; }
+rabbitmq_installed() {
+    if [[ $(rabbitmq_series) == 4 ]]; then rabbitmq4_home_is_whole; else rabbitmq3_installed; fi
+}
+
+rabbitmq3_installed() { rabbitmq_server_in /usr/lib/rabbitmq/lib >/dev/null; }
+
+# The name of the server's folder says it: rabbitmq_server-3.10.8.
+rabbitmq_version() {
+    local server
+    server=$(rabbitmq_server) || return 0
+    server=${server%/sbin/*}
+    printf '%s' "${server##*-}"
+}
+
+# The scripts look for Erlang in the PATH.
+rabbitmq_path() {
+    if [[ $(rabbitmq_series) == 4 ]]; then printf '%s/usr/lib/erlang/bin:' "$(rabbitmq4_home)"; fi
+    printf '%s' "$PATH"
+}
 
 rabbitmq_port_names() { printf 'amqp management distribution epmd'; }
 
 rabbitmq_run() {
     local home=$dir/rabbitmq
     mkdir -p -- "$home/home" "$home/data" "$home/log" "$home/generated"
+    [[ -s $home/series ]] || printf '%s\n' "$(rabbitmq_series)" >"$home/series"
     rabbitmq_write_config >"$home/rabbitmq.conf"
     cp -- "$repository/infra/rabbitmq/enabled_plugins" "$home/enabled_plugins"
     process_spawn rabbitmq env \
+        PATH="$(rabbitmq_path)" \
         HOME="$home/home" \
         RABBITMQ_CONF_ENV_FILE="$home/no-such-file" \
         RABBITMQ_NODENAME="$(rabbitmq_node_name)" \
@@ -50,7 +96,7 @@ rabbitmq_ctl() {
     local script home=$dir/rabbitmq
     service_pid rabbitmq >/dev/null || fail "rabbitmq is not running in $dir"
     script=$(dirname -- "$(rabbitmq_server)")/rabbitmqctl
-    env HOME="$home/home" RABBITMQ_CONF_ENV_FILE="$home/no-such-file" RABBITMQ_MNESIA_BASE="$home/data" \
+    env PATH="$(rabbitmq_path)" HOME="$home/home" RABBITMQ_CONF_ENV_FILE="$home/no-such-file" RABBITMQ_MNESIA_BASE="$home/data" \
         RABBITMQ_NODENAME="$(rabbitmq_node_name)" ERL_EPMD_PORT="$(port_of rabbitmq epmd)" ERL_EPMD_ADDRESS=127.0.0.1 \
         "$script" --node "$(rabbitmq_node_name)" "$@" </dev/null
 }

@@ -4,6 +4,9 @@
 
 redis_installed() { command -v redis-server >/dev/null; }
 
+# Redis says: Redis server v=7.0.15 sha=…
+redis_version() { redis-server --version 2>/dev/null | sed -n 's/.* v=\([^ ]*\).*/\1/p'; }
+
 redis_port_names() { printf 'redis'; }
 
 redis_run() {

@@ -3,6 +3,7 @@
 # One service, whichever it is: start, stop, kill, status. What differs is in <service>.sh, which defines
 #
 #   <service>_installed   is the program on this machine?
+#   <service>_version     which one is it?
 #   <service>_port_names  the names of the ports it needs
 #   <service>_run         prepares its folder and spawns it
 #   <service>_answers     does it answer now?
@@ -14,8 +15,13 @@ require_installed() {
     local service missing=()
     for service in "$@"; do "${service}_installed" || missing+=("$service"); done
     ((${#missing[@]} == 0)) && return 0
-    say "not installed: ${missing[*]}; run: infra/local/stack install"
+    say "not installed: ${missing[*]}; run: infra/local/stack install$(install_options)"
     exit "$exit_not_installed"
+}
+
+# For a stack of RabbitMQ 4 there is more to install than by default.
+install_options() {
+    if [[ $(rabbitmq_series) == 4 ]]; then printf ' --rabbitmq 4'; fi
 }
 
 # Call in a subshell: the lock is held until that ends.
@@ -33,7 +39,7 @@ service_start() {
     pid=$(<"$dir/$service/pid")
     if "${service}_answers"; then return 0; fi
     if wait_until "$start_seconds_max" "$pid" "${service}_answers"; then
-        say "$service answers after $(($(date +%s%3N) - began_ms)) ms"
+        say "$service $("${service}_version") answers after $(($(date +%s%3N) - began_ms)) ms"
         return 0
     fi
     say "$service (pid $pid) does not answer; the end of $dir/$service/output.log:"
@@ -85,7 +91,8 @@ service_status() {
         memory=$(awk '/^VmRSS:/ { printf "%d MB", $2 / 1024 }' "/proc/$pid/status" 2>/dev/null || true)
         ports=$(service_ports "$service")
     fi
-    printf '%-14s %-16s pid %-8s memory %-8s ports %s\n' "$service" "$state" "${pid:--}" "${memory:--}" "$ports"
+    printf '%-14s %-8s %-16s pid %-8s memory %-8s ports %s\n' \
+        "$service" "$("${service}_version")" "$state" "${pid:--}" "${memory:--}" "$ports"
     return "$answers"
 }
 

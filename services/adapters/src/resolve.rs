@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use paceline_core::Result;
 use paceline_core::clock::SharedClock;
+use paceline_core::ports::sink::Payloads;
 use paceline_core::ports::{Broker, Ledger, Sink};
 
 use crate::elasticsearch::{ElasticConfig, ElasticSink};
@@ -22,6 +23,8 @@ pub struct Connections {
     pub namespace: String,
     /// Certificate authorities besides the system's, for amqps, https and rediss.
     pub ca_file: Option<PathBuf>,
+    /// How a sink that indexes documents does so with their payloads.
+    pub payloads: Payloads,
 }
 
 /// One process's adapters. Those of an embedded folder must be shared: the folder belongs to one opener.
@@ -42,6 +45,7 @@ impl Connections {
             ledger_url: url,
             namespace: "paceline".into(),
             ca_file: None,
+            payloads: Payloads::default(),
         }
     }
 }
@@ -66,12 +70,16 @@ pub async fn broker(connections: &Connections, clock: SharedClock) -> Result<Arc
 }
 
 pub async fn sink(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Sink>> {
-    let Connections { sink_url, namespace, ca_file, .. } = connections;
+    let Connections { sink_url, namespace, ca_file, payloads, .. } = connections;
     Ok(match folder(sink_url) {
         Some(folder) => Arc::new(EmbeddedSink::open(&folder)?),
         None => {
-            let config =
-                ElasticConfig { url: sink_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
+            let config = ElasticConfig {
+                url: sink_url.clone(),
+                namespace: namespace.clone(),
+                ca_file: ca_file.clone(),
+                payloads: *payloads,
+            };
             Arc::new(ElasticSink::connect(config, clock)?)
         }
     })

@@ -55,8 +55,9 @@ mod elasticsearch {
     use elasticsearch::{Elasticsearch, SearchParts};
     use paceline_adapters::elasticsearch::{ElasticConfig, ElasticSink};
     use paceline_core::clock::SystemClock;
-    use paceline_core::document::Status;
-    use paceline_core::ports::sink::{Sink, Verdict};
+    use paceline_core::document::{Document, Status};
+    use paceline_core::ids::RunId;
+    use paceline_core::ports::sink::{Payloads, Sink, Verdict};
     use paceline_core::testkit::sink::{Harness, documents, new_run};
     use serde_json::{Map, Value, json};
 
@@ -76,8 +77,12 @@ mod elasticsearch {
     }
 
     async fn open() -> Namespace {
+        open_with(Payloads::Searchable).await
+    }
+
+    async fn open_with(payloads: Payloads) -> Namespace {
         let namespace = format!("test-{}", new_run());
-        let config = ElasticConfig { url: url(), namespace, ca_file: None };
+        let config = ElasticConfig { url: url(), namespace, ca_file: None, payloads };
         let sink = connect(&config);
         sink.prepare().await.expect("prepare answers");
         Namespace { config, sink }
@@ -115,6 +120,70 @@ mod elasticsearch {
     }
 
     paceline_core::sink_conformance!(open);
+
+    mod stored {
+        use super::*;
+
+        async fn open() -> Namespace {
+            open_with(Payloads::Stored).await
+        }
+
+        paceline_core::sink_conformance!(open);
+    }
+
+    /// What flattened fields refuse: a key with a zero byte, and a term that is too long for the key alone.
+    fn refused_when_searchable(run: &RunId) -> Vec<Document> {
+        let mut batch = documents(run, 0..2);
+        batch[0].payload.insert("a\0b".into(), Value::Bool(true));
+        batch[1].payload.insert("k".repeat(40_000), Value::Bool(true));
+        batch
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_when_searchable_is_kept_when_only_stored() {
+        let (searchable, stored) = (open().await, open_with(Payloads::Stored).await);
+        let batch = refused_when_searchable(&new_run());
+        let verdicts = searchable.sink.upsert(&batch).await.expect("the sink answers");
+        assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Reject { .. })), "{verdicts:?}");
+        let verdicts = stored.sink.upsert(&batch).await.expect("the sink answers");
+        assert_eq!(verdicts, [const { Verdict::Stored }; 2]);
+        for document in &batch {
+            let kept = stored.sink.get(&document.run_id, &document.job_id).await.expect("the sink answers");
+            assert_eq!(kept.as_ref(), Some(document));
+        }
+        searchable.close().await;
+        stored.close().await;
+    }
+
+    /// Both ways, because either may be the older one.
+    #[tokio::test]
+    async fn a_change_of_the_setting_loses_nothing_and_is_named() {
+        for (before, now) in [(Payloads::Searchable, Payloads::Stored), (Payloads::Stored, Payloads::Searchable)] {
+            let namespace = open_with(before).await;
+            // Runs of two days, so two indices.
+            let (old, young) = (new_run(), RunId::generate(1_760_000_000_000));
+            assert_eq!(namespace.sink.upsert(&documents(&old, 0..3)).await.unwrap(), [const { Verdict::Stored }; 3]);
+            assert!(!namespace.sink.check().await.unwrap().contains("payloads"));
+
+            let changed = connect(&ElasticConfig { payloads: now, ..namespace.config.clone() });
+            let told = changed.check().await.unwrap();
+            let words = format!("keeps payloads {}, the settings say {}", before.name(), now.name());
+            assert!(told.contains(&words) && told.contains("PACELINE_SINK_PAYLOAD"), "{told}");
+            changed.prepare().await.expect("an index of the other way stays as it is");
+            for run in [&old, &young] {
+                assert_eq!(changed.upsert(&documents(run, 3..6)).await.unwrap(), [const { Verdict::Stored }; 3]);
+            }
+            assert_eq!(changed.count(&old, Status::Completed).await.unwrap(), 6);
+            let told = changed.check().await.unwrap();
+            let old_index = format!("{}-jobs-2025.06.15 keep payloads {}", namespace.config.namespace, before.name());
+            assert!(told.contains(&old_index) && !told.contains("the settings say"), "{told}");
+            // The younger index follows the setting of now: only there is the one taken that the other refuses.
+            let verdicts = changed.upsert(&refused_when_searchable(&young)).await.unwrap();
+            let are_taken = verdicts.iter().all(|verdict| *verdict == Verdict::Stored);
+            assert_eq!(are_taken, now == Payloads::Stored, "{verdicts:?}");
+            namespace.close().await;
+        }
+    }
 
     /// Flattened fields refuse a key with a zero byte, so this is Elasticsearch's own verdict on one of three.
     #[tokio::test]

@@ -10,6 +10,7 @@ use paceline_proto::v1::scheduler_service_server::{SchedulerService, SchedulerSe
 use paceline_proto::v1::verify_service_server::{VerifyService, VerifyServiceServer};
 use paceline_runtime::lifecycle::{Shutdown, Tasks};
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::Warnings;
 use paceline_runtime::{grpc, status};
 use tonic::{Request, Response, Status};
 
@@ -45,7 +46,8 @@ impl Fake {
         };
         Tasks::new().spawn(grpc::serve(listener, grpc::Health::new(), add, shutdown));
         let settings = Settings { server, ..Settings::default() };
-        (Context { settings, output: Output { json: true }, server_is_explicit: true }, guard)
+        let output = Output { json: true };
+        (Context { settings, output, server_is_explicit: true, warnings: Warnings::default() }, guard)
     }
 
     fn named(&self, run_id: &str) -> Result<Option<v1::Run>, Status> {

@@ -33,8 +33,9 @@ fn main() -> ExitCode {
 fn start(options: Options) -> anyhow::Result<Exit> {
     let settings = options.global.settings()?;
     let filter = options.log_filter(&settings);
-    telemetry::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
-    let context = Context::new(&options.global, settings);
+    let warnings =
+        telemetry::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
+    let context = Context::new(&options.global, settings, warnings);
 
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = options.command.threads() {

@@ -33,6 +33,22 @@ impl Shutdown {
         Ok(shutdown)
     }
 
+    /// Triggered by SIGHUP too, for a command that tidies up when its terminal is closed; not if whoever started the process
+    /// wants it to survive that, as `nohup` does.
+    pub fn also_on_hangup(self) -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        if ignores_hangup(&status) {
+            return Ok(self);
+        }
+        let (mut hangup, trigger) = (signal(SignalKind::hangup())?, self.clone());
+        Tasks::detached(async move {
+            hangup.recv().await;
+            trigger.trigger();
+        });
+        Ok(self)
+    }
+
     pub fn trigger(&self) {
         self.0.cancel();
     }
@@ -58,6 +74,12 @@ impl Shutdown {
             output = future => Some(output),
         }
     }
+}
+
+/// The mask of `/proc/self/status`; its lowest bit is the first signal, SIGHUP.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// The tasks of one component. [`Tasks::finish`] waits for all of them; dropping it does not end them.
@@ -86,5 +108,17 @@ impl Tasks {
     #[allow(clippy::disallowed_methods, reason = "the one place that may: it says so in its name")]
     pub fn detached(future: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(future);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_ignores_hangup_is_told_by_its_mask() {
+        assert!(ignores_hangup("Name:\tx\nSigIgn:\t0000000000001001\n"));
+        assert!(!ignores_hangup("Name:\tx\nSigIgn:\t0000000000001000\n"));
+        assert!(!ignores_hangup(""));
     }
 }

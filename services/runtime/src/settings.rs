@@ -10,6 +10,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use paceline_core::error::Violations;
 use paceline_core::ids::{self, DEFAULT_GROUP, DEFAULT_QUEUE};
 use paceline_core::policy::Policy;
+use paceline_core::ports::sink::Payloads;
 use paceline_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +22,16 @@ pub const DEFAULT_FILE: &str = "paceline.toml";
 
 /// Variables with our prefix that mean something else: the file's own name, what only the file can say, and what the local
 /// stack's scripts use.
-const NOT_SETTINGS: [&str; 6] =
-    ["config", "queues", "cache_dir", "es_heap", "start_seconds_max", "rabbitmq_management_url"];
+const NOT_SETTINGS: [&str; 8] = [
+    "config",
+    "queues",
+    "cache_dir",
+    "debian_mirror",
+    "es_heap",
+    "rabbitmq_management_url",
+    "stack_rabbitmq",
+    "start_seconds_max",
+];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,6 +57,7 @@ pub struct Settings {
     /// Secret for binds beyond loopback, and for calls to them.
     #[serde(deserialize_with = "secret")]
     pub token: Option<String>,
+    pub sink: SinkSettings,
     /// Consumer group: of workers, what they consume for; of schedulers, what the runs that they start are made for.
     #[serde(deserialize_with = "text")]
     pub group: String,
@@ -58,6 +68,30 @@ pub struct Settings {
     /// Filter in the syntax of `RUST_LOG`.
     pub log: String,
     pub log_format: LogFormat,
+}
+
+/// `[sink]`: how documents are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SinkSettings {
+    /// `searchable` or `stored`; a text, so that a wrong one is named along with all other mistakes.
+    #[serde(deserialize_with = "text")]
+    pub payload: String,
+}
+
+impl Default for SinkSettings {
+    fn default() -> Self {
+        Self { payload: Payloads::default().name().into() }
+    }
+}
+
+impl SinkSettings {
+    pub fn payloads(&self) -> Result<Payloads> {
+        Payloads::parse(&self.payload).ok_or_else(|| {
+            let known = Payloads::ALL.map(|payloads| format!("{:?}", payloads.name())).join(" or ");
+            Error::invalid_field("sink.payload", format!("must be {known}, not {:?}", self.payload))
+        })
+    }
 }
 
 /// A name that looks like a number or a flag is still a name: the environment's values are guessed at before they come here.
@@ -112,6 +146,7 @@ impl Default for Settings {
             producers: "http://127.0.0.1:50052".into(),
             admin: None,
             token: None,
+            sink: SinkSettings::default(),
             group: DEFAULT_GROUP.into(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.into(), Policy::default())]),
             high_water: 1_000_000,
@@ -130,7 +165,12 @@ impl Settings {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let defaults = Figment::from(Serialized::defaults(Self::default()));
         let with_file = if path.is_file() { defaults.merge(Toml::file_exact(path)) } else { defaults };
-        let layers = with_file.merge(Env::prefixed("PACELINE_").ignore(&NOT_SETTINGS));
+        let environment = Env::prefixed("PACELINE_").ignore(&NOT_SETTINGS);
+        // A dot is a table in the file.
+        let layers = with_file.merge(environment.map(|name| match name == "sink_payload" {
+            true => "sink.payload".into(),
+            false => name.into(),
+        }));
         let settings: Self = layers.extract().map_err(|errors| {
             let all = errors.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
             Error::invalid_field("configuration", format!("{all} (from {}, or a PACELINE_ variable)", path.display()))
@@ -170,6 +210,9 @@ impl Settings {
                 violations.add(format!("queues.{queue}"), "attempts_max and timeout_ms must be at least 1");
             }
         }
+        if let Err(wrong) = self.sink.payloads() {
+            violations.add("sink.payload", wrong.fields[0].description.clone());
+        }
         if self.high_water == 0 {
             violations.add("high_water", "must be at least 1");
         }
@@ -202,18 +245,43 @@ mod tests {
             sink_url: "nonsense".into(),
             namespace: "No Good".into(),
             admin: Some("9464".into()),
+            sink: SinkSettings { payload: "indexed".into() },
             ..Settings::default()
         };
         let fields: Vec<_> = broken.check().unwrap_err().fields.into_iter().map(|v| v.field).collect();
-        assert_eq!(fields, ["broker_url", "sink_url", "admin", "namespace"]);
+        assert_eq!(fields, ["broker_url", "sink_url", "admin", "namespace", "sink.payload"]);
+    }
+
+    /// Else a shell that has run the stack's scripts could start no role.
+    #[test]
+    fn no_variable_of_the_local_stack_is_taken_for_a_setting() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/local");
+        let scripts = std::fs::read_dir(folder.join("lib")).unwrap().map(|entry| entry.unwrap().path());
+        let text: String = scripts
+            .chain([folder.join("stack"), folder.join("test")])
+            .map(|file| std::fs::read_to_string(file).unwrap())
+            .collect();
+        let name = |rest: &str| rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next().map(str::to_lowercase);
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        // The mark of a service's process is in no shell, and `PACELINE_@` stands for all of them.
+        let others = ["stack_process", ""];
+        for name in text.split("PACELINE_").skip(1).filter_map(name) {
+            let is_known = settings.get(&name).is_some() || NOT_SETTINGS.contains(&name.as_str());
+            assert!(is_known || others.contains(&name.as_str()), "{name}");
+        }
     }
 
     #[test]
     fn a_file_is_read_and_an_unknown_key_is_named() {
         let file = std::env::temp_dir().join(format!("paceline-settings-{}.toml", std::process::id()));
-        std::fs::write(&file, "namespace = \"mine\"\n[queues.payments]\nattempts_max = 3\n").unwrap();
+        std::fs::write(
+            &file,
+            "namespace = \"mine\"\n[sink]\npayload = \"stored\"\n[queues.payments]\nattempts_max = 3\n",
+        )
+        .unwrap();
         let settings = Settings::load(Some(&file)).unwrap();
         assert_eq!((settings.namespace.as_str(), settings.queues["payments"].attempts_max), ("mine", 3));
+        assert_eq!(settings.sink.payloads().unwrap(), Payloads::Stored);
         assert_eq!(settings.queues["payments"].timeout_ms, Policy::default().timeout_ms);
 
         std::fs::write(&file, "brokerurl = \"amqp://x\"\n").unwrap();

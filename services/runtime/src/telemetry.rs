@@ -1,8 +1,14 @@
 //! Logs: to stderr, for people on a terminal, as JSON in a container when asked.
 
+pub mod warnings;
+
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+
+pub use warnings::Warnings;
 
 /// How the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -13,19 +19,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging for the process. `filter` is in the syntax of `RUST_LOG`. Starting twice keeps the first.
-pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+/// Starts logging for the process, and answers what hears of its warnings. `filter` is in the syntax of `RUST_LOG`. Starting
+/// twice keeps the first.
+pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Warnings> {
     let filter = EnvFilter::try_new(directives(filter)).map_err(|e| anyhow::anyhow!("log filter {filter:?}: {e}"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // Somebody else's subscriber is already there: a test's. That is fine.
-    _ = match format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = match format {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
-    Ok(())
+    let warnings = Warnings::default();
+    // Somebody else's subscriber is already there: a test's. That is fine.
+    _ = tracing_subscriber::registry().with(filter).with(lines).with(warnings.clone()).try_init();
+    Ok(warnings)
 }
 
 /// lapin logs each failure itself, beside the error that it returns, and whole messages with their payload. It is heard only where

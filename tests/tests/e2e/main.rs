@@ -3,6 +3,7 @@
 #[macro_use]
 mod support;
 
+mod bench;
 mod changes;
 mod groups;
 mod healing;

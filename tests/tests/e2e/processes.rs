@@ -30,6 +30,14 @@ fn has_ended(run: &Value) -> bool {
     ["COMPLETED", "STOPPED", "FAILED"].contains(&run["state"].as_str().unwrap_or(""))
 }
 
+#[tokio::test]
+async fn a_wrong_setting_is_named_with_what_would_be_right() {
+    let wrong = [("PACELINE_SINK_PAYLOAD", "indexed".to_owned()), ("PACELINE_SINK_URL", "nonsense".to_owned())];
+    let (code, _, err) = run(&["doctor"], &wrong).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("\"searchable\" or \"stored\", not \"indexed\"") && err.contains("sink_url"), "{err}");
+}
+
 /// `kill -9` of the one process, again and again, at whatever moment: the run goes on, and the proof is exact.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dev_survives_kill_minus_nine() {

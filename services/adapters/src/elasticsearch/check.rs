@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use paceline_core::Result;
+use paceline_core::ports::sink::Payloads;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::client::Client;
 use super::index::Names;
+use super::payloads;
 
 /// A probe answers soon or not at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,7 +52,7 @@ struct Space {
 }
 
 /// In words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it may be missing.
-pub async fn check(client: &Client, names: &Names) -> Result<String> {
+pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result<String> {
     let client = client.with_timeout(PROBE_TIMEOUT);
     let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
     let local: Nodes<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
@@ -62,6 +64,10 @@ pub async fn check(client: &Client, names: &Names) -> Result<String> {
     let (address, Health { cluster_name, status }) = (client.address(), health);
     let mut words = format!("elasticsearch {version} at {address}, cluster {cluster_name}, our indices are {status}");
     for warning in disks.iter().flat_map(|disks| disks.nodes.values()).filter_map(Disk::warning) {
+        words += &format!("; {warning}");
+    }
+    // The same of the mappings.
+    for warning in payloads::warnings(&client, names, payloads).await.unwrap_or_default() {
         words += &format!("; {warning}");
     }
     Ok(words)
@@ -79,7 +85,7 @@ impl Disk {
     }
 }
 
-async fn ask<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T> {
+pub async fn ask<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T> {
     let body = client.expect_ok(client.get(path).await?)?;
     serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))
 }

@@ -87,6 +87,10 @@ impl Client {
         self.send(Method::Put, path, body.to_string().into(), "application/json").await
     }
 
+    pub async fn delete(&self, path: &str) -> Result<Reply> {
+        self.send(Method::Delete, path, Bytes::new(), "application/json").await
+    }
+
     /// Lines of JSON, as `_bulk` takes them.
     pub async fn post_lines(&self, path: &str, lines: Bytes) -> Result<Reply> {
         self.send(Method::Post, path, lines, "application/x-ndjson").await

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use paceline_core::ids::check_name;
+use paceline_core::ports::sink::Payloads;
 use paceline_core::{Error, Result};
 use url::Url;
 
@@ -16,6 +17,8 @@ pub struct ElasticConfig {
     pub namespace: String,
     /// A PEM file of certificate authorities that are trusted in addition to the public ones.
     pub ca_file: Option<PathBuf>,
+    /// How payloads are indexed, in indices that are made from now on.
+    pub payloads: Payloads,
 }
 
 impl ElasticConfig {
@@ -37,11 +40,12 @@ impl fmt::Debug for ElasticConfig {
     /// Without the URL's credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.check().map_or_else(|_| "(not usable)".to_owned(), |url| address(&url));
-        let Self { url: _, namespace, ca_file } = self;
+        let Self { url: _, namespace, ca_file, payloads } = self;
         f.debug_struct("ElasticConfig")
             .field("url", &address)
             .field("namespace", namespace)
             .field("ca_file", ca_file)
+            .field("payloads", payloads)
             .finish()
     }
 }
@@ -58,7 +62,7 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> ElasticConfig {
-        ElasticConfig { url: url.into(), namespace: "paceline".into(), ca_file: None }
+        ElasticConfig { url: url.into(), namespace: "paceline".into(), ca_file: None, payloads: Payloads::default() }
     }
 
     #[test]

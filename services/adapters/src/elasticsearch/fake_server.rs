@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use paceline_core::clock::SystemClock;
+use paceline_core::ports::sink::Payloads;
 
 use super::{ElasticConfig, ElasticSink};
 
@@ -53,7 +54,11 @@ impl FakeServer {
     }
 
     pub fn sink(&self) -> ElasticSink {
-        connect(&format!("http://elastic:s3cret@127.0.0.1:{}", self.port))
+        self.sink_with(Payloads::Searchable)
+    }
+
+    pub fn sink_with(&self, payloads: Payloads) -> ElasticSink {
+        connect_with(&format!("http://elastic:s3cret@127.0.0.1:{}", self.port), payloads)
     }
 
     /// Everything that arrived so far.
@@ -63,7 +68,11 @@ impl FakeServer {
 }
 
 pub fn connect(url: &str) -> ElasticSink {
-    let config = ElasticConfig { url: url.into(), namespace: "paceline".into(), ca_file: None };
+    connect_with(url, Payloads::Searchable)
+}
+
+pub fn connect_with(url: &str, payloads: Payloads) -> ElasticSink {
+    let config = ElasticConfig { url: url.into(), namespace: "paceline".into(), ca_file: None, payloads };
     ElasticSink::connect(config, SystemClock::shared()).unwrap()
 }
 

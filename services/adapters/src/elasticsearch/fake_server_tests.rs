@@ -4,13 +4,14 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use paceline_core::document::{Document, Status};
-use paceline_core::ports::sink::{Sink, StoredId, Verdict};
+use paceline_core::ports::sink::{Payloads, Sink, StoredId, Verdict};
 use paceline_core::testkit::sink::{documents, kept_run, new_run};
 use paceline_core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::fake_server::Answer::{self, HangUp, Say, Silence};
 use super::fake_server::{FakeServer, connect};
+use super::payloads;
 
 fn three() -> Vec<Document> {
     documents(&new_run(), 0..3)
@@ -236,4 +237,23 @@ async fn a_run_is_kept_once_its_index_is_prepared_and_a_newer_one_stays() {
     let document = format!("/paceline-runs/_doc/{}", run.spec.run_id);
     let template = "/_index_template/paceline:runs";
     assert_eq!(paths, [template, template, "/paceline-runs/_mapping", &document, &document, &document]);
+}
+
+/// The template is put whatever was there before; the payload of an index that is there is left alone, because Elasticsearch
+/// would refuse the whole change.
+#[tokio::test]
+async fn the_template_follows_the_setting_and_old_indices_keep_their_payload() {
+    for (before, now) in [(Payloads::Searchable, Payloads::Stored), (Payloads::Stored, Payloads::Searchable)] {
+        let payload = json!({ "properties": { "payload": payloads::mapping(before) } });
+        let template = json!({ "index_template": { "template": { "mappings": payload } } });
+        let found = Say(200, json!({ "index_templates": [template] }).to_string());
+        let ok = || Say(200, "{}".into());
+        let server = FakeServer::answering(vec![found, ok(), ok(), ok(), ok()]);
+        server.sink_with(now).prepare().await.unwrap();
+        let seen = server.seen();
+        let body = |number: usize| serde_json::from_str::<Value>(&seen[number].body).unwrap();
+        assert_eq!(body(1)["template"]["mappings"]["properties"]["payload"], payloads::mapping(now));
+        assert!(seen[2].head.starts_with("PUT /paceline-jobs-*/_mapping"), "{}", seen[2].head);
+        assert!(body(2)["properties"]["payload"].is_null() && body(2)["properties"]["jobId"].is_object());
+    }
 }

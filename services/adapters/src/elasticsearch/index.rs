@@ -43,6 +43,19 @@ impl Names {
         format!("{},{}*", self.pattern(), self.runs_index())
     }
 
+    /// Whether an index that the pattern matched is ours: a namespace may begin with the whole pattern of another.
+    pub fn is_ours(&self, index: &str) -> bool {
+        let date = index.strip_prefix(&self.namespace).and_then(|rest| rest.strip_prefix("-jobs-"));
+        let is_date = |date: &str| {
+            date.len() == UNDATED.len()
+                && date
+                    .chars()
+                    .zip(UNDATED.chars())
+                    .all(|(c, of)| if of == '.' { c == '.' } else { c.is_ascii_digit() })
+        };
+        index == self.runs_index() || date.is_some_and(is_date)
+    }
+
     /// A pure function of the run's id, which holds the moment of its creation.
     pub fn index(&self, run: &RunId) -> String {
         format!("{}-jobs-{}", self.namespace, date(run).unwrap_or_else(|| UNDATED.into()))
@@ -72,6 +85,17 @@ mod tests {
         assert_eq!(names.index(&run(&beyond_the_calendar)), "paceline-jobs-0000.00.00");
         let no_ulid = "z".repeat(26);
         assert_eq!(names.index(&run(&no_ulid)), "paceline-jobs-0000.00.00");
+    }
+
+    #[test]
+    fn an_index_of_another_namespace_is_not_ours() {
+        let names = Names::new("a");
+        for ours in ["a-runs", "a-jobs-2025.06.15", "a-jobs-0000.00.00"] {
+            assert!(names.is_ours(ours), "{ours}");
+        }
+        for other in ["b-runs", "a-runs-runs", "a-jobs-b-jobs-2025.06.15", "a-jobs-2025-06-15", "a-jobs-", "a"] {
+            assert!(!names.is_ours(other), "{other}");
+        }
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //!
 //! A flush walks through these files: `write` sends what `bulk` encoded, `client` carries it, `verdict` reads the answer.
 //! `read` answers `count`, `ids` and `get`; `runs` keeps runs; `template` says how documents are
-//! indexed; `index` says where.
+//! indexed, and `payloads` how their payloads are; `index` says where; `remove` takes a whole namespace away.
 
 mod bulk;
 mod check;
 mod client;
 mod config;
 mod index;
+mod payloads;
 mod read;
+mod remove;
 mod runs;
 mod sink;
 mod template;

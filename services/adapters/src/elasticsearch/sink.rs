@@ -8,7 +8,7 @@ use paceline_core::Result;
 use paceline_core::clock::SharedClock;
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
-use paceline_core::ports::sink::{Sink, StoredId, Verdict};
+use paceline_core::ports::sink::{Payloads, Sink, StoredId, Verdict};
 use paceline_core::run::KeptRun;
 use tokio::sync::OnceCell;
 
@@ -16,13 +16,14 @@ use super::client::{Client, REQUEST_TIMEOUT};
 use super::config::ElasticConfig;
 use super::index::Names;
 use super::write::Writer;
-use super::{check, read, runs, template, write};
+use super::{check, read, remove, runs, template, write};
 
 /// Documents in the indices of a namespace. A cheap handle; clones share the connections.
 #[derive(Clone)]
 pub struct ElasticSink {
     client: Client,
     names: Names,
+    payloads: Payloads,
     writer: Arc<Writer>,
     /// Set once the index of runs has its template: who keeps runs may start before whoever prepares the sink.
     runs_prepared: Arc<OnceCell<()>>,
@@ -34,7 +35,13 @@ impl ElasticSink {
     pub fn connect(config: ElasticConfig, clock: SharedClock) -> Result<Self> {
         let client = Client::new(&config, REQUEST_TIMEOUT)?;
         let names = Names::new(&config.namespace);
-        Ok(Self { client, names, writer: Arc::default(), runs_prepared: Arc::default(), clock })
+        let payloads = config.payloads;
+        Ok(Self { client, names, payloads, writer: Arc::default(), runs_prepared: Arc::default(), clock })
+    }
+
+    /// Removes every index and template of the namespace; answers how many there were. For namespaces that nobody works in.
+    pub async fn remove_namespace(&self) -> Result<u64> {
+        remove::namespace(&self.client, &self.names).await
     }
 
     /// The same sink with another patience for a request.
@@ -49,7 +56,7 @@ impl ElasticSink {
 #[async_trait]
 impl Sink for ElasticSink {
     async fn prepare(&self) -> Result<()> {
-        template::prepare(&self.client, &self.names).await
+        template::prepare(&self.client, &self.names, self.payloads).await
     }
 
     async fn upsert(&self, documents: &[Document]) -> Result<Vec<Verdict>> {
@@ -91,7 +98,7 @@ impl Sink for ElasticSink {
 
     async fn check(&self) -> Result<String> {
         let start_ns = self.clock.monotonic_ns();
-        let words = check::check(&self.client, &self.names).await?;
+        let words = check::check(&self.client, &self.names, self.payloads).await?;
         let took_ms = (self.clock.monotonic_ns() - start_ns) / 1_000_000;
         Ok(format!("{words} (asked in {took_ms} ms)"))
     }

@@ -2,32 +2,37 @@
 //! under `payload`, where they cannot collide with ours or with each other.
 
 use paceline_core::Result;
+use paceline_core::ports::sink::Payloads;
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::index::Names;
+use super::payloads;
 
 /// Longer strings inside `payload` and `error` are kept but cannot be searched for: a term may have 32,766 bytes, and one
 /// longer would make Elasticsearch refuse the document.
-const SEARCHABLE_CHARS_MAX: u32 = 1_024;
-/// The deepest nesting of a payload; JSON that we can parse ends at 128.
-const PAYLOAD_DEPTH_MAX: u32 = 128;
+pub const SEARCHABLE_CHARS_MAX: u32 = 1_024;
 /// Above the templates that Elasticsearch and its tools ship.
 const PRIORITY: usize = 500;
 
 /// Puts the template, and the fields that are new since an index was made into the indices there are: otherwise a job of a
-/// running run would be refused after an upgrade.
-pub async fn prepare(client: &Client, names: &Names) -> Result<()> {
-    put(client, names.template(), &names.pattern(), "jobs", properties()).await?;
+/// running run would be refused after an upgrade. Only the payload stays in each as it was made: that cannot be changed.
+pub async fn prepare(client: &Client, names: &Names, payloads: Payloads) -> Result<()> {
+    payloads::tell_a_change(client, names, payloads).await?;
+    let (known, mut of_template) = (properties(), properties());
+    of_template["payload"] = payloads::mapping(payloads);
+    put_template(client, names.template(), &names.pattern(), "jobs", of_template).await?;
+    put_mapping(client, &names.pattern(), known).await?;
     prepare_runs(client, names).await
 }
 
 /// The same for the index of runs alone.
 pub async fn prepare_runs(client: &Client, names: &Names) -> Result<()> {
-    put(client, &names.runs_template(), &names.runs_index(), "runs", runs_properties()).await
+    put_template(client, &names.runs_template(), &names.runs_index(), "runs", runs_properties()).await?;
+    put_mapping(client, &names.runs_index(), runs_properties()).await
 }
 
-async fn put(client: &Client, template: &str, pattern: &str, of: &str, properties: Value) -> Result<()> {
+async fn put_template(client: &Client, template: &str, pattern: &str, of: &str, properties: Value) -> Result<()> {
     let body = json!({
         // The longer pattern is the narrower one, should two namespaces begin alike.
         "priority": PRIORITY + pattern.len(),
@@ -38,8 +43,11 @@ async fn put(client: &Client, template: &str, pattern: &str, of: &str, propertie
         },
         "_meta": { "owner": "paceline", "about": format!("documents of {of}; put at every start, so changes by hand are lost") },
     });
-    client.expect_ok(client.put(&format!("_index_template/{template}"), &body).await?)?;
+    client.expect_ok(client.put(&format!("_index_template/{template}"), &body).await?).map(drop)
+}
 
+/// Into the indices there are.
+async fn put_mapping(client: &Client, pattern: &str, properties: Value) -> Result<()> {
     let reply = client.put(&format!("{pattern}/_mapping"), &json!({ "properties": properties })).await?;
     if !reply.is_index_missing() {
         client.expect_ok(reply)?;
@@ -61,7 +69,7 @@ fn settings() -> Value {
 }
 
 /// What is only sorted, counted or shown is not indexed for search (`index: false`); what is only searched for keeps no
-/// column (`doc_values: false`).
+/// column (`doc_values: false`). The payload is not among them: see [`payloads`].
 fn properties() -> Value {
     let keyword = json!({ "type": "keyword" });
     let column = |kind: &str| json!({ "type": kind, "index": false });
@@ -84,7 +92,6 @@ fn properties() -> Value {
         "workerId": keyword,
         "traceId": { "type": "keyword", "doc_values": false },
         "error": { "type": "keyword", "ignore_above": SEARCHABLE_CHARS_MAX },
-        "payload": { "type": "flattened", "ignore_above": SEARCHABLE_CHARS_MAX, "depth_limit": PAYLOAD_DEPTH_MAX },
     })
 }
 

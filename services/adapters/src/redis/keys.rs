@@ -76,6 +76,18 @@ impl Keys {
         self.of_run(run, &format!("dead:{group}:{chunk}"))
     }
 
+    /// Every key of a run but the one of the run itself, which says how far its bitmaps go.
+    pub(super) fn beside_run(&self, run: &RunId, groups: &[String], cursor: u64) -> Vec<String> {
+        let mut keys = vec![self.outstanding(run), self.producers(run)];
+        for group in groups {
+            keys.extend([self.group(run, group), self.workers(run, group)]);
+            for chunk in 0..cursor.div_ceil(CHUNK_SEQS) {
+                keys.extend([self.done(run, group, chunk), self.dead(run, group, chunk)]);
+            }
+        }
+        keys
+    }
+
     fn of_run(&self, run: &RunId, what: &str) -> String {
         format!("{}:{{{run}}}:{what}", self.namespace)
     }

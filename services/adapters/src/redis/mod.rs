@@ -1,6 +1,6 @@
 //! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
 //!
-//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`snapshot`] and [`workers`]
+//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`] and [`workers`]
 //! hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
 
 mod bits;
@@ -12,6 +12,7 @@ mod leases;
 mod ledger;
 mod ranges;
 mod record;
+mod remove;
 mod restore;
 mod runs;
 mod scripts;

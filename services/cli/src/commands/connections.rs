@@ -15,6 +15,8 @@ pub fn connections(settings: &Settings) -> Connections {
         ledger_url: settings.ledger_url.clone(),
         namespace: settings.namespace.clone(),
         ca_file: settings.ca_file.clone(),
+        // Settings that are wrong were refused before.
+        payloads: settings.sink.payloads().unwrap_or_default(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod watch;
 
 use clap::Subcommand;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::Warnings;
 
 use crate::exit::Exit;
 use crate::options::Global;
@@ -24,11 +25,14 @@ pub struct Context {
     pub output: Output,
     /// Named on the command line, so this scheduler and no other way shall answer.
     pub server_is_explicit: bool,
+    /// What this process has warned of.
+    pub warnings: Warnings,
 }
 
 impl Context {
-    pub fn new(global: &Global, settings: Settings) -> Self {
-        Self { settings, output: Output { json: global.json }, server_is_explicit: global.server.is_some() }
+    pub fn new(global: &Global, settings: Settings, warnings: Warnings) -> Self {
+        let output = Output { json: global.json };
+        Self { settings, output, server_is_explicit: global.server.is_some(), warnings }
     }
 }
 

@@ -14,6 +14,31 @@ pub const JOB_ID_BYTES_MAX: usize = 512;
 /// The highest seq that a sink keeps: what a signed 64-bit integer holds.
 pub const SEQ_MAX: u64 = i64::MAX as u64;
 
+/// What a sink that indexes documents does with their payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Payloads {
+    /// Their fields can be searched for.
+    #[default]
+    Searchable,
+    /// They are kept, and cannot be searched for; whatever is in them is taken.
+    Stored,
+}
+
+impl Payloads {
+    pub const ALL: [Self; 2] = [Self::Searchable, Self::Stored];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Searchable => "searchable",
+            Self::Stored => "stored",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|payloads| payloads.name() == name)
+    }
+}
+
 /// What became of one document of an upsert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

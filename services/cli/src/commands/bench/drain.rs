@@ -11,7 +11,7 @@ use super::report::{Fill, Report};
 use super::roles::{PROCESS, Roles};
 use super::stage::Stage;
 use super::tally::Tally;
-use super::track::{Interval, Moment, ended, follow};
+use super::track::{Interval, Memory, Moment, ended, follow};
 use crate::client::Scheduler;
 
 /// Snapshots are 50 ms apart: below this the ends of the interval are more than some percent of it.
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     jobs: u64,
     #[command(flatten)]
-    load: Load,
+    pub load: Load,
 }
 
 pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>) -> anyhow::Result<Report> {
@@ -32,11 +32,11 @@ pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>
     // The scheduler ends the run and answers GetRun.
     let scheduler = roles.serve().await?;
     stage.talk("emptying it");
-    let (interval, probe) = empty(stage, roles, &scheduler, &filled.run, &config).await?;
+    let (interval, probe, memory) = empty(stage, roles, &scheduler, (&filled.run, arguments.jobs), &config).await?;
     let tally = Tally::read(stage, arguments.jobs).await?;
     let verified = if config.verify { Some(stage.verify(&filled.run).await?) } else { None };
-    let mut report = Report::new("drain", &filled.run, &interval, config);
-    report.with_probe(&probe).with_tally(&tally);
+    let mut report = Report::new("drain", stage, &filled.run, &interval, config);
+    report.with_probe(&probe).with_tally(&tally).with_memory(memory);
     report.without_latency();
     report.verified = verified;
     add_fill(&mut report, &filled, arguments.jobs);
@@ -47,13 +47,14 @@ async fn empty(
     stage: &Stage,
     roles: &mut Roles<'_>,
     scheduler: &Scheduler,
-    run: &RunId,
+    (run, jobs): (&RunId, u64),
     config: &Config,
-) -> anyhow::Result<(Interval, Probe)> {
+) -> anyhow::Result<(Interval, Probe, Memory)> {
     roles.work(config)?;
-    let (mut begin, mut end) = (None, None);
+    let (mut begin, mut end, mut memory) = (None, None, Memory::default());
     let following = follow(stage, roles, run, |snapshot, roles| {
         let ended = ended(snapshot);
+        memory.see(ended, jobs, || roles.usage())?;
         if begin.is_none() && ended > 0 {
             begin = Some(Moment::now(stage, roles, ended)?);
         }
@@ -69,7 +70,7 @@ async fn empty(
         stage
             .talk(format!("emptied within {SECONDS_MIN} s of the first job: the numbers are coarse, take more --jobs"));
     }
-    Ok((Interval { begin, end }, probe))
+    Ok((Interval { begin, end }, probe, memory))
 }
 
 /// The producer's part is that of the filling, which this process did.

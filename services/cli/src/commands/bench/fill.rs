@@ -16,6 +16,7 @@ use paceline_producer::Producer;
 use super::load::Config;
 use super::roles::PRODUCER;
 use super::stage::Stage;
+use super::track::whole;
 use super::usage::Usage;
 
 const OWNER: &str = "bench";
@@ -39,7 +40,8 @@ pub async fn fill(stage: &Stage, jobs: u64, config: &Config) -> Result<Filled> {
     let (ledger, begin_ns, before) = (&stage.ports.ledger, stage.clock.monotonic_ns(), own_usage()?);
     let spec = spec(stage, jobs, config)?;
     let run = spec.run_id.clone();
-    ledger.create_run(&spec, "").await?;
+    let create = ledger.clone();
+    whole(async move { create.create_run(&spec, "").await }).await?;
     let fence = ledger.lease(&run, OWNER, LEASE_TTL).await?.ok_or_else(|| stolen(&run))?;
     publish_all(stage, &run, fence).await?;
     let seconds = stage.clock.monotonic_ns().saturating_sub(begin_ns) as f64 / 1e9;

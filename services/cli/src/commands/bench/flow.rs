@@ -12,7 +12,7 @@ use super::probe::{self, Probe};
 use super::roles::Roles;
 use super::stage::Stage;
 use super::tally::Tally;
-use super::track::{Interval, Moment, ended, follow};
+use super::track::{Interval, Memory, Moment, ended, follow, whole};
 use crate::client::Scheduler;
 
 /// The fastest rate of a run: the limit of the API, jobs a minute.
@@ -33,6 +33,7 @@ pub struct Flow {
     pub enqueued_per_second: Option<f64>,
     pub probe: Probe,
     pub tally: Tally,
+    pub memory: Memory,
 }
 
 pub async fn run(stage: &Stage, roles: &mut Roles<'_>, plan: &Plan, config: &Config) -> anyhow::Result<Flow> {
@@ -42,9 +43,10 @@ pub async fn run(stage: &Stage, roles: &mut Roles<'_>, plan: &Plan, config: &Con
     stage.talk(format!("running {} jobs at {} a minute", plan.total, plan.per_minute));
     let begin = Moment::now(stage, roles, 0)?;
     let run = start(&scheduler, plan, config).await?;
-    let (mut end, mut pace) = (None, Pace::default());
+    let (mut end, mut pace, mut memory) = (None, Pace::default(), Memory::default());
     let following = follow(stage, roles, &run, |snapshot, roles| {
         pace.see(snapshot, plan.total);
+        memory.see(ended(snapshot), plan.total, || roles.usage())?;
         if snapshot.record.state.is_terminal() {
             end = Some(Moment::now(stage, roles, ended(snapshot))?);
         }
@@ -54,7 +56,7 @@ pub async fn run(stage: &Stage, roles: &mut Roles<'_>, plan: &Plan, config: &Con
     check_end(&followed?)?;
     let interval = Interval { begin, end: end.expect("it was followed to its end") };
     let tally = Tally::read(stage, plan.total).await?;
-    Ok(Flow { run, interval, enqueued_per_second: pace.per_second(), probe, tally })
+    Ok(Flow { run, interval, enqueued_per_second: pace.per_second(), probe, tally, memory })
 }
 
 async fn start(scheduler: &Scheduler, plan: &Plan, config: &Config) -> Result<RunId> {
@@ -70,7 +72,9 @@ async fn start(scheduler: &Scheduler, plan: &Plan, config: &Config) -> Result<Ru
         payload: Some(payload),
         ..Default::default()
     };
-    let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;
+    let mut calls = scheduler.calls.clone();
+    let answered = whole(async move { Ok(calls.start_run(request).await) }).await?;
+    let run = scheduler.answer(answered)?.run;
     RunId::parse(&run.unwrap_or_default().run_id)
 }
 

@@ -17,7 +17,7 @@ pub struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
     #[command(flatten)]
-    load: Load,
+    pub load: Load,
 }
 
 impl Arguments {
@@ -31,10 +31,11 @@ pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>
     let config = arguments.load.config(stage);
     let flow = flow::run(stage, roles, &arguments.plan(), &config).await?;
     let verified = if config.verify { Some(stage.verify(&flow.run).await?) } else { None };
-    let mut report = Report::new("latency", &flow.run, &flow.interval, config);
+    let mut report = Report::new("latency", stage, &flow.run, &flow.interval, config);
     report
         .with_probe(&flow.probe)
         .with_tally(&flow.tally)
+        .with_memory(flow.memory)
         .with_pace(arguments.rate as f64 / 60.0, flow.enqueued_per_second);
     report.verified = verified;
     Ok(report)

@@ -32,6 +32,9 @@ pub struct Load {
     /// Do not compare ledger and sink afterwards
     #[arg(long)]
     no_verify: bool,
+    /// Leave queues, documents and counts where they are, and name them
+    #[arg(long)]
+    pub keep: bool,
 }
 
 /// How the workers are set up, as the report shows it.

@@ -1,14 +1,18 @@
 //! `paceline bench …`: measures Paceline on whatever services the settings name, in a namespace of its own, and proves the run.
 //!
 //! On services each role is a process of its own, as in production; on embedded adapters, whose files have one opener, every
-//! role is in this process. [`fill`] and [`flow`] make a run, [`track`] follows it, [`usage`] reads what it cost.
+//! role is in this process. [`fill`] and [`flow`] make a run, [`track`] follows it, [`usage`] reads what it cost, [`logs`]
+//! hears what was warned of, [`belongings`] removes everything at the end.
 
+mod belongings;
 mod drain;
 mod fill;
 mod flow;
 mod inside;
 mod latency;
 mod load;
+mod logs;
+mod machine;
 mod pipeline;
 mod probe;
 mod report;
@@ -23,11 +27,13 @@ use paceline_runtime::lifecycle::Shutdown;
 
 use super::Context;
 use crate::exit::Exit;
+use belongings::Belongings;
 use report::Report;
 use roles::Roles;
 use stage::Stage;
 
-/// What to measure. The exit code is 1 if the run cannot be proved afterwards.
+/// What to measure. The exit code is 1 if the run cannot be proved afterwards, if anything warned meanwhile, or if something
+/// could not be removed.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// How fast workers empty a full queue
@@ -38,16 +44,40 @@ pub enum Command {
     Latency(latency::Arguments),
 }
 
+impl Command {
+    fn keeps(&self) -> bool {
+        match self {
+            Self::Drain(arguments) => arguments.load.keep,
+            Self::Pipeline(arguments) => arguments.load.keep,
+            Self::Latency(arguments) => arguments.load.keep,
+        }
+    }
+}
+
 pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
-    let shutdown = Shutdown::on_signal()?;
-    let Some(stage) = shutdown.or(Stage::open(context)).await.transpose()? else { return Ok(Exit::Interrupted) };
+    let (shutdown, belongings) = (Shutdown::on_signal()?.also_on_hangup()?, Belongings::new(&context.settings));
+    context.output.talk(format!("measuring in namespace {}", belongings.settings.namespace));
+    let keeps = command.keeps();
+    let measured = perform(command, context, &belongings, &shutdown).await;
+    let is_tidy = tidy_up(context, &belongings, keeps, matches!(measured, Ok(Some(_)))).await;
+    let Some(report) = measured? else { return Ok(Exit::Interrupted) };
+    context.output.data(&report, report::text)?;
+    let is_well = report.verified != Some(false) && report.warnings.count == 0;
+    Ok(if is_well && is_tidy { Exit::Done } else { Exit::No })
+}
+
+/// `None`: interrupted. Every role has ended when this returns.
+async fn perform(
+    command: Command,
+    context: &Context,
+    belongings: &Belongings,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Report>> {
+    let Some(stage) = shutdown.or(Stage::open(context, belongings)).await.transpose()? else { return Ok(None) };
     let mut roles = Roles::new(&stage);
     let measured = shutdown.or(Box::pin(measure(command, &stage, &mut roles))).await;
-    roles.stop().await;
-    stage.close().await;
-    let Some(report) = measured.transpose()? else { return Ok(Exit::Interrupted) };
-    context.output.data(&report, report::text)?;
-    Ok(if report.verified == Some(false) { Exit::No } else { Exit::Done })
+    let warnings = roles.stop().await;
+    Ok(measured.transpose()?.map(|report| Report { warnings, ..report }))
 }
 
 async fn measure(command: Command, stage: &Stage, roles: &mut Roles<'_>) -> anyhow::Result<Report> {
@@ -56,4 +86,20 @@ async fn measure(command: Command, stage: &Stage, roles: &mut Roles<'_>) -> anyh
         Command::Pipeline(arguments) => pipeline::measure(&arguments, stage, roles).await,
         Command::Latency(arguments) => latency::measure(&arguments, stage, roles).await,
     }
+}
+
+/// Whether what is left is what shall be left; it is named either way.
+async fn tidy_up(context: &Context, belongings: &Belongings, keeps: bool, is_quiet: bool) -> bool {
+    if keeps {
+        belongings.all().iter().for_each(|left| context.output.talk(format!("kept {left}")));
+        return true;
+    }
+    if !is_quiet {
+        context.output.talk("removing what was made; a second signal leaves it");
+    }
+    let failures = belongings.remove(is_quiet).await;
+    for (left, error) in &failures {
+        context.output.talk(format!("✗ not removed, {error}: {left}"));
+    }
+    failures.is_empty()
 }

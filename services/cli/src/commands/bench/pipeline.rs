@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..=PER_MINUTE_MAX))]
     rate: Option<u64>,
     #[command(flatten)]
-    load: Load,
+    pub load: Load,
 }
 
 pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>) -> anyhow::Result<Report> {
@@ -28,8 +28,8 @@ pub async fn measure(arguments: &Arguments, stage: &Stage, roles: &mut Roles<'_>
     let plan = Plan { total: arguments.jobs, per_minute: arguments.rate.unwrap_or(UNPACED_PER_MINUTE) };
     let flow = flow::run(stage, roles, &plan, &config).await?;
     let verified = if config.verify { Some(stage.verify(&flow.run).await?) } else { None };
-    let mut report = Report::new("pipeline", &flow.run, &flow.interval, config);
-    report.with_probe(&flow.probe).with_tally(&flow.tally);
+    let mut report = Report::new("pipeline", stage, &flow.run, &flow.interval, config);
+    report.with_probe(&flow.probe).with_tally(&flow.tally).with_memory(flow.memory);
     match arguments.rate {
         Some(rate) => _ = report.with_pace(rate as f64 / 60.0, flow.enqueued_per_second),
         None => report.without_latency(),

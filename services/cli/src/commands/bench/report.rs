@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use paceline_core::ids::RunId;
+use paceline_runtime::telemetry::warnings::Heard;
 use serde::Serialize;
 
 use super::load::Config;
 use super::probe::Probe;
+use super::stage::Stage;
 use super::tally::Tally;
-use super::track::Interval;
+use super::track::{Interval, Memory, MemorySample};
 use super::usage;
 use crate::output::table;
 
@@ -16,6 +18,7 @@ use crate::output::table;
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub mode: &'static str,
+    pub namespace: String,
     pub run_id: RunId,
     /// Within the measured interval.
     pub jobs: u64,
@@ -23,8 +26,15 @@ pub struct Report {
     pub jobs_per_second: f64,
     /// By role, all its processes together; a `process` is every role at once.
     pub cpu_us_per_job: BTreeMap<&'static str, f64>,
+    /// Of every process of this machine, also of those that have nothing to do with it.
+    pub machine_cpu_us_per_job: f64,
+    /// By service; those that run elsewhere, or as somebody whose processes we may not look into, are absent.
+    pub services_cpu_us_per_job: BTreeMap<&'static str, f64>,
     /// By role, the largest of its processes.
     pub rss_peak_bytes: BTreeMap<&'static str, u64>,
+    pub memory: Vec<MemorySample>,
+    /// Of every role and of the benchmark itself, as far as the log's filter lets them through.
+    pub warnings: Heard,
     /// From due to stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_ms: Option<f64>,
@@ -79,16 +89,25 @@ impl Machine {
 }
 
 impl Report {
-    pub fn new(mode: &'static str, run: &RunId, interval: &Interval, config: Config) -> Self {
-        let (before, after) = (&interval.begin.usage, &interval.end.usage);
+    pub fn new(mode: &'static str, stage: &Stage, run: &RunId, interval: &Interval, config: Config) -> Self {
+        Self::of(mode, &stage.settings.namespace, run, interval, config)
+    }
+
+    fn of(mode: &'static str, namespace: &str, run: &RunId, interval: &Interval, config: Config) -> Self {
+        let (before, after) = (&interval.begin, &interval.end);
         Self {
             mode,
+            namespace: namespace.to_owned(),
             run_id: run.clone(),
             jobs: interval.jobs(),
             seconds: interval.seconds(),
             jobs_per_second: interval.jobs_per_second(),
-            cpu_us_per_job: after.cpu_us_per_job(before, interval.jobs()),
-            rss_peak_bytes: after.rss_peak_bytes.clone(),
+            cpu_us_per_job: after.usage.cpu_us_per_job(&before.usage, interval.jobs()),
+            machine_cpu_us_per_job: interval.machine_us_per_job(),
+            services_cpu_us_per_job: after.services.cpu_us_per_job(&before.services, interval.jobs()),
+            rss_peak_bytes: after.usage.rss_peak_bytes.clone(),
+            memory: Vec::new(),
+            warnings: Heard::default(),
             p50_ms: None,
             p99_ms: None,
             max_ms: None,
@@ -118,6 +137,11 @@ impl Report {
         (self.p50_ms, self.p99_ms, self.max_ms) =
             (tally.quantile_ms(0.5), tally.quantile_ms(0.99), tally.quantile_ms(1.0));
         (self.batch_mean, self.batches, self.workers) = (tally.batch_mean(), tally.batches, tally.workers.clone());
+        self
+    }
+
+    pub fn with_memory(&mut self, memory: Memory) -> &mut Self {
+        self.memory = memory.samples;
         self
     }
 
@@ -160,19 +184,38 @@ pub fn text(report: &Report) -> String {
     rows.push(["batches".to_owned(), format!("{} of {mean} documents", report.batches)]);
     rows.extend(report.workers.iter().map(|(worker, jobs)| [worker.clone(), format!("{jobs} jobs")]));
     rows.push(["setup".to_owned(), setup(report)]);
+    rows.push(["warnings".to_owned(), warnings(&report.warnings)]);
     rows.push(["proved".to_owned(), proved(report).to_owned()]);
-    let roles: Vec<_> = report.cpu_us_per_job.iter().map(|(role, cpu)| role_row(report, role, *cpu)).collect();
-    format!(
-        "{}\n\n{}",
-        table([&report.mode.to_uppercase(), ""], &rows),
-        table(["ROLE", "CPU µs/job", "PEAK MEMORY"], &roles)
-    )
+    format!("{}\n\n{}", table([&report.mode.to_uppercase(), ""], &rows), processes(report))
 }
 
-fn role_row(report: &Report, role: &str, cpu_us: f64) -> [String; 3] {
-    let peak =
-        report.rss_peak_bytes.get(role).map_or("–".to_owned(), |bytes| format!("{:.0} MB", *bytes as f64 / 1e6));
-    [role.to_owned(), format!("{cpu_us:.2}"), peak]
+/// The roles, then the services, then everything.
+fn processes(report: &Report) -> String {
+    let at = |percent: u64| report.memory.iter().find(|sample| sample.percent == percent).map(|at| &at.rss_bytes);
+    let memory = |of: Option<&BTreeMap<&str, u64>>, role: &str| {
+        let bytes = of.and_then(|by_role| by_role.get(role));
+        bytes.map_or("–".to_owned(), |bytes| format!("{:.0} MB", *bytes as f64 / 1e6))
+    };
+    let role = |(role, cpu_us): (&&str, &f64)| {
+        let [at_10, at_50, at_100] = [10, 50, 100].map(|percent| memory(at(percent), role));
+        let peak = memory(Some(&report.rss_peak_bytes), role);
+        [(*role).to_owned(), format!("{cpu_us:.2}"), peak, at_10, at_50, at_100]
+    };
+    let without_memory = |name: &str, cpu_us: f64| {
+        let [a, b, c, d] = ["–"; 4].map(str::to_owned);
+        [name.to_owned(), format!("{cpu_us:.2}"), a, b, c, d]
+    };
+    let services = report.services_cpu_us_per_job.iter().map(|(service, cpu_us)| without_memory(service, *cpu_us));
+    let machine = without_memory("whole machine, every process", report.machine_cpu_us_per_job);
+    let rows: Vec<_> = report.cpu_us_per_job.iter().map(role).chain(services).chain([machine]).collect();
+    table(["PROCESSES", "CPU µs/job", "PEAK MEMORY", "AT 10 % OF JOBS", "AT 50 %", "AT 100 %"], &rows)
+}
+
+fn warnings(heard: &Heard) -> String {
+    match heard.count {
+        0 => "✓ none".to_owned(),
+        count => format!("✗ {count}, the first:\n    {}", heard.first.join("\n    ")),
+    }
 }
 
 fn setup(report: &Report) -> String {
@@ -204,11 +247,14 @@ mod tests {
             usage: Usage {
                 cpu_us: BTreeMap::from([("worker", cpu_us)]),
                 rss_peak_bytes: BTreeMap::from([("worker", 50_000_000)]),
+                rss_bytes: BTreeMap::from([("worker", 40_000_000)]),
             },
+            services: Usage { cpu_us: BTreeMap::from([("sink", cpu_us * 2)]), ..Usage::default() },
+            busy_us: cpu_us * 5,
         };
         let interval = Interval { begin: moment(1_000_000_000, 100, 500), end: moment(3_000_000_000, 40_100, 400_500) };
         let config = Config { workers: 2, consumers: 64, prefetch: 10, batch: 1_000, payload_bytes: 0, verify: true };
-        Report::new("drain", &RunId::parse("r").unwrap(), &interval, config)
+        Report::of("drain", "bench-x", &RunId::parse("r").unwrap(), &interval, config)
     }
 
     #[test]
@@ -216,6 +262,8 @@ mod tests {
         let report = report();
         assert_eq!((report.jobs, report.seconds, report.jobs_per_second), (40_000, 2.0, 20_000.0));
         assert_eq!(report.cpu_us_per_job, BTreeMap::from([("worker", 10.0)]));
+        assert_eq!(report.services_cpu_us_per_job, BTreeMap::from([("sink", 20.0)]));
+        assert!((report.machine_cpu_us_per_job - 50.0).abs() < 1e-9);
     }
 
     #[test]
@@ -228,11 +276,25 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_absent_and_the_text_has_every_role() {
-        let report = report();
+        let mut report = report();
+        let rss_bytes = BTreeMap::from([("worker", 40_000_000)]);
+        report.memory = vec![MemorySample { percent: 10, jobs: 4_000, rss_bytes }];
         let json = serde_json::to_value(&report).unwrap();
         assert!(json.get("p50_ms").is_none() && json.get("verified").is_none());
         assert_eq!(json["config"]["prefetch"], 10);
         let text = text(&report);
-        assert!(text.contains("worker  10.00       50 MB") && text.contains("not asked"), "{text}");
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert!(lines.contains(&vec!["worker", "10.00", "50", "MB", "40", "MB", "–", "–"]), "{text}");
+        assert!(lines.contains(&"whole machine, every process 50.00 – – – –".split(' ').collect()), "{text}");
+        assert!(text.contains("not asked") && text.contains("✓ none"), "{text}");
+    }
+
+    #[test]
+    fn warnings_are_counted_and_the_first_are_named() {
+        let mut report = report();
+        report.warnings = Heard { count: 7, first: vec!["worker: slow".into(), "worker: slower".into()] };
+        let text = text(&report);
+        assert!(text.contains("✗ 7, the first:\n    worker: slow\n    worker: slower"), "{text}");
+        assert_eq!(serde_json::to_value(&report).unwrap()["warnings"]["count"], 7);
     }
 }

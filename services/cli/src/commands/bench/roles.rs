@@ -1,7 +1,9 @@
 //! The roles under measurement: a process each, or all in this one. They end with this value.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,6 +11,8 @@ use paceline_core::{Error, Result};
 use paceline_proto::v1::producer_service_server::ProducerServiceServer;
 use paceline_proto::v1::scheduler_service_server::SchedulerServiceServer;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::LogFormat;
+use paceline_runtime::telemetry::warnings::Heard;
 use serde::Deserialize;
 use tonic::Response;
 use tonic::server::NamedService;
@@ -18,6 +22,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::inside::Inside;
 use super::load::Config;
+use super::logs;
 use super::stage::{Stage, took_too_long};
 use super::usage::Usage;
 use crate::client::{self, Scheduler};
@@ -28,6 +33,8 @@ const SCHEDULER_SERVICE: &str = <SchedulerServiceServer<()> as NamedService>::NA
 /// How long a role may take until it answers.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const START_POLL: Duration = Duration::from_millis(20);
+/// How long roles may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -48,6 +55,8 @@ struct Role {
     kind: &'static str,
     name: String,
     process: Child,
+    /// Ends with the process.
+    log: Option<JoinHandle<()>>,
     /// Kept open: a role that prints into a closed pipe would fail.
     _stdout: Option<BufReader<ChildStdout>>,
 }
@@ -88,8 +97,7 @@ impl<'a> Roles<'a> {
             let (consumers, prefetch, batch) =
                 (config.consumers.to_string(), config.prefetch.to_string(), config.batch.to_string());
             let arguments = ["--id", &id, "--consumers", &consumers, "--prefetch", &prefetch, "--batch", &batch];
-            let process = spawn(&self.stage.settings, WORKER, &arguments, Stdio::null())?;
-            self.outside.push(Role { kind: WORKER, name: id, process, _stdout: None });
+            self.outside.push(Role::spawn(self.stage, WORKER, &id, &arguments, Stdio::null())?);
         }
         Ok(())
     }
@@ -127,21 +135,26 @@ impl<'a> Roles<'a> {
         Usage::read(self.outside.iter().map(|role| (role.kind, role.process.id())))
     }
 
-    pub async fn stop(mut self) {
-        // The last first: a scheduler would miss its producer, and say so.
-        while let Some(role) = self.outside.pop() {
-            drop(role);
+    /// Answers what was warned of until then: a role in this process may also warn of what it leaves when it is stopped.
+    pub async fn stop(mut self) -> Heard {
+        // In this order, because a scheduler would miss its producer, and say so.
+        for kind in [WORKER, SCHEDULER, PRODUCER] {
+            let (ended, others) = self.outside.into_iter().partition(|role| role.kind == kind);
+            self.outside = others;
+            terminate(ended).await;
         }
+        let heard = self.stage.warnings.heard();
         self.inside.stop().await;
+        heard
     }
 
     async fn start_server(&mut self, kind: &'static str, arguments: &[&str]) -> anyhow::Result<String> {
         let name = format!("bench-{kind}");
         let arguments = [&["--json", "--listen", ANY_PORT, "--id", &name], arguments].concat();
-        let mut process = spawn(&self.stage.settings, kind, &arguments, Stdio::piped())?;
-        let stdout = process.stdout.take().map(BufReader::new).expect("it is piped");
+        let mut role = Role::spawn(self.stage, kind, &name, &arguments, Stdio::piped())?;
+        let stdout = role.process.stdout.take().map(BufReader::new).expect("it is piped");
         // From here on it is killed when something goes wrong, which also ends the reading.
-        self.outside.push(Role { kind, name, process, _stdout: None });
+        self.outside.push(role);
         let reading = tokio::task::spawn_blocking(move || first_line(stdout));
         let read = tokio::time::timeout(START_TIMEOUT, reading).await;
         let (line, stdout) =
@@ -169,6 +182,23 @@ impl<'a> Roles<'a> {
     }
 }
 
+/// Lets roles finish what they are at, such as the declaration of a queue; whoever takes too long is killed.
+async fn terminate(mut roles: Vec<Role>) {
+    let pids: Vec<String> = roles.iter().map(|role| role.process.id().to_string()).collect();
+    if !pids.is_empty() {
+        // One that has ended already is none of its business; without `kill` all that is left is SIGKILL.
+        _ = Command::new("kill").args(["-s", "TERM"]).args(pids).stderr(Stdio::null()).status();
+    }
+    let all_ended = async {
+        while roles.iter_mut().any(|role| matches!(role.process.try_wait(), Ok(None))) {
+            tokio::time::sleep(START_POLL).await;
+        }
+    };
+    _ = tokio::time::timeout(STOP_TIMEOUT, all_ended).await;
+    // What still runs is killed with its value.
+    drop(roles);
+}
+
 async fn in_time(what: &str, waiting: impl Future<Output = Result<()>>) -> Result<()> {
     let waited = tokio::time::timeout(START_TIMEOUT, waiting).await;
     waited.unwrap_or_else(|_| Err(took_too_long(what, START_TIMEOUT.as_secs())))
@@ -180,28 +210,45 @@ fn first_line(mut stdout: BufReader<ChildStdout>) -> std::io::Result<(String, Bu
     Ok((line, stdout))
 }
 
-/// This executable as another role, with our settings and no file: it starts in a folder that has none.
-fn spawn(settings: &Settings, kind: &str, arguments: &[&str], stdout: Stdio) -> anyhow::Result<Child> {
-    let executable = std::env::current_exe().context("cannot find this executable")?;
-    let mut command = Command::new(executable);
-    command.arg(kind).args(["--admin", "off"]).args(arguments).env_remove("PACELINE_CONFIG").current_dir("/");
+impl Role {
+    /// This executable as another role, with our settings and no file: it starts in a folder that has none.
+    fn spawn(stage: &Stage, kind: &'static str, name: &str, arguments: &[&str], stdout: Stdio) -> anyhow::Result<Self> {
+        let executable = std::env::current_exe().context("cannot find this executable")?;
+        let mut command = Command::new(executable);
+        command.arg(kind).args(["--admin", "off"]).args(arguments).env_remove("PACELINE_CONFIG").current_dir("/");
+        pass_on(&stage.settings, &mut command);
+        // A Ctrl-C is for the benchmark, which stops its roles in order.
+        command.process_group(0);
+        let spawned = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn();
+        let mut process = spawned.with_context(|| format!("cannot start a {kind}"))?;
+        let log = process.stderr.take().expect("stderr is piped");
+        let log = logs::relay(log, name, stage.settings.log_format, stage.warnings.clone());
+        Ok(Self { kind, name: name.to_owned(), process, log: Some(log), _stdout: None })
+    }
+}
+
+fn pass_on(settings: &Settings, command: &mut Command) {
+    let format = match settings.log_format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    let is_chosen = settings.log != Settings::default().log;
     command.envs([
-        ("PACELINE_BROKER_URL", &settings.broker_url),
+        ("PACELINE_BROKER_URL", settings.broker_url.as_str()),
         ("PACELINE_SINK_URL", &settings.sink_url),
         ("PACELINE_LEDGER_URL", &settings.ledger_url),
         ("PACELINE_NAMESPACE", &settings.namespace),
         ("PACELINE_GROUP", &settings.group),
+        ("PACELINE_SINK_PAYLOAD", &settings.sink.payload),
+        ("PACELINE_LOG", if is_chosen { &settings.log } else { "warn" }),
+        ("PACELINE_LOG_FORMAT", format),
     ]);
-    let is_chosen = settings.log != Settings::default().log;
-    command.env("PACELINE_LOG", if is_chosen { settings.log.as_str() } else { "warn" });
     if let Some(token) = &settings.token {
         command.env("PACELINE_TOKEN", token);
     }
     if let Some(file) = &settings.ca_file {
         command.env("PACELINE_CA_FILE", file);
     }
-    command.stdin(Stdio::null()).stdout(stdout);
-    command.spawn().with_context(|| format!("cannot start a {kind}"))
 }
 
 impl Drop for Role {
@@ -209,5 +256,6 @@ impl Drop for Role {
         // It may have ended by itself; then there is nothing to do.
         _ = self.process.kill();
         _ = self.process.wait();
+        _ = self.log.take().map(JoinHandle::join);
     }
 }

@@ -1,19 +1,21 @@
-//! What processes have used, from Linux's /proc: CPU time and peak memory, summed or maximised over the processes of a role.
+//! What processes have used, from Linux's /proc: CPU time and memory, summed or maximised over the processes of a role.
 
 use std::collections::BTreeMap;
 
 use paceline_core::{Error, Result};
 
 /// Linux counts CPU time for user space in ticks of 1/100 s on every architecture we run on (`getconf CLK_TCK`).
-const TICK_US: u64 = 10_000;
+pub const TICK_US: u64 = 10_000;
 
 /// By role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Of all processes of the role together.
     pub cpu_us: BTreeMap<&'static str, u64>,
-    /// Of the largest process of the role.
+    /// Of the largest process of the role: the most that it ever took.
     pub rss_peak_bytes: BTreeMap<&'static str, u64>,
+    /// The same, at this moment.
+    pub rss_bytes: BTreeMap<&'static str, u64>,
 }
 
 impl Usage {
@@ -22,10 +24,13 @@ impl Usage {
         let mut usage = Self::default();
         for (role, pid) in processes {
             let cpu_us = parse_cpu_us(&file(pid, "stat")?).ok_or_else(|| unreadable(pid, "stat"))?;
-            let peak = parse_peak_bytes(&file(pid, "status")?).ok_or_else(|| unreadable(pid, "status"))?;
+            let status = file(pid, "status")?;
             *usage.cpu_us.entry(role).or_default() += cpu_us;
-            let largest = usage.rss_peak_bytes.entry(role).or_default();
-            *largest = peak.max(*largest);
+            for (label, by_role) in [("VmHWM:", &mut usage.rss_peak_bytes), ("VmRSS:", &mut usage.rss_bytes)] {
+                let bytes = kilobytes(&status, label).ok_or_else(|| unreadable(pid, "status"))?;
+                let largest = by_role.entry(role).or_default();
+                *largest = bytes.max(*largest);
+            }
         }
         Ok(usage)
     }
@@ -56,11 +61,6 @@ fn parse_cpu_us(stat: &str) -> Option<u64> {
     Some((ticks()? + ticks()?) * TICK_US)
 }
 
-/// VmHWM of `/proc/<pid>/status`.
-fn parse_peak_bytes(status: &str) -> Option<u64> {
-    kilobytes(status, "VmHWM:")
-}
-
 /// A line such as `VmHWM:   1234 kB`, in bytes.
 fn kilobytes(text: &str, label: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
@@ -84,16 +84,17 @@ mod tests {
     }
 
     #[test]
-    fn the_peak_is_in_bytes_and_a_zombie_has_none() {
-        assert_eq!(parse_peak_bytes("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2_097_152));
-        assert_eq!(parse_peak_bytes("Name:\tx\nState:\tZ (zombie)\n"), None);
+    fn memory_is_in_bytes_and_a_zombie_has_none() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!((kilobytes(status, "VmHWM:"), kilobytes(status, "VmRSS:")), (Some(2_097_152), Some(1_024)));
+        assert_eq!(kilobytes("Name:\tx\nState:\tZ (zombie)\n", "VmHWM:"), None);
     }
 
     #[test]
     fn this_process_can_be_read_and_processes_of_a_role_add_up() {
         let pid = std::process::id();
         let usage = Usage::read([("worker", pid), ("worker", pid)]).unwrap();
-        assert!(usage.rss_peak_bytes["worker"] > 0);
+        assert!(usage.rss_bytes["worker"] > 0 && usage.rss_bytes["worker"] <= usage.rss_peak_bytes["worker"]);
         let before = Usage { cpu_us: BTreeMap::from([("worker", 1_000)]), ..Usage::default() };
         let after = Usage { cpu_us: BTreeMap::from([("worker", 5_000), ("producer", 100)]), ..Usage::default() };
         let per_job = after.cpu_us_per_job(&before, 100);

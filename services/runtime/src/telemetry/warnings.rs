@@ -1,0 +1,95 @@
+//! Remembers what was warned of, for a command that must say whether all went well: the number, and the first few by word.
+
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+/// How many are kept by word; the first ones are the cause, those that follow mostly suffer from it.
+const KEPT_MAX: usize = 5;
+/// The longest that is kept of one.
+const CHARS_MAX: usize = 300;
+
+/// A clone is the same memory. As a layer of the log it hears of what this process warns of, as far as the log's filter lets
+/// it through.
+#[derive(Debug, Clone, Default)]
+pub struct Warnings(Arc<Mutex<Heard>>);
+
+/// What was heard up to now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Heard {
+    /// WARN and ERROR.
+    pub count: u64,
+    pub first: Vec<String>,
+}
+
+impl Warnings {
+    pub fn note(&self, text: &str) {
+        let mut heard = self.lock();
+        heard.count += 1;
+        if heard.first.len() < KEPT_MAX {
+            heard.first.push(text.chars().take(CHARS_MAX).collect());
+        }
+    }
+
+    pub fn heard(&self) -> Heard {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        // A count stays a count, whoever panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Layer ===
+
+impl<S: Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let level = *event.metadata().level();
+        if level > Level::WARN {
+            return;
+        }
+        let mut words = Words(level.to_string());
+        event.record(&mut words);
+        self.note(&words.0);
+    }
+}
+
+/// The message and the fields, as the log shows them.
+struct Words(String);
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a String cannot fail.
+        _ = match field.name() {
+            "message" => write!(self.0, " {value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[test]
+    fn warnings_and_errors_are_counted_and_the_first_are_kept() {
+        let warnings = Warnings::default();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(warnings.clone()), || {
+            tracing::info!("fine");
+            for number in 0..KEPT_MAX {
+                tracing::warn!(number, "careful");
+            }
+            tracing::error!("too late");
+        });
+        let heard = warnings.heard();
+        assert_eq!((heard.count, heard.first.len()), (KEPT_MAX as u64 + 1, KEPT_MAX));
+        assert_eq!(heard.first[0], "WARN careful number=0");
+    }
+}
