@@ -65,7 +65,7 @@ impl RedisLedger {
         if state.is_terminal() {
             return self.unlist_active(run).await;
         }
-        self.connection.command(cmd("SADD").arg(self.keys.active()).arg(run.as_str())).await
+        self.list_active(run).await
     }
 
     pub(super) async fn read_run(&self, run: &RunId) -> Result<Option<RunRecord>> {
@@ -83,11 +83,9 @@ impl RedisLedger {
     pub(super) async fn list_active_runs(&self) -> Result<Vec<RunId>> {
         let mut ids = parse_ids(self.connection.command(cmd("SMEMBERS").arg(self.keys.active())).await?)?;
         ids.sort();
-        let states = ids.iter().map(|run| async move {
-            let state: Option<String> =
-                self.connection.command(cmd("HGET").arg(self.keys.run(run)).arg("state")).await?;
-            Ok::<_, Error>(state.and_then(|name| RunState::parse(&name)).is_some_and(RunState::is_terminal))
-        });
+        let states = ids
+            .iter()
+            .map(|run| async move { Ok::<_, Error>(self.read_state(run).await?.is_some_and(RunState::is_terminal)) });
         let has_ended = futures::future::try_join_all(states).await?;
         let mut active = Vec::new();
         for (run, has_ended) in ids.into_iter().zip(has_ended) {
@@ -101,19 +99,35 @@ impl RedisLedger {
         Ok(active)
     }
 
+    /// A run that FAILED may go on at any moment, so its state is read again after the removal: whoever comes last lists it.
     async fn unlist_active(&self, run: &RunId) -> Result<()> {
-        self.connection.command(cmd("SREM").arg(self.keys.active()).arg(run.as_str())).await
+        self.connection.command::<()>(cmd("SREM").arg(self.keys.active()).arg(run.as_str())).await?;
+        match self.read_state(run).await? {
+            Some(state) if !state.is_terminal() => self.list_active(run).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn list_active(&self, run: &RunId) -> Result<()> {
+        self.connection.command(cmd("SADD").arg(self.keys.active()).arg(run.as_str())).await
+    }
+
+    async fn read_state(&self, run: &RunId) -> Result<Option<RunState>> {
+        let state: Option<String> = self.connection.command(cmd("HGET").arg(self.keys.run(run)).arg("state")).await?;
+        Ok(state.and_then(|name| RunState::parse(&name)))
     }
 
     pub(super) async fn apply_change(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
         let current = self.known_run(run).await?;
         if !change.check(&current)? {
+            // Whoever made the change may have died before the run was listed: then this call lists it.
+            self.list(run, current.state).await?;
             return Ok(current);
         }
         let total = total_field(change.spec.total);
         let mut transition = self.transition(run, None, &current, &total, change.state);
         transition.arg("spec").arg(to_json(&change.spec)?).arg("total").arg(&total);
-        self.finish_transition(run, &transition, change.state).await
+        self.finish_transition(run, &transition, current.state, change.state).await
     }
 
     pub(super) async fn apply_advance(
@@ -134,7 +148,7 @@ impl RedisLedger {
             failure.into_iter().for_each(|reason| {
                 transition.arg("failure").arg(reason);
             });
-            match self.finish_transition(run, &transition, next).await {
+            match self.finish_transition(run, &transition, snapshot.record.state, next).await {
                 // A caller changed the run meanwhile, or the fence is lost: the next round sees which.
                 Err(error) if error.kind == ErrorKind::Aborted => {}
                 result => return result,
@@ -162,11 +176,14 @@ impl RedisLedger {
         &self,
         run: &RunId,
         transition: &ScriptInvocation<'_>,
+        before: RunState,
         next: RunState,
     ) -> Result<RunRecord> {
         let fields: Fields = self.connection.script(&format!("run {run}"), transition).await?;
         if next.is_terminal() {
             self.unlist_active(run).await?;
+        } else if before.is_terminal() {
+            self.list_active(run).await?;
         }
         parse_record(&fields)
     }
