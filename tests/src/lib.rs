@@ -11,6 +11,8 @@ pub mod process;
 #[cfg(feature = "mesh")]
 pub mod proxy;
 pub mod sim;
+#[cfg(feature = "mesh")]
+pub mod vhost;
 
 #[cfg(feature = "mesh")]
 pub use client::Client;

@@ -22,6 +22,10 @@ use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+/// How often a role is looked at, and how long a test waits for it.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const WAIT_MAX: Duration = Duration::from_secs(120);
+
 /// What a mesh stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -68,6 +72,7 @@ impl Default for WorkerOptions {
 pub struct Role {
     pub id: String,
     pub address: Option<SocketAddr>,
+    readiness: Readiness,
     shutdown: Shutdown,
     task: JoinHandle<Result<()>>,
 }
@@ -88,6 +93,21 @@ impl Role {
     /// Waits until the role ends by itself.
     pub async fn ended(self) -> Result<()> {
         self.task.await.expect("a role does not panic")
+    }
+
+    /// Waits until all consumers of a worker are open: it is ready with the first, and from then on shares the work.
+    pub async fn until_consuming(&self, consumers: usize) {
+        let has_all = async {
+            while self.consumers_open() != Some(consumers as u64) {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, has_all).await.expect("the worker opens its consumers");
+    }
+
+    /// `None` while it does not even know its queues.
+    fn consumers_open(&self) -> Option<u64> {
+        self.readiness.report().facts.get("consumers_open")?.as_u64()
     }
 
     pub fn url(&self) -> String {
@@ -135,7 +155,7 @@ impl Mesh {
         let id = self.name("producer");
         let readiness = Readiness::new("producer", &id);
         let producer = Producer::new(&id, broker, ledger, self.clock.clone());
-        self.listen(id, |listener, shutdown| {
+        self.listen(id, readiness.clone(), |listener, shutdown| {
             paceline_producer::run(producer, readiness, listener, RequireToken::default(), shutdown)
         })
         .await
@@ -166,7 +186,7 @@ impl Mesh {
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into(), "test".into()] },
             limits: self.limits,
         };
-        self.listen(id, |listener, shutdown| {
+        self.listen(id, readiness.clone(), |listener, shutdown| {
             paceline_scheduler::run(context, readiness, listener, RequireToken::default(), shutdown)
         })
         .await
@@ -192,17 +212,18 @@ impl Mesh {
         let shutdown = Shutdown::new();
         let id = config.id.clone();
         let readiness = Readiness::new("worker", &id);
-        Role { id, address: None, task: start(paceline_worker::run(config, readiness, shutdown.clone())), shutdown }
+        let task = start(paceline_worker::run(config, readiness.clone(), shutdown.clone()));
+        Role { id, address: None, readiness, task, shutdown }
     }
 
-    async fn listen<F>(&self, id: String, run: impl FnOnce(TcpListener, Shutdown) -> F) -> Role
+    async fn listen<F>(&self, id: String, readiness: Readiness, run: impl FnOnce(TcpListener, Shutdown) -> F) -> Role
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shutdown = Shutdown::new();
-        Role { id, address: Some(address), task: start(run(listener, shutdown.clone())), shutdown }
+        Role { id, address: Some(address), readiness, task: start(run(listener, shutdown.clone())), shutdown }
     }
 
     fn name(&self, role: &str) -> String {

@@ -44,7 +44,7 @@ impl From<ErrorKind> for Exit {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::FailedPrecondition | ErrorKind::Aborted => Self::Precondition,
             ErrorKind::Unavailable | ErrorKind::ResourceExhausted => Self::Unavailable,
-            ErrorKind::Internal => Self::Other,
+            ErrorKind::Internal | ErrorKind::Unpublishable => Self::Other,
         }
     }
 }
@@ -104,6 +104,7 @@ mod tests {
             (ErrorKind::Unavailable, 5),
             (ErrorKind::ResourceExhausted, 5),
             (ErrorKind::Internal, 6),
+            (ErrorKind::Unpublishable, 6),
         ];
         for (kind, code) in codes {
             assert_eq!(Exit::from(kind) as u8, code, "{kind:?}");

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Aborted,
     /// Our own bug, or data that we wrote and cannot read.
     Internal,
+    /// A run whose jobs can be published by nobody, ever, because of what the run itself says. The only kind that makes a run FAILED.
+    Unpublishable,
 }
 
 /// One field of a request and what is wrong with it.
@@ -66,6 +68,10 @@ impl Error {
 
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
+    }
+
+    pub fn unpublishable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unpublishable, message)
     }
 
     /// One bad field; collect several with [`Violations`].

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::ports::broker::Message;
 use crate::run::{PAYLOAD_BYTES_MAX, RunSpec};
@@ -14,6 +15,11 @@ use crate::run::{PAYLOAD_BYTES_MAX, RunSpec};
 pub const RANGE_JOBS_MAX: u64 = 10_000;
 /// The largest message that a worker accepts: the payload and our own fields.
 pub const MESSAGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 4 * 1024;
+
+/// The longest name of a handler that a message can carry.
+const HANDLER_BYTES_MAX: usize = 255;
+/// Bytes of a body besides the run's id, queue, handler and payload: names, numbers, quotes.
+const FRAME_BYTES_MAX: usize = 140;
 
 /// Jobs `first .. first + count` of a run, which fell due at `scheduled_at_ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,12 +77,36 @@ impl Encoder {
         Self { run_id: spec.run_id.clone(), handler: spec.handler.as_str().into(), constant, tail }
     }
 
+    /// Refuses a run whose jobs no message can carry, or no worker would take.
+    pub fn check(&self) -> Result<()> {
+        let run = &self.run_id;
+        if self.handler.len() > HANDLER_BYTES_MAX {
+            let bytes = self.handler.len();
+            return Err(Error::unpublishable(format!(
+                "run {run} names a handler of {bytes} bytes, and a message holds {HANDLER_BYTES_MAX}; start a new run"
+            )));
+        }
+        let bytes = self.message_bytes_max();
+        if bytes > MESSAGE_BYTES_MAX {
+            return Err(Error::unpublishable(format!(
+                "a job of run {run} would be a message of {bytes} bytes, and workers take {MESSAGE_BYTES_MAX}; start a new run with \
+                 a smaller payload"
+            )));
+        }
+        Ok(())
+    }
+
+    /// No message of the run has a longer body.
+    pub fn message_bytes_max(&self) -> usize {
+        2 * self.run_id.as_str().len() + self.constant.len() + self.tail.len() + FRAME_BYTES_MAX
+    }
+
     /// Job `seq` of `range`, published at `enqueued_at_ms`, as its first attempt.
     pub fn message(&self, range: &Range, seq: u64, enqueued_at_ms: i64) -> Message {
         use std::fmt::Write as _;
         debug_assert!(range.seqs().contains(&seq));
         let (run, constant, tail, scheduled) = (&self.run_id, &self.constant, &self.tail, range.scheduled_at_ms);
-        let mut body = String::with_capacity(2 * run.as_str().len() + constant.len() + tail.len() + 140);
+        let mut body = String::with_capacity(self.message_bytes_max());
         // Writing to a String cannot fail.
         _ = write!(
             body,
@@ -98,7 +128,7 @@ impl Encoder {
 
 impl Job {
     /// Reads a message from a queue. The error is the reason for which it goes to the dead queue.
-    pub fn decode(message: &Message) -> Result<Self, String> {
+    pub fn decode(message: &Message) -> std::result::Result<Self, String> {
         if message.body.len() > MESSAGE_BYTES_MAX {
             return Err(format!("message of {} bytes is over the limit of {MESSAGE_BYTES_MAX}", message.body.len()));
         }
@@ -151,6 +181,20 @@ mod tests {
             assert_eq!((job.job_id.as_str(), job.seq, job.scheduled_at, job.enqueued_at), ("r1-8", 8, 1000, 1234));
             assert_eq!(Value::Object(job.payload), payload);
             assert_eq!((message.run.as_ref(), message.seq), ("r1", Some(8)));
+        }
+    }
+
+    #[test]
+    fn a_run_whose_jobs_cannot_travel_is_named_and_no_message_is_longer_than_said() {
+        let fits = Encoder::new(&spec(serde_json::json!({"text": "x".repeat(PAYLOAD_BYTES_MAX - 11)})));
+        fits.check().unwrap();
+        let last = Range { first: u64::MAX - 1, count: 1, scheduled_at_ms: i64::MIN };
+        assert!(fits.message(&last, u64::MAX - 1, i64::MIN).body.len() <= fits.message_bytes_max());
+        let too_large = spec(serde_json::json!({"text": "x".repeat(MESSAGE_BYTES_MAX)}));
+        let odd_handler = RunSpec { handler: "h".repeat(256), ..spec(Value::Null) };
+        for (spec, word) in [(too_large, "payload"), (odd_handler, "handler")] {
+            let refused = Encoder::new(&spec).check().unwrap_err();
+            assert!(refused.kind == crate::ErrorKind::Unpublishable && refused.message.contains(word), "{refused}");
         }
     }
 

@@ -8,10 +8,14 @@
 //!    │
 //!    └─(total enqueued)──▶ DRAINING ──(drained)──▶ COMPLETED
 //!
-//!   RUNNING, PAUSED, STOPPING, DRAINING ──(cannot ever go on)──▶ FAILED
+//!   RUNNING, PAUSED, STOPPING, DRAINING ──(its jobs can never be published)──▶ FAILED
 //!   DRAINING ── Stop ──▶ STOPPING
+//!   FAILED ── Resume ──▶ RUNNING;   FAILED ── Stop ──▶ STOPPING
 //! ```
 //! "Drained" means: every reserved range is confirmed by the broker, and processed + dead = enqueued in each of the run's groups.
+//!
+//! A FAILED run has ended, and nothing of it is lost: the ranges that were reserved stay outstanding, and the next owner publishes
+//! them. A resumed run whose total was reserved already goes on to DRAINING by its owner's first step.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +47,7 @@ impl RunState {
     pub const ALL: [Self; 7] =
         [Self::Running, Self::Paused, Self::Stopping, Self::Draining, Self::Completed, Self::Stopped, Self::Failed];
 
-    /// Ended: nothing about the run changes any more.
+    /// Ended: nothing about the run changes any more, unless a caller takes it out of FAILED.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Stopped | Self::Failed)
     }
@@ -71,6 +75,7 @@ impl RunState {
                 | (Paused, Running | Stopping | Failed)
                 | (Draining, Completed | Stopping | Failed)
                 | (Stopping, Stopped | Failed)
+                | (Failed, Running | Stopping)
         )
     }
 
@@ -124,7 +129,7 @@ pub struct RunRecord {
     pub cursor: u64,
     pub pacing: Pacing,
     pub ended_at_ms: Option<i64>,
-    /// Why the run FAILED.
+    /// Why the run FAILED; none once it goes on.
     pub failure: Option<String>,
 }
 
@@ -234,11 +239,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_leaves_a_terminal_state_and_every_state_can_end() {
+    fn every_state_can_end_and_of_those_that_ended_only_failed_can_go_on() {
         for from in RunState::ALL {
             assert_eq!(RunState::parse(from.name()), Some(from));
+            let has_ended_for_good = matches!(from, RunState::Completed | RunState::Stopped);
             let ways_out = RunState::ALL.into_iter().filter(|next| from.may_become(*next)).count();
-            assert_eq!(ways_out == 0, from.is_terminal(), "{from}");
+            assert_eq!(ways_out == 0, has_ended_for_good, "{from}");
             assert!(!from.may_become(from));
         }
     }

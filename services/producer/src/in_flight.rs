@@ -1,59 +1,81 @@
-//! Publishes that wait for their confirms, by when they began: the oldest tells whether the broker still confirms.
+//! Counts the publishes that wait for their confirms, and notes when the broker last confirmed anything: a broker that confirms steadily
+//! is well however much waits, and a broker that confirms nothing at all is not.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use paceline_core::{Error, Result};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// How long confirms may take before the producer says that it cannot do its work.
+/// The longest time in which something waits and nothing at all is confirmed, before the producer says that it cannot do its work.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(2);
+/// The most bytes of messages that wait at once, whoever asked for them: the rest is not encoded yet.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// As many entries as calls are open.
-#[derive(Default)]
-pub struct InFlight(Mutex<State>);
+pub struct InFlight {
+    room: Semaphore,
+    state: Mutex<State>,
+}
 
-#[derive(Default)]
 struct State {
-    next: u64,
-    begun: BTreeMap<u64, Instant>,
+    waiting: u64,
+    /// Since when something has waited and nothing was confirmed.
+    since: Instant,
 }
 
 /// One publish; ends when it is dropped, whatever became of it.
 pub struct OnItsWay<'a> {
     all: &'a InFlight,
-    number: u64,
+    _room: SemaphorePermit<'a>,
 }
 
 impl InFlight {
-    pub fn begin(&self) -> OnItsWay<'_> {
+    pub fn new() -> Self {
+        Self { room: Semaphore::new(BYTES_MAX), state: Mutex::new(State { waiting: 0, since: Instant::now() }) }
+    }
+
+    /// Waits, in turn, until there is room for `bytes`.
+    pub async fn begin(&self, bytes: usize) -> OnItsWay<'_> {
+        // A publish that is larger than all the room gets all of it.
+        let bytes = u32::try_from(bytes.min(BYTES_MAX)).expect("the room is smaller");
+        let room = self.room.acquire_many(bytes).await.expect("the room is never closed");
         let mut state = self.lock();
-        state.next += 1;
-        let number = state.next;
-        state.begun.insert(number, Instant::now());
-        OnItsWay { all: self, number }
+        if state.waiting == 0 {
+            state.since = Instant::now();
+        }
+        state.waiting += 1;
+        OnItsWay { all: self, _room: room }
     }
 
     pub fn check(&self) -> Result<()> {
-        let oldest = self.lock().begun.first_key_value().map(|(_, begun)| begun.elapsed());
-        match oldest.filter(|age| *age >= CONFIRM_PATIENCE) {
-            None => Ok(()),
-            Some(age) => Err(Error::unavailable(format!(
-                "the broker has not confirmed a publish for {} ms; does it block publishers (memory, disk)?",
-                age.as_millis()
-            ))),
+        let state = self.lock();
+        let stuck = state.since.elapsed();
+        if state.waiting == 0 || stuck < CONFIRM_PATIENCE {
+            return Ok(());
         }
+        Err(Error::unavailable(format!(
+            "the broker has confirmed nothing for {} ms while {} publishes wait; does it block publishers (memory, disk)?",
+            stuck.as_millis(),
+            state.waiting
+        )))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no code panics while it holds the publishes")
+        self.state.lock().expect("no code panics while it holds the publishes")
+    }
+}
+
+impl OnItsWay<'_> {
+    /// The broker has answered for this one, so it works.
+    pub fn answered(self) {
+        self.all.lock().since = Instant::now();
     }
 }
 
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
-        self.all.lock().begun.remove(&self.number);
+        self.all.lock().waiting -= 1;
     }
 }
 
@@ -62,17 +84,33 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_publish_tells() {
-        let all = InFlight::default();
-        let old = all.begin();
-        tokio::time::advance(CONFIRM_PATIENCE / 2).await;
-        let young = all.begin();
-        all.check().unwrap();
-        tokio::time::advance(CONFIRM_PATIENCE / 2).await;
+    async fn only_a_stretch_without_any_confirm_counts() {
+        let all = InFlight::new();
+        tokio::time::advance(CONFIRM_PATIENCE * 2).await;
+        let old = all.begin(1).await;
+        all.check().expect("nothing waited before");
+        for _ in 0..4 {
+            let young = all.begin(1).await;
+            tokio::time::advance(CONFIRM_PATIENCE / 2).await;
+            young.answered();
+            all.check().unwrap();
+        }
+        tokio::time::advance(CONFIRM_PATIENCE).await;
         assert!(all.check().unwrap_err().message.contains("2000 ms"));
-        drop(old);
+        drop(all.begin(1).await);
+        all.check().expect_err("one that was given up shows nothing");
+        old.answered();
         all.check().unwrap();
-        drop(young);
-        assert!(all.lock().begun.is_empty());
+        assert_eq!(all.lock().waiting, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_room_waits_and_does_not_count() {
+        let all = InFlight::new();
+        let whole = all.begin(BYTES_MAX * 2).await;
+        let waits = tokio::time::timeout(CONFIRM_PATIENCE / 2, all.begin(1)).await;
+        assert!(waits.is_err() && all.lock().waiting == 1);
+        whole.answered();
+        all.begin(1).await.answered();
     }
 }

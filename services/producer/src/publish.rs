@@ -1,9 +1,12 @@
-//! Publishing a range: encode each job, publish with confirms, and make the queue if nobody has yet.
+//! Publishing a range: encode its jobs in chunks, publish each with confirms, and make the queue if nobody has yet.
+//!
+//! Chunks bound the memory that a range takes, whatever its payload, and show that the broker makes progress with a large one.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures::stream::{self, TryStreamExt as _};
 use paceline_core::clock::SharedClock;
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
@@ -13,6 +16,12 @@ use paceline_core::ports::{Broker, Ledger, RangePublisher};
 
 use crate::in_flight::InFlight;
 use crate::specs::{Known, Specs};
+
+/// The most jobs in one chunk, and the most bytes of them, if there is more than one.
+const CHUNK_JOBS_MAX: u64 = 256;
+const CHUNK_BYTES_MAX: u64 = 1024 * 1024;
+/// Chunks of one range that are on their way at once: all of a range of 2,000 small jobs.
+const CHUNKS_AT_ONCE: usize = 8;
 
 /// A cheap handle on a producer.
 #[derive(Clone)]
@@ -37,7 +46,7 @@ impl Producer {
             specs,
             clock,
             declared: Mutex::default(),
-            in_flight: InFlight::default(),
+            in_flight: InFlight::new(),
         }))
     }
 
@@ -76,25 +85,10 @@ impl RangePublisher for Producer {
             return Err(Error::invalid_field("count", format!("must be 1 to {RANGE_JOBS_MAX}, not {}", range.count)));
         }
         let known = self.0.specs.get(run).await?;
-        let now_ms = self.0.clock.wall_ms();
-        let messages = range.seqs().map(|seq| known.encoder.message(range, seq, now_ms)).collect();
         self.0.declare_once(&known).await?;
-        let unroutable = self.0.publish(&known.queue, messages).await?;
-        if !unroutable.is_empty() {
-            // Somebody deleted the queue, or the broker lost it: make it again, once, before saying so.
-            self.0.forget(&known.queue);
-            self.0.declare_once(&known).await?;
-            let jobs =
-                unroutable.into_iter().map(|index| known.encoder.message(range, range.first + index as u64, now_ms));
-            let still = self.0.publish(&known.queue, jobs.collect()).await?;
-            if !still.is_empty() {
-                return Err(Error::unavailable(format!(
-                    "{} jobs of run {run} fit no queue: {} is not bound",
-                    still.len(),
-                    known.queue
-                )));
-            }
-        }
+        let chunks = chunks(range, known.encoder.message_bytes_max() as u64);
+        let publishing = chunks.map(|seqs| Ok(self.0.publish_chunk(&known, range, seqs)));
+        stream::iter(publishing).try_buffer_unordered(CHUNKS_AT_ONCE).try_collect::<()>().await?;
         Ok(self.0.id.clone())
     }
 
@@ -117,21 +111,47 @@ impl RangePublisher for Producer {
     }
 }
 
+/// The seqs of a range of messages of `message_bytes`, in stretches for one publish each.
+fn chunks(range: &Range, message_bytes: u64) -> impl Iterator<Item = std::ops::Range<u64>> + use<> {
+    let jobs = (CHUNK_BYTES_MAX / message_bytes.max(1)).clamp(1, CHUNK_JOBS_MAX);
+    let std::ops::Range { start, end } = range.seqs();
+    (start..end).step_by(jobs as usize).map(move |first| first..(first + jobs).min(end))
+}
+
 impl Inner {
-    /// Publishes and answers the indices of what no queue took. A refusal is an error: the range is sent again later.
-    async fn publish(&self, queue: &str, messages: Vec<Message>) -> Result<Vec<usize>> {
-        let sent = messages.len();
-        let on_its_way = self.in_flight.begin();
+    async fn publish_chunk(&self, known: &Known, range: &Range, seqs: std::ops::Range<u64>) -> Result<()> {
+        let unroutable = self.publish(known, range, seqs.collect()).await?;
+        if unroutable.is_empty() {
+            return Ok(());
+        }
+        // Somebody deleted the queue, or the broker lost it: make it again, once, before saying so.
+        self.forget(&known.queue);
+        self.declare_once(known).await?;
+        let still = self.publish(known, range, unroutable).await?;
+        if still.is_empty() {
+            return Ok(());
+        }
+        let (queue, count, first) = (&known.queue, still.len(), still[0]);
+        Err(Error::unavailable(format!("{count} jobs from seq {first} on fit no queue: {queue} is not bound")))
+    }
+
+    /// Publishes jobs of a range and answers those that no queue took. A refusal is an error: the range is sent again later. Nothing
+    /// is encoded before there is room for it.
+    async fn publish(&self, known: &Known, range: &Range, seqs: Vec<u64>) -> Result<Vec<u64>> {
+        let (queue, sent) = (&known.queue, seqs.len());
+        let on_its_way = self.in_flight.begin(sent * known.encoder.message_bytes_max()).await;
+        let now_ms = self.clock.wall_ms();
+        let messages: Vec<Message> = seqs.iter().map(|seq| known.encoder.message(range, *seq, now_ms)).collect();
         let confirms = self.broker.publish(queue, messages).await?;
-        drop(on_its_way);
+        on_its_way.answered();
         if confirms.len() != sent {
             return Err(Error::internal(format!("the broker answered {} of {sent} publishes", confirms.len())));
         }
         let mut unroutable = Vec::new();
-        for (index, confirm) in confirms.into_iter().enumerate() {
+        for (seq, confirm) in seqs.into_iter().zip(confirms) {
             match confirm {
                 Confirm::Confirmed => (),
-                Confirm::Unroutable => unroutable.push(index),
+                Confirm::Unroutable => unroutable.push(seq),
                 Confirm::Refused(reason) => {
                     return Err(Error::unavailable(format!("queue {queue} refused a job: {reason}")));
                 }
@@ -159,5 +179,21 @@ impl Inner {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<(String, String)>> {
         self.declared.lock().expect("no code panics while it holds the declared queues")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_the_range_and_are_bounded_in_jobs_and_bytes() {
+        let range = Range { first: 7, count: 2_000, scheduled_at_ms: 0 };
+        for (message_bytes, jobs) in [(300, 256), (64 * 1024, 16), (2 * CHUNK_BYTES_MAX, 1)] {
+            let all: Vec<_> = chunks(&range, message_bytes).collect();
+            assert!(all.iter().all(|seqs| seqs.end - seqs.start <= jobs), "{message_bytes}: {all:?}");
+            assert_eq!(all.len() as u64, range.count.div_ceil(jobs));
+            assert!(all.into_iter().flatten().eq(range.seqs()), "every job once");
+        }
     }
 }

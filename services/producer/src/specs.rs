@@ -35,13 +35,16 @@ impl Specs {
         self.ledger.check().await
     }
 
+    /// `Unpublishable`: nobody can ever write the messages of this run.
     pub async fn get(&self, run: &RunId) -> Result<Arc<Known>> {
         if let Some(known) = self.lock().get(run) {
             return Ok(known.clone());
         }
         let record = self.ledger.run(run).await?;
         let spec = record.ok_or_else(|| Error::not_found(format!("run {run} is not in the ledger")))?.spec;
-        let known = Arc::new(Known { encoder: Encoder::new(&spec), queue: spec.queue, groups: spec.groups });
+        let encoder = Encoder::new(&spec);
+        encoder.check()?;
+        let known = Arc::new(Known { encoder, queue: spec.queue, groups: spec.groups });
         let mut all = self.lock();
         if all.len() >= RUNS_MAX {
             all.clear();

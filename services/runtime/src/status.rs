@@ -1,14 +1,19 @@
 //! The one table from our errors to gRPC statuses, with field details and retry hints as `google.rpc` messages; and back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use paceline_core::error::{Error, ErrorKind, FieldViolation};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+/// Marks the one kind that has no code of its own: to whoever does not know the mark it is an invalid argument.
+const UNPUBLISHABLE: &str = "UNPUBLISHABLE";
+const DOMAIN: &str = "paceline";
+
 pub fn code(kind: ErrorKind) -> Code {
     match kind {
-        ErrorKind::InvalidArgument => Code::InvalidArgument,
+        ErrorKind::InvalidArgument | ErrorKind::Unpublishable => Code::InvalidArgument,
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::FailedPrecondition => Code::FailedPrecondition,
         ErrorKind::ResourceExhausted => Code::ResourceExhausted,
@@ -27,12 +32,18 @@ pub fn to_status(error: Error) -> Status {
     if let Some(after) = error.retry_after {
         details.set_retry_info(Some(after));
     }
+    if error.kind == ErrorKind::Unpublishable {
+        details.set_error_info(UNPUBLISHABLE, DOMAIN, HashMap::new());
+    }
     Status::with_error_details(code(error.kind), error.message, details)
 }
 
 /// For the edge of a client: a status as our error.
 pub fn from_status(status: &Status) -> Error {
+    let details = status.get_error_details();
+    let is_marked = details.error_info().is_some_and(|info| info.reason == UNPUBLISHABLE && info.domain == DOMAIN);
     let kind = match status.code() {
+        Code::InvalidArgument if is_marked => ErrorKind::Unpublishable,
         Code::InvalidArgument => ErrorKind::InvalidArgument,
         Code::NotFound => ErrorKind::NotFound,
         Code::FailedPrecondition => ErrorKind::FailedPrecondition,
@@ -41,7 +52,6 @@ pub fn from_status(status: &Status) -> Error {
         Code::Aborted => ErrorKind::Aborted,
         _ => ErrorKind::Internal,
     };
-    let details = status.get_error_details();
     let fields = details.bad_request().map_or_else(Vec::new, |bad| {
         let violation = |v: &tonic_types::FieldViolation| FieldViolation {
             field: v.field.clone(),
@@ -72,7 +82,16 @@ mod tests {
     #[test]
     fn every_kind_survives_the_round_trip() {
         use ErrorKind::*;
-        for kind in [InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable, Aborted, Internal] {
+        for kind in [
+            InvalidArgument,
+            NotFound,
+            FailedPrecondition,
+            ResourceExhausted,
+            Unavailable,
+            Aborted,
+            Internal,
+            Unpublishable,
+        ] {
             assert_eq!(from_status(&to_status(Error::new(kind, "x"))).kind, kind);
         }
     }

@@ -108,13 +108,22 @@ impl Scheduler {
         self.to_state(run, RunState::Paused, &[RunState::Running, RunState::Paused], "pause").await
     }
 
+    /// Lets a run that is paused, or that FAILED, go on. Resuming a run that goes on, also one that only drains, is a success.
     pub async fn resume(&self, run: &RunId) -> Result<Snapshot> {
-        self.to_state(run, RunState::Running, &[RunState::Paused, RunState::Running], "resume").await
+        let from = [RunState::Paused, RunState::Failed, RunState::Running, RunState::Draining];
+        self.to_state(run, RunState::Running, &from, "resume").await
     }
 
-    /// Stops enqueueing; what is enqueued drains. Stopping a run that is stopping or stopped is a success.
+    /// Stops enqueueing; what is enqueued drains, also after the run FAILED. Stopping a run that is stopping or stopped is a success.
     pub async fn stop(&self, run: &RunId) -> Result<Snapshot> {
-        let from = [RunState::Running, RunState::Paused, RunState::Draining, RunState::Stopping, RunState::Stopped];
+        let from = [
+            RunState::Running,
+            RunState::Paused,
+            RunState::Draining,
+            RunState::Failed,
+            RunState::Stopping,
+            RunState::Stopped,
+        ];
         self.to_state(run, RunState::Stopping, &from, "stop").await
     }
 
@@ -149,8 +158,11 @@ impl Scheduler {
     async fn to_state(&self, run: &RunId, to: RunState, from: &[RunState], verb: &str) -> Result<Snapshot> {
         self.change(run, |record| {
             require(record, from, verb)?;
-            let is_there = record.state == to || record.state == RunState::Stopped;
-            Ok((record.spec.clone(), if is_there { record.state } else { to }))
+            let is_beyond = match to {
+                RunState::Running => record.state == RunState::Draining,
+                _ => record.state == RunState::Stopped,
+            };
+            Ok((record.spec.clone(), if is_beyond { record.state } else { to }))
         })
         .await
     }
@@ -164,13 +176,11 @@ impl Scheduler {
         for _ in 0..CHANGE_TRIES_MAX {
             let record = self.context.ledger.run(run).await?.ok_or_else(|| unknown(run))?;
             let (spec, state) = decide(&record)?;
-            if spec == record.spec && state == record.state {
-                return self.get(run).await;
-            }
             let change = RunChange { expected_revision: record.revision, spec, state };
             match self.context.ledger.change_run(run, &change).await {
                 Err(error) if error.kind == ErrorKind::Aborted => continue,
                 Err(error) => return Err(error),
+                Ok(same) if same.revision == record.revision => return self.get(run).await,
                 Ok(changed) => {
                     tracing::info!(%run, state = %changed.state, jobs = changed.spec.rate.jobs, per_minutes = changed.spec.rate.per_minutes(), total = changed.spec.total, "run changed");
                     self.wakers.wake(run);

@@ -1,4 +1,7 @@
 //! Takes reserved ranges to a producer and notes each confirm in the ledger; tries for ever, since a range exists once reserved.
+//!
+//! Whatever services and producers answer is retried, a refused login as much as silence: somebody can put it right while the run
+//! goes on. Only what is wrong with the run itself ends it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -13,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::Context;
 
-/// Ranges of a run that are on their way at once; the pacer holds back at that many.
+/// Ranges of a run that are on their way at once, or wait for a producer that works and has room; the pacer holds back at that many.
 const RANGES_IN_FLIGHT_MAX: usize = 32;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
@@ -23,23 +26,31 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 pub enum Fault {
     /// Another scheduler owns the run now.
     LeaseLost(Error),
-    /// It can never be published; the run has failed.
-    Permanent(Error),
+    /// It can be published by nobody, ever; the run has failed.
+    Unpublishable(Error),
 }
 
 pub struct Dispatcher {
     context: Context,
     run: RunId,
     fence: Fence,
+    /// Of one message of the run, at most.
+    message_bytes: u64,
     waiting: VecDeque<Range>,
     /// First seqs of what is waiting or in flight.
     known: BTreeSet<u64>,
-    tasks: JoinSet<Result<Range, Fault>>,
+    tasks: JoinSet<(Range, Result<(), Fault>)>,
 }
 
 impl Dispatcher {
     pub fn new(context: Context, run: RunId, fence: Fence) -> Self {
-        Self { context, run, fence, waiting: VecDeque::new(), known: BTreeSet::new(), tasks: JoinSet::new() }
+        let (waiting, known, tasks) = (VecDeque::new(), BTreeSet::new(), JoinSet::new());
+        Self { context, run, fence, message_bytes: 0, waiting, known, tasks }
+    }
+
+    /// Must be told before the first range is submitted.
+    pub fn set_message_bytes(&mut self, bytes: u64) {
+        self.message_bytes = bytes;
     }
 
     /// Whether another range can start at once.
@@ -68,12 +79,11 @@ impl Dispatcher {
     pub async fn ended(&mut self) -> Result<(), Fault> {
         match self.tasks.join_next().await {
             None => std::future::pending().await,
-            Some(Ok(Ok(range))) => {
+            Some(Ok((range, outcome))) => {
                 self.known.remove(&range.first);
                 self.start_waiting();
-                Ok(())
+                outcome
             }
-            Some(Ok(Err(fault))) => Err(fault),
             Some(Err(panic)) => Err(Fault::LeaseLost(Error::internal(format!("a dispatch ended badly: {panic}")))),
         }
     }
@@ -81,32 +91,34 @@ impl Dispatcher {
     fn start_waiting(&mut self) {
         while self.tasks.len() < RANGES_IN_FLIGHT_MAX {
             let Some(range) = self.waiting.pop_front() else { return };
-            self.tasks.spawn(deliver(self.context.clone(), self.run.clone(), self.fence, range));
+            let bytes = range.count.saturating_mul(self.message_bytes);
+            let delivery = deliver(self.context.clone(), self.run.clone(), self.fence, range, bytes);
+            self.tasks.spawn(async move { (range, delivery.await) });
         }
     }
 }
 
 /// Publishes, then confirms. L5: nothing is confirmed in the ledger before the broker has confirmed it.
-async fn deliver(context: Context, run: RunId, fence: Fence, range: Range) -> Result<Range, Fault> {
+async fn deliver(context: Context, run: RunId, fence: Fence, range: Range, bytes: u64) -> Result<(), Fault> {
     let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     if mutant::is_active(Mutant::ConfirmBeforeBroker) {
         _ = context.ledger.confirm(&run, fence, &range, "nobody").await;
     }
+    let mut has_failed = false;
     let producer = loop {
-        match context.producers.publish(&run, &range).await {
+        match context.producers.publish(&run, &range, bytes).await {
             Ok(producer) => break producer,
-            Err(error) if matches!(error.kind, ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition) => {
-                return Err(Fault::Permanent(error));
-            }
-            Err(error) => {
+            Err(error) if error.kind == ErrorKind::Unpublishable => return Err(Fault::Unpublishable(error)),
+            Err(error) if !std::mem::replace(&mut has_failed, true) => {
                 tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again")
             }
+            Err(error) => tracing::debug!(%run, first = range.first, %error, "publishing a range once more"),
         }
         backoff.wait().await;
     };
     loop {
         match context.ledger.confirm(&run, fence, &range, &producer).await {
-            Ok(()) => return Ok(range),
+            Ok(()) => return Ok(()),
             Err(error) if error.kind == ErrorKind::Aborted => return Err(Fault::LeaseLost(error)),
             Err(error) => tracing::warn!(%run, first = range.first, %error, "confirming a range again"),
         }

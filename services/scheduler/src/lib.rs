@@ -2,8 +2,9 @@
 //!
 //! [`Scheduler`] is the handle that the API uses: it writes what callers want to the ledger. [`supervisor`] takes the
 //! lease of every run that has no owner and gives it to an [`owner`], which paces, reserves and [`dispatch`]es ranges to
-//! [`producers`]; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger left open, [`keeper`] keeps the run in
-//! the sink, and [`endings`] keeps its end there. Nothing is kept here that the ledger does not have, so any scheduler can go on where another stopped.
+//! [`producers`], no more at once than a [`window`] allows; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger
+//! left open, [`keeper`] keeps the run in the sink, and [`endings`] keeps its end there. Nothing is kept here that the ledger does
+//! not have, so any scheduler can go on where another stopped.
 
 mod api;
 mod backlog;
@@ -23,6 +24,7 @@ mod supervisor;
 mod validate;
 mod verify;
 mod watch;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;

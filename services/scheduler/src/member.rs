@@ -1,4 +1,4 @@
-//! One producer as the scheduler sees it: who it is, its breaker, and the calls that are on their way to it.
+//! One producer as the scheduler sees it: who it is, its breaker, its window, and the calls that are on their way to it.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,9 +10,31 @@ use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Pass, Phase};
 use crate::remote::Health;
+use crate::window::Window;
 
 /// How often a producer that is well is asked for its health.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// After so long without a range nobody will show that ranges succeed again, so the producer's own word must do.
+const UNTRIED_MAX: Duration = Duration::from_secs(5);
+
+/// A call to a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// To publish so many bytes of messages. Only this shows whether ranges succeed there.
+    Range {
+        bytes: u64,
+    },
+    Question,
+}
+
+/// The reason for which a call was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// Its breaker lets no call through now.
+    LeftOut,
+    /// It works, and has as much on its way as it should.
+    Full,
+}
 
 pub struct Member {
     pub name: String,
@@ -24,15 +46,22 @@ pub struct Member {
     lost: watch::Sender<u64>,
     /// A call failed: look at its health now.
     doubt: Notify,
-    /// Grows with every change of any breaker, for those who wait for one.
+    /// Tells every change of any breaker, and room in any window, to those who wait for one.
     changed: Arc<Notify>,
 }
 
 struct State {
     breaker: Breaker,
+    window: Window,
     /// It has answered at least once; before that nobody knows.
     is_known: bool,
+    /// The reason for which it is left out.
     why: String,
+    /// The reason for which the last range failed there, in the words of the service that refused it; `None` since a range succeeded.
+    /// While it stands the producer's own word closes no breaker: a producer may be well, and be refused by its broker or refuse us.
+    refusal: Option<String>,
+    /// When a range was last tried there.
+    tried_at: Instant,
 }
 
 /// Leave for one call to a member. Dropped without an outcome it makes room for another.
@@ -42,6 +71,13 @@ struct Ticket<'a> {
     is_settled: bool,
 }
 
+/// A part of the window, until it is dropped.
+struct Share<'a> {
+    member: &'a Member,
+    bytes: u64,
+    begun: Instant,
+}
+
 impl Member {
     pub fn new(
         name: &str,
@@ -49,7 +85,14 @@ impl Member {
         health: Option<Arc<dyn Health>>,
         changed: Arc<Notify>,
     ) -> Self {
-        let state = State { breaker: Breaker::new(), is_known: health.is_none(), why: String::new() };
+        let state = State {
+            breaker: Breaker::new(),
+            window: Window::new(),
+            is_known: health.is_none(),
+            why: String::new(),
+            refusal: None,
+            tried_at: Instant::now(),
+        };
         Self {
             name: name.to_owned(),
             publisher,
@@ -61,27 +104,56 @@ impl Member {
         }
     }
 
-    /// The outcome of `ask`, or `None` when the breaker lets no call through now. What the breaker makes of it is noted.
-    pub async fn call<T, F>(&self, ask: impl FnOnce(Arc<dyn RangePublisher>) -> F) -> Option<Result<T>>
+    /// The outcome of `call`, or the reason for which breaker or window did not let it through. Both learn from the outcome.
+    pub async fn call<T, F>(
+        &self,
+        what: Ask,
+        call: impl FnOnce(Arc<dyn RangePublisher>) -> F,
+    ) -> Result<Result<T>, Turned>
     where
         F: Future<Output = Result<T>>,
     {
-        let ticket = self.ticket()?;
+        let (ticket, share) = self.admit(what)?;
         let mut lost = self.lost.subscribe();
         let outcome = tokio::select! {
             biased;
-            _ = lost.changed() => Err(Error::unavailable(format!("producer {} stopped answering", self.name))),
-            outcome = ask(self.publisher.clone()) => outcome,
+            _ = lost.changed() => {
+                // Its health decides when ranges go there again.
+                let gone = Error::unavailable(format!("producer {} stopped answering", self.name));
+                ticket.failed(Ask::Question, &gone.message);
+                return Ok(Err(gone));
+            }
+            outcome = call(self.publisher.clone()) => outcome,
         };
+        share.measured(outcome.is_ok());
+        drop(share);
         match &outcome {
-            Err(error) if error.is_retryable() => {
-                ticket.failed(&error.message);
+            // Every producer would say the same of this run.
+            Err(error) if error.kind != ErrorKind::Unpublishable => {
+                ticket.failed(what, &error.message);
                 self.doubt.notify_one();
             }
-            // It answers; another producer would say the same.
-            _ => ticket.succeeded(),
+            _ => ticket.succeeded(what),
         }
-        Some(outcome)
+        Ok(outcome)
+    }
+
+    /// Leave by the breaker and, for a range, a share of the window.
+    fn admit(&self, what: Ask) -> Result<(Ticket<'_>, Share<'_>), Turned> {
+        let (mut state, now) = (self.lock(), Instant::now());
+        let bytes = match what {
+            Ask::Range { bytes } => bytes,
+            Ask::Question => 0,
+        };
+        let pass = state.breaker.admit(now).ok_or(Turned::LeftOut)?;
+        // A probe needs no room: what fills the window then may hang.
+        if bytes > 0 && pass == Pass::Normal && !state.window.has_room() {
+            return Err(Turned::Full);
+        }
+        state.window.begin(bytes);
+        drop(state);
+        let ticket = Ticket { member: self, pass, is_settled: false };
+        Ok((ticket, Share { member: self, bytes, begun: now }))
     }
 
     /// When the next call may be let through; `None` while one is on its way that decides.
@@ -96,8 +168,15 @@ impl Member {
     /// (whether ranges go there, why not).
     pub fn condition(&self) -> (bool, String) {
         let state = self.lock();
-        let is_usable = state.is_known && state.breaker.phase() == Phase::Closed;
-        (is_usable, if is_usable { String::new() } else { state.why.clone() })
+        if state.is_known && state.breaker.phase() == Phase::Closed {
+            return (true, String::new());
+        }
+        let why = match &state.refusal {
+            Some(refusal) if state.why.is_empty() || state.why == *refusal => refusal.clone(),
+            Some(refusal) => format!("{}; the last range there failed: {refusal}", state.why),
+            None => state.why.clone(),
+        };
+        (false, why)
     }
 
     /// For ever: asks for its health, at each interval, after a failed call, and at the end of each cool-down.
@@ -122,15 +201,15 @@ impl Member {
     }
 
     async fn look(&self, health: &dyn Health) {
-        // None: a range is on its way that decides. If that hangs, this ends it.
-        let ticket = self.ticket();
+        // None: a range is on its way that decides, or must. If that hangs, this ends it.
+        let ticket = self.health_ticket();
         let outcome = health.check().await;
         match (&outcome, ticket) {
-            (Ok(()), Some(ticket)) if ticket.pass == Pass::Probe => ticket.succeeded(),
+            (Ok(()), Some(ticket)) => ticket.passed(),
             // Says nothing about the ranges that fail there, so it does not make up for them.
-            (Ok(()), _) => (),
-            (Err(error), Some(ticket)) if ticket.pass == Pass::Probe => ticket.failed(&error.message),
-            (Err(error), _) => self.note(&error.message, |breaker, now| breaker.trip(now, fastrand::f64())),
+            (Ok(()), None) => (),
+            (Err(error), Some(ticket)) => ticket.failed(Ask::Question, &error.message),
+            (Err(error), None) => self.note(&error.message, |breaker, now| breaker.trip(now, fastrand::f64())),
         }
         match outcome {
             Ok(()) => self.lock().is_known = true,
@@ -141,8 +220,14 @@ impl Member {
         }
     }
 
-    fn ticket(&self) -> Option<Ticket<'_>> {
-        let pass = self.lock().breaker.admit(Instant::now())?;
+    /// Leave to decide by its health whether ranges go there again.
+    fn health_ticket(&self) -> Option<Ticket<'_>> {
+        let mut state = self.lock();
+        let is_for_a_range = state.refusal.is_some() && state.tried_at.elapsed() < UNTRIED_MAX;
+        if state.breaker.phase() == Phase::Closed || is_for_a_range {
+            return None;
+        }
+        let pass = state.breaker.admit(Instant::now())?;
         Some(Ticket { member: self, pass, is_settled: false })
     }
 
@@ -152,14 +237,19 @@ impl Member {
         let before = state.breaker.phase();
         change(&mut state.breaker, Instant::now());
         let after = state.breaker.phase();
+        if after != Phase::Closed && !why.is_empty() {
+            why.clone_into(&mut state.why);
+        }
         if after == before {
             return;
         }
-        why.clone_into(&mut state.why);
+        let is_known = state.is_known;
         drop(state);
         self.changed.notify_waiters();
         match (before, after) {
             (_, Phase::Closed) => tracing::info!(producer = self.name, "producer is back"),
+            // Whoever starts all roles at once sees no fault.
+            (Phase::Closed, _) if !is_known => tracing::info!(producer = self.name, why, "producer is not there yet"),
             (Phase::Closed, _) => tracing::warn!(producer = self.name, why, "producer is left out"),
             _ => tracing::debug!(producer = self.name, why, "producer is still left out"),
         }
@@ -171,14 +261,31 @@ impl Member {
 }
 
 impl Ticket<'_> {
-    fn succeeded(mut self) {
+    fn succeeded(self, what: Ask) {
+        {
+            let mut state = self.member.lock();
+            state.is_known = true;
+            if matches!(what, Ask::Range { .. }) {
+                (state.refusal, state.tried_at) = (None, Instant::now());
+            } else if state.refusal.is_some() && self.pass == Pass::Probe {
+                // It answers questions; whether it publishes only a range can show. The drop makes room for one.
+                return;
+            }
+        }
+        self.passed();
+    }
+
+    fn passed(mut self) {
         self.is_settled = true;
-        self.member.lock().is_known = true;
         self.member.note("", |breaker, _| breaker.succeeded(self.pass));
     }
 
-    fn failed(mut self, why: &str) {
+    fn failed(mut self, what: Ask, why: &str) {
         self.is_settled = true;
+        if matches!(what, Ask::Range { .. }) {
+            let mut state = self.member.lock();
+            (state.refusal, state.tried_at) = (Some(why.to_owned()), Instant::now());
+        }
         self.member.note(why, |breaker, now| breaker.failed(self.pass, now, fastrand::f64()));
     }
 }
@@ -186,7 +293,30 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if !self.is_settled && self.pass == Pass::Probe {
-            self.member.note("the call was given up", |breaker, now| breaker.abandoned(now));
+            self.member.note("", |breaker, now| breaker.abandoned(now));
+        }
+    }
+}
+
+impl Share<'_> {
+    /// A call that failed tells how long confirms take only by taking too long itself.
+    fn measured(&self, is_confirmed: bool) {
+        let now = Instant::now();
+        if self.bytes > 0 {
+            self.member.lock().window.measured(self.bytes, self.begun, now, is_confirmed);
+        }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut state = self.member.lock();
+        let was_full = !state.window.has_room();
+        state.window.end(self.bytes);
+        let has_room = state.window.has_room();
+        drop(state);
+        if was_full && has_room {
+            self.member.changed.notify_waiters();
         }
     }
 }

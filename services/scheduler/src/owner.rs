@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_millis(10);
 const DRAIN_POLL: Duration = Duration::from_millis(100);
 /// The most jobs in one range: spreads a fast run over several producers.
 const RANGE_JOBS: u64 = 2_000;
+/// The most bytes of messages in one range, so that large payloads too are confirmed well within a call's time.
+const RANGE_BYTES: u64 = 8 * 1024 * 1024;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How long a stop waits for ranges that are on their way.
 const STOP_GRACE: Duration = Duration::from_secs(3);
@@ -49,6 +51,8 @@ pub struct Owner {
     /// By group; as many as the run has.
     healers: BTreeMap<String, Healer>,
     keeper: Keeper,
+    /// It has made the run FAILED: what it knows of it is over, also if somebody resumes the run at once.
+    has_failed: bool,
 }
 
 /// What is known of the run; read anew by every resync.
@@ -57,6 +61,8 @@ struct Known {
     pacer: Pacer,
     /// Wall time of the pacer's last advance.
     as_of_ms: i64,
+    /// The most jobs in one range of this run.
+    range_jobs: u64,
 }
 
 /// What to do after a step.
@@ -69,7 +75,7 @@ impl Owner {
     pub fn new(context: Context, run: RunId, fence: Fence, wake: Arc<Notify>, shutdown: Shutdown) -> Self {
         let dispatcher = Dispatcher::new(context.clone(), run.clone(), fence);
         let (backlog, healers, keeper) = (Backlog::new(), BTreeMap::new(), Keeper::new());
-        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healers, keeper }
+        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healers, keeper, has_failed: false }
     }
 
     /// Until the run has ended, the lease is lost, or a stop comes.
@@ -89,7 +95,7 @@ impl Owner {
     async fn drive(&mut self, known: &mut Option<Known>) -> Result<()> {
         let mut renew_at = Instant::now() + RENEW_INTERVAL;
         let mut is_stale = true;
-        while !self.shutdown.is_triggered() {
+        while !self.shutdown.is_triggered() && !self.has_failed {
             let is_renewal_due = Instant::now() >= renew_at;
             let stepped = match &mut *known {
                 Some(known) if !is_stale && is_renewal_due => self.renew(known).await,
@@ -163,7 +169,7 @@ impl Owner {
             let wait = pacer.wait_ns().map_or(RENEW_INTERVAL, Duration::from_nanos);
             return Ok(Next::Sleep(wait));
         }
-        let count = due.min(RANGE_JOBS);
+        let count = due.min(known.range_jobs);
         let reservation = Reservation {
             count,
             scheduled_at_ms: known.as_of_ms,
@@ -274,21 +280,24 @@ impl Owner {
         match ended {
             Ok(()) => Ok(()),
             Err(Fault::LeaseLost(error)) => Err(error),
-            Err(Fault::Permanent(error)) => {
-                tracing::error!(run = %self.run, %error, "run failed: its jobs cannot be published");
+            Err(Fault::Unpublishable(error)) => {
+                tracing::error!(run = %self.run, %error, "run failed: its jobs can never be published");
                 self.context
                     .ledger
                     .advance_state(&self.run, self.fence, RunState::Failed, Some(&error.message))
-                    .await
-                    .map(drop)
+                    .await?;
+                self.has_failed = true;
+                Ok(())
             }
         }
     }
 
-    /// At a stop: lets what is on its way arrive, stores the credit, and gives the lease up so that another goes on at once.
+    /// At a stop, or after the end: lets what is on its way arrive, stores the credit, and gives the lease up so that another goes on
+    /// at once. Of a run that has ended nothing arrives any more: of one that FAILED nobody publishes the rest before it goes on.
     async fn hand_over(&mut self, known: Option<Known>) {
+        let has_ended = self.has_failed || known.as_ref().is_some_and(|known| known.record.state.is_terminal());
         let arriving = async { while !self.dispatcher.is_idle() && self.dispatcher.ended().await.is_ok() {} };
-        if tokio::time::timeout(STOP_GRACE, arriving).await.is_err() {
+        if !has_ended && tokio::time::timeout(STOP_GRACE, arriving).await.is_err() {
             tracing::info!(run = %self.run, "ranges still on their way are published again by the next owner");
         }
         if let Some(known) = known {

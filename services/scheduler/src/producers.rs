@@ -1,7 +1,8 @@
 //! The producers that a scheduler knows: round robin over those that work, and the next one when one fails.
 //!
-//! Each [`member`](crate::member) has a [`breaker`](crate::breaker), which keeps ranges away from one that fails, and is asked for
-//! its health, so that one that hangs loses the ranges on their way to it within two seconds.
+//! Each [`member`](crate::member) has a [`breaker`](crate::breaker), which keeps ranges away from one that fails, a
+//! [`window`](crate::window), which keeps what is on its way to it to what it confirms in about a second, and is asked for its health,
+//! so that one that hangs loses the ranges on their way to it within two seconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,17 +14,19 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::member::Member;
+use crate::member::{Ask, Member, Turned};
 use crate::remote::remote;
 
 /// How long a range waits for a producer that may be tried, when none may: longer than the longest cool-down.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Bytes that a job counts for in the windows where its size is not known.
+const JOB_BYTES_USUAL: u64 = 512;
 
 pub struct Producers {
     members: Vec<Member>,
@@ -66,25 +69,37 @@ impl Producers {
         Self { members, next: AtomicUsize::new(0), changed }
     }
 
-    /// Publishes at the next producer that works, at each of the others when that fails. The last error, when all do. Where
-    /// none may be tried now it waits for the first that may, for two seconds at most.
-    pub async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
-        let deadline = Instant::now() + WAIT_MAX;
+    /// Publishes `range`, whose messages have `bytes` in all, at the next producer that works and has room, at each of the others
+    /// when that fails. The last error, when all do; `Unpublishable` at once, because none would say otherwise. Where none may be
+    /// tried now it waits for the first that may, for two seconds at most; for room it waits as long as it takes, because what
+    /// fills a window is bounded in time.
+    pub async fn publish(&self, run: &RunId, range: &Range, bytes: u64) -> Result<String> {
+        let what = Ask::Range { bytes: bytes.max(1) };
+        let mut deadline = None;
         loop {
             // Made before the look at the breakers, so that no change after it is missed.
             let changed = self.changed.notified();
-            match self.first(|publisher| async move { publisher.publish(run, range).await }).await {
-                Some(outcome) => return outcome,
-                None if Instant::now() >= deadline => return Err(self.none_usable()),
-                None => self.wait(changed, deadline).await,
+            match self.first(what, |publisher| async move { publisher.publish(run, range).await }).await {
+                Ok(outcome) => return outcome,
+                Err(Turned::Full) => {
+                    deadline = None;
+                    changed.await;
+                }
+                Err(Turned::LeftOut) => {
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + WAIT_MAX);
+                    if Instant::now() >= deadline {
+                        return Err(self.none_usable());
+                    }
+                    self.wait(changed, deadline).await;
+                }
             }
         }
     }
 
     /// What the broker says about the run's queue, asked through a producer.
     pub async fn depth(&self, run: &RunId) -> Result<Depth> {
-        let answer = self.first(|publisher| async move { publisher.depth(run).await }).await;
-        answer.unwrap_or_else(|| Err(self.none_usable()))
+        let answer = self.first(Ask::Question, |publisher| async move { publisher.depth(run).await }).await;
+        answer.unwrap_or_else(|_| Err(self.none_usable()))
     }
 
     /// Whether ranges can be published now; the error says for each producer why not.
@@ -101,19 +116,23 @@ impl Producers {
         self.members.iter().map(state).collect()
     }
 
-    /// The answer of the first producer that gives one; `None` if no call was let through.
-    async fn first<T, F>(&self, ask: impl Fn(Arc<dyn RangePublisher>) -> F) -> Option<Result<T>>
+    /// The answer of the first producer that gives one, or why no call was made: `Full` if a producer works.
+    ///
+    /// Every error but `Unpublishable` is the producer's own: it may have lost its broker, its password or its ledger, and another
+    /// may have not.
+    async fn first<T, F>(&self, what: Ask, call: impl Fn(Arc<dyn RangePublisher>) -> F) -> Result<Result<T>, Turned>
     where
         F: Future<Output = Result<T>>,
     {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut last = None;
+        let mut last = Err(Turned::LeftOut);
         for step in 0..self.members.len() {
             let member = &self.members[start.wrapping_add(step) % self.members.len()];
-            match member.call(&ask).await {
-                None => (),
-                Some(Err(error)) if error.is_retryable() => last = Some(Err(error)),
-                decided => return decided,
+            match member.call(what, &call).await {
+                Ok(Err(error)) if error.kind != ErrorKind::Unpublishable => last = Ok(Err(error)),
+                Ok(decided) => return Ok(decided),
+                Err(Turned::Full) if last.is_err() => last = Err(Turned::Full),
+                Err(_) => (),
             }
         }
         last
@@ -148,7 +167,7 @@ impl Producers {
 #[async_trait]
 impl RangePublisher for Producers {
     async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
-        self.publish(run, range).await
+        self.publish(run, range, range.count * JOB_BYTES_USUAL).await
     }
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {

@@ -10,6 +10,10 @@ use crate::remote::Health;
 const WELL: u8 = 0;
 const FAILS: u8 = 1;
 const HANGS: u8 = 2;
+/// It is there and is not let in by its broker, or does not let us in: what ranges are told, in that order.
+const IS_REFUSED: u8 = 3;
+const REFUSES: u8 = 4;
+const KNOWS_NO_RUN: u8 = 5;
 
 #[derive(Default)]
 struct Stub {
@@ -24,6 +28,9 @@ impl RangePublisher for Stub {
         match self.mode.load(Ordering::Relaxed) {
             WELL => Ok("stub".into()),
             FAILS => Err(Error::unavailable("away")),
+            IS_REFUSED => Err(Error::failed_precondition("RabbitMQ refuses user \"paul\"")),
+            REFUSES => Err(Error::internal("the token is not the one that this server expects")),
+            KNOWS_NO_RUN => Err(Error::not_found("run some-run is not in the ledger")),
             _ => std::future::pending().await,
         }
     }
@@ -56,7 +63,7 @@ fn run() -> RunId {
 }
 
 async fn publish(producers: &Producers) -> Result<String> {
-    producers.publish(&run(), &Range { first: 0, count: 1, scheduled_at_ms: 0 }).await
+    producers.publish(&run(), &Range { first: 0, count: 1, scheduled_at_ms: 0 }, 300).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,6 +195,121 @@ async fn no_range_is_held_for_longer_than_two_seconds_by_one_that_hangs() {
         shutdown.trigger();
     };
     in_time(publishing, producers.probe(shutdown.clone())).await;
+}
+
+/// The broker that refuses one producer may take another's; a wrong token or a wrong ledger is one producer's too.
+#[tokio::test(start_paused = true)]
+async fn whatever_a_producer_is_refused_another_is_tried_and_the_words_are_kept() {
+    let cases = [(IS_REFUSED, "RabbitMQ refuses user"), (REFUSES, "token"), (KNOWS_NO_RUN, "not in the ledger")];
+    for (mode, words) in cases {
+        let (producers, [refused, well]) = stubs();
+        refused.mode.store(mode, Ordering::Relaxed);
+        for _ in 0..100 {
+            publish(&producers).await.unwrap();
+        }
+        assert_eq!((refused.calls.load(Ordering::Relaxed), well.calls.load(Ordering::Relaxed)), (3, 100));
+        well.mode.store(mode, Ordering::Relaxed);
+        for _ in 0..3 {
+            publish(&producers).await.unwrap_err();
+        }
+        let why = producers.check().unwrap_err();
+        assert!(why.kind == ErrorKind::Unavailable && why.message.matches(words).count() == 2, "{why}");
+        refused.mode.store(WELL, Ordering::Relaxed);
+        tokio::time::sleep(WAIT_MAX).await;
+        publish(&producers).await.expect("the one that is let in again");
+        producers.check().unwrap();
+    }
+}
+
+/// Its health knows nothing of the refusal: only a range closes the breaker, so nothing flickers.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_well_and_refuses_ranges_stays_left_out_until_a_range_succeeds() {
+    let (changed, only) = (Arc::new(Notify::new()), Arc::new(Stub::default()));
+    let members = vec![Member::new("only", only.clone(), Some(only.clone()), changed.clone())];
+    let (producers, shutdown) = (Producers::new(members, changed), Shutdown::new());
+    only.mode.store(REFUSES, Ordering::Relaxed);
+    let story = async {
+        while producers.check().is_ok() || only.calls.load(Ordering::Relaxed) < 3 {
+            publish(&producers).await.unwrap_err();
+        }
+        for _ in 0..50 {
+            publish(&producers).await.unwrap_err();
+            assert!(producers.check().unwrap_err().message.contains("token"));
+        }
+        only.mode.store(WELL, Ordering::Relaxed);
+        publish(&producers).await.unwrap();
+        producers.check().unwrap();
+
+        // Nobody has a range any more: after a while its own word must do.
+        only.mode.store(REFUSES, Ordering::Relaxed);
+        for _ in 0..3 {
+            publish(&producers).await.unwrap_err();
+        }
+        only.mode.store(WELL, Ordering::Relaxed);
+        let begun = Instant::now();
+        while producers.check().is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!((5_000..7_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+        shutdown.trigger();
+    };
+    in_time(story, producers.probe(shutdown.clone())).await;
+}
+
+/// What is wrong with the run is no producer's fault.
+#[tokio::test(start_paused = true)]
+async fn a_range_that_nobody_can_publish_is_tried_once_and_leaves_nobody_out() {
+    struct Unable(AtomicU64);
+
+    #[async_trait]
+    impl RangePublisher for Unable {
+        async fn publish(&self, _: &RunId, _: &Range) -> Result<String> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(Error::unpublishable("too large"))
+        }
+
+        async fn depth(&self, _: &RunId) -> Result<Depth> {
+            Ok(Depth::default())
+        }
+    }
+
+    let unable: [Arc<Unable>; 2] = std::array::from_fn(|_| Arc::new(Unable(AtomicU64::new(0))));
+    let member = |unable: &Arc<Unable>| ("unable".to_owned(), unable.clone() as Arc<dyn RangePublisher>);
+    let producers = Producers::in_process(unable.iter().map(member).collect());
+    for _ in 0..10 {
+        assert_eq!(publish(&producers).await.unwrap_err().kind, ErrorKind::Unpublishable);
+    }
+    assert_eq!(unable.map(|unable| unable.0.load(Ordering::Relaxed)), [5, 5]);
+    producers.check().unwrap();
+}
+
+/// Ranges wait for room, however long that takes, and a full window is no failure.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_room_waits_and_is_not_refused() {
+    struct Slow(AtomicU64, AtomicU64);
+
+    #[async_trait]
+    impl RangePublisher for Slow {
+        async fn publish(&self, _: &RunId, _: &Range) -> Result<String> {
+            let waiting = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+            self.1.fetch_max(waiting, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            self.0.fetch_sub(1, Ordering::Relaxed);
+            Ok("slow".into())
+        }
+
+        async fn depth(&self, _: &RunId) -> Result<Depth> {
+            Ok(Depth::default())
+        }
+    }
+
+    let slow = Arc::new(Slow(AtomicU64::new(0), AtomicU64::new(0)));
+    let producers = Producers::local(slow.clone());
+    let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
+    let megabyte = |_| producers.publish(&run, &range, 1024 * 1024);
+    assert!(join_all((0..64).map(megabyte)).await.iter().all(Result::is_ok));
+    assert_eq!(slow.1.load(Ordering::Relaxed), 4, "as much as fits at first, and then less");
+    producers.check().unwrap();
 }
 
 /// What `/readyz` shows of them.

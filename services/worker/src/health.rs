@@ -66,6 +66,8 @@ impl Health {
         self.readiness.fact("held", move || Stats::get(&held.held));
         self.readiness.fact("stalled", move || Stats::get(&stalled.stalled));
         // The readiness is this value's, so it must not keep it.
+        let open = Arc::downgrade(self);
+        self.readiness.fact("consumers_open", move || open.upgrade().map_or(0, |health| health.consumers_open()));
         let (opened, consumers) = (Arc::downgrade(self), (config.consumers * config.queues.len()) as u64);
         self.readiness.fact("consumers_rebuilt", move || {
             let opened = opened.upgrade().map_or(0, |health| health.consumers_opened.load(Ordering::Relaxed));
@@ -98,6 +100,10 @@ impl Health {
         if *lock(&queue.open) == 0 {
             queue.condition.set_failed(format!("no open consumer: {error}"));
         }
+    }
+
+    fn consumers_open(&self) -> usize {
+        self.queues.values().map(|queue| *lock(&queue.open)).sum()
     }
 
     pub fn hears_every_queue(&self) -> bool {

@@ -147,6 +147,12 @@ impl<T: Send + 'static> Travel<T> {
                 _ = self.answering.send(Err(refused));
                 return;
             }
+            Fate::Unwelcome { after } => {
+                sleep_us(after).await;
+                let words = format!("{}: access refused for this user", self.link.service.name());
+                _ = self.answering.send(Err(Error::failed_precondition(words)));
+                return;
+            }
             // The sender stays, so that the caller waits its time out.
             Fate::RequestLost => return self.answering.closed().await,
             Fate::Normal { there, back } => (there, None, Some(back)),

@@ -228,7 +228,7 @@ fn place(random: &mut Rng, workers: usize) -> Place {
 
 fn trouble(random: &mut Rng, place: Place) -> Trouble {
     let service = service(random, place.role);
-    match random.u8(0..12) {
+    match random.u8(0..13) {
         0..=2 => Trouble::Partition { place, service },
         3 => Trouble::Down { service },
         4..=6 => {
@@ -237,6 +237,7 @@ fn trouble(random: &mut Rng, place: Place) -> Trouble {
         }
         7 | 8 => Trouble::Slow { service, max_ms: random.u64(20..1_500) },
         9 => Trouble::SinkOverloaded { retry_percent: random.u32(0..60), error_percent: random.u32(0..60) },
+        11 => Trouble::Unwelcome { service },
         10 => Trouble::BrokerOverloaded { refuse_percent: random.u32(0..30), error_percent: random.u32(0..60) },
         _ => Trouble::Reordering,
     }

@@ -41,6 +41,8 @@ pub enum Trouble {
     Partition { place: Place, service: Service },
     /// The service answers nobody.
     Down { service: Service },
+    /// The service lets nobody in, and says so: a password or a permission was taken away.
+    Unwelcome { service: Service },
     /// Requests or answers are lost, or come twice, each with this chance in a hundred.
     Flaky { role: Option<Role>, service: Service, percent: u32 },
     /// Calls take up to this long, and so overtake each other.
@@ -75,6 +77,10 @@ pub enum Fate {
     },
     /// The caller is told at once that nobody is there.
     Refused {
+        after: u64,
+    },
+    /// The caller is told at once that it is not let in.
+    Unwelcome {
         after: u64,
     },
     /// It never arrives.
@@ -150,6 +156,9 @@ impl Storm {
                 true => Fate::Refused { after: random.u64(500..5_000) },
                 false => Fate::RequestLost,
             };
+        }
+        if self.on.iter().any(|(_, trouble)| *trouble == Trouble::Unwelcome { service }) {
+            return Fate::Unwelcome { after: random.u64(500..5_000) };
         }
         let mut max_us = self.latency_max_us.max(1_001);
         let mut percent = 0;

@@ -13,6 +13,8 @@ mod pace;
 mod processes;
 #[cfg(feature = "services")]
 mod readiness;
+#[cfg(feature = "services")]
+mod refusals;
 mod restarts;
 mod seams;
 #[cfg(feature = "services")]

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::support::{environment, said};
 
+/// Of the worker.
+const CONSUMERS: u64 = 2;
+
 /// The roles with their admin ports, behind a proxy for each service.
 struct Behind {
     broker: Proxy,
@@ -33,7 +36,7 @@ async fn behind_proxies(mesh: &Mesh) -> Behind {
     let of_producer = said(&mut producer, &["address", "admin"]).await;
     let mut scheduler = start(&["scheduler", "--json", "--listen", "127.0.0.1:0", "--producers", &of_producer[0]]);
     let of_scheduler = said(&mut scheduler, &["admin"]).await;
-    let mut worker = start(&["worker", "--json", "--consumers", "2"]);
+    let mut worker = start(&["worker", "--json", "--consumers", &CONSUMERS.to_string()]);
     let of_worker = said(&mut worker, &["admin"]).await;
     let admins = vec![
         ("producer", of_producer[1].clone()),
@@ -53,9 +56,14 @@ fn is_red(report: &Value, name: &str) -> bool {
 }
 
 impl Behind {
+    /// A worker is ready with its first consumer; here each must be there, so that the next cut takes all of them.
     async fn until_all_ready(&self) {
         for (role, admin) in &self.admins {
-            until_readyz(admin, &format!("ready {role}"), |is_ready, _| is_ready).await;
+            let expected = if *role == "worker" { Some(CONSUMERS) } else { None };
+            until_readyz(admin, &format!("ready {role}"), |is_ready, report| {
+                is_ready && report["consumers_open"].as_u64() == expected
+            })
+            .await;
         }
     }
 
@@ -95,11 +103,10 @@ async fn every_role_is_red_while_what_it_needs_is_away() {
     behind.broker.set(Line::Cut);
     until_readyz(worker, "a deaf worker", deaf).await;
     behind.broker.set(Line::Open);
-    // Ready with the first of its two consumers; both were lost with each cut.
-    let report = until_readyz(worker, "all consumers made anew", |is_ready, report| {
-        is_ready && report["consumers_rebuilt"].as_u64() >= Some(4)
-    })
-    .await;
+    behind.until_all_ready().await;
+    // Every consumer was open at each of the two cuts, and lost with it.
+    let report = until_readyz(worker, "a ready worker", |is_ready, _| is_ready).await;
+    assert!(report["consumers_rebuilt"].as_u64() >= Some(2 * CONSUMERS), "{report}");
     assert!(report["connections_rebuilt"].as_u64() >= Some(2), "{report}");
     assert!(check(&report, "queue default")["failures"].as_u64() >= Some(2), "{report}");
     for process in behind.processes {

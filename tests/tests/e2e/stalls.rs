@@ -23,8 +23,10 @@ async fn a_stopped_worker_loses_its_jobs_and_changes_nothing_when_it_wakes() {
     let (mut stopped, mut other) = (worker("stopped"), worker("other"));
     let admin = said(&mut stopped, &["admin"]).await.remove(0);
     let others_admin = said(&mut other, &["admin"]).await.remove(0);
+    // Ready is a worker with its first consumer; here all must be there, and be lost.
+    let has_all = |is_ready: bool, report: &serde_json::Value| is_ready && report["consumers_open"].as_u64() == Some(4);
     for admin in [&admin, &others_admin] {
-        until_readyz(admin, "readiness", |is_ready, _| is_ready).await;
+        until_readyz(admin, "all consumers", has_all).await;
     }
 
     let run_id = client.start(12_000, Some(3_000)).await;
@@ -40,10 +42,13 @@ async fn a_stopped_worker_loses_its_jobs_and_changes_nothing_when_it_wakes() {
     assert!(share(&ended, "other") > share(&before, "other"), "the other one did its jobs: {ended:?}");
 
     stopped.signal("CONT").await;
-    let awake =
-        until_readyz(&admin, "the stall", |is_ready, report| is_ready && report["stalled"].as_u64() >= Some(1)).await;
+    let has_them_again = |is_ready: bool, report: &serde_json::Value| {
+        has_all(is_ready, report)
+            && report["stalled"].as_u64() >= Some(1)
+            && report["consumers_rebuilt"].as_u64() >= Some(4)
+    };
+    let awake = until_readyz(&admin, "the stall, and all consumers made anew", has_them_again).await;
     assert!(awake["connections_rebuilt"].as_u64() >= Some(1), "its connection was closed meanwhile: {awake}");
-    assert!(awake["consumers_rebuilt"].as_u64() >= Some(4), "{awake}");
     let ledger = mesh.backends().await.ledger;
     let announced = async {
         loop {

@@ -65,7 +65,7 @@ impl RedisLedger {
         if state.is_terminal() {
             return Ok(());
         }
-        self.connection.command(cmd("SADD").arg(self.keys.active()).arg(run.as_str())).await
+        self.list_active(run).await
     }
 
     pub(super) async fn read_run(&self, run: &RunId) -> Result<Option<RunRecord>> {
@@ -111,15 +111,21 @@ impl RedisLedger {
         Ok(active)
     }
 
+    pub(super) async fn list_active(&self, run: &RunId) -> Result<()> {
+        self.connection.command(cmd("SADD").arg(self.keys.active()).arg(run.as_str())).await
+    }
+
     pub(super) async fn apply_change(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
         let current = self.known_run(run).await?;
         if !change.check(&current)? {
+            // Whoever made the change may have died before the run was listed: then this call lists it.
+            self.list(run, current.state).await?;
             return Ok(current);
         }
         let total = total_field(change.spec.total);
         let mut transition = self.transition(run, None, &current, &total, change.state);
         transition.arg("spec").arg(to_json(&change.spec)?).arg("total").arg(&total);
-        self.finish_transition(run, &transition, change.state).await
+        self.finish_transition(run, &transition, current.state, change.state).await
     }
 
     pub(super) async fn apply_advance(
@@ -140,7 +146,7 @@ impl RedisLedger {
             failure.into_iter().for_each(|reason| {
                 transition.arg("failure").arg(reason);
             });
-            match self.finish_transition(run, &transition, next).await {
+            match self.finish_transition(run, &transition, record.state, next).await {
                 // A caller changed the run meanwhile, or the fence is lost: the next round sees which.
                 Err(error) if error.kind == ErrorKind::Aborted => {}
                 result => return result,
@@ -168,12 +174,15 @@ impl RedisLedger {
         &self,
         run: &RunId,
         transition: &ScriptInvocation<'_>,
+        before: RunState,
         next: RunState,
     ) -> Result<RunRecord> {
         let fields: Fields = self.connection.script(&format!("run {run}"), transition).await?;
         let record = parse_record(&fields)?;
         if next.is_terminal() {
             self.retire(run, record.revision).await?;
+        } else if before.is_terminal() {
+            self.list_active(run).await?;
         }
         Ok(record)
     }

@@ -24,7 +24,7 @@ pub enum Command {
     Update(Update),
     /// Enqueue no more until it is resumed
     Pause(Named),
-    /// Go on where the pause began
+    /// Go on where the pause began, or after the run failed
     Resume(Named),
     /// Enqueue no more, let what is enqueued drain, and end
     Stop(Named),

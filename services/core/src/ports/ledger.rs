@@ -202,6 +202,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Applies a caller's change and answers the run as it is then; a change to what is so already changes nothing, the revision
     /// neither. `Aborted`: the revision moved on, read again. `FailedPrecondition`: the state diagram forbids it (DRAINING,
     /// COMPLETED and STOPPED are the owner's steps), the total is below what is enqueued, or rate or total come too late.
+    ///
+    /// A run that goes on after it FAILED is active again, without end and failure, and its ranges are outstanding as they were. A
+    /// repeat of that change completes what a crash in between left out.
     async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord>;
 
     /// Takes or renews the lease of a run for `ttl`. `Some`: `owner` has it; the same epoch while it held it all along, a new

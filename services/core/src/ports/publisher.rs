@@ -12,7 +12,8 @@ use crate::ports::broker::Depth;
 pub trait RangePublisher: Send + Sync + 'static {
     /// Publishes every job of `range` and answers, with the producer's id, after the broker has confirmed all of them.
     ///
-    /// `Err`: for some it is unknown. The same range may be published again, by any producer. Never hangs.
+    /// `Err`: for some it is unknown. The same range may be published again, by any producer, and nothing but `Unpublishable` says
+    /// that this is in vain. Never hangs.
     async fn publish(&self, run: &RunId, range: &Range) -> Result<String>;
 
     /// What the broker says about the queue of a run: of each number the highest that any of the run's groups has. A queue that is

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use paceline_core::clock::nanos;
 use paceline_core::error::{Error, Result};
+use paceline_core::job::Encoder;
 use paceline_core::pacing::Pacer;
-use paceline_core::run::{KeptRun, RunRecord, RunState, Snapshot};
+use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
 
 use crate::healer::Healer;
 
-use super::{DRAIN_POLL, Known, Next, Owner, skip_to};
+use super::{DRAIN_POLL, Known, Next, Owner, RANGE_BYTES, RANGE_JOBS, skip_to};
 
 impl Owner {
     /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
@@ -92,7 +93,10 @@ impl Owner {
     /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
     pub(super) async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
         let found = self.context.ledger.run(&self.run).await?;
-        if found.is_some() {
+        if let Some(record) = &found {
+            if known.is_none() {
+                self.dispatcher.set_message_bytes(message_bytes(&record.spec));
+            }
             self.submit_outstanding().await?;
         }
         match (known, found) {
@@ -108,7 +112,9 @@ impl Owner {
                 return self.restore(known, own).await;
             }
             (known @ None, Some(record)) => {
-                *known = Some(Known { pacer: self.pacer(&record), record, as_of_ms: self.context.clock.wall_ms() });
+                let range_jobs = (RANGE_BYTES / message_bytes(&record.spec)).clamp(1, RANGE_JOBS);
+                let (pacer, as_of_ms) = (self.pacer(&record), self.context.clock.wall_ms());
+                *known = Some(Known { pacer, record, as_of_ms, range_jobs });
             }
             (None, None) => return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))),
         }
@@ -130,6 +136,11 @@ impl Owner {
         }
         pacer
     }
+}
+
+/// Of the largest message of the run.
+fn message_bytes(spec: &RunSpec) -> u64 {
+    Encoder::new(spec).message_bytes_max() as u64
 }
 
 impl Known {

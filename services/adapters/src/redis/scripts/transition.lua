@@ -18,6 +18,8 @@ if ARGV[3] ~= '' and tonumber(ARGV[3]) < tonumber(current[2]) then
   return refuse('PRECONDITION', 'it has enqueued ' .. current[2] .. ' jobs already; ask for a total of at least that')
 end
 if #ARGV > 4 then
+  -- A run that goes on after it FAILED has neither end nor failure.
+  redis.call('HDEL', run, 'ended_at_ms', 'failure')
   redis.call('HSET', run, unpack(ARGV, 5))
   redis.call('HINCRBY', run, 'revision', 1)
   if ARGV[4] == '1' then

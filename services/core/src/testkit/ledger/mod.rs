@@ -55,6 +55,8 @@ macro_rules! ledger_conformance {
             steps::one_of_concurrent_changes_applies,
             steps::callers_follow_the_state_diagram,
             steps::owners_follow_the_state_diagram,
+            steps::a_failed_run_goes_on_where_it_was,
+            steps::a_run_that_fails_and_goes_on_at_once_stays_active,
             steps::a_total_below_the_cursor_is_refused,
             steps::a_run_ends_only_when_it_is_drained,
             groups::a_run_ends_only_when_each_of_its_groups_is_drained,

@@ -110,6 +110,76 @@ pub async fn owners_follow_the_state_diagram(harness: &impl Harness) {
     }
 }
 
+/// Everything that was reserved is there still, and somebody can own the run again.
+pub async fn a_failed_run_goes_on_where_it_was(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    for next in [RunState::Running, RunState::Stopping] {
+        let owned = owned_with(&*ledger, 20).await;
+        let waiting = ledger.outstanding(&owned.run).await.unwrap();
+        ledger.advance_state(&owned.run, owned.fence, RunState::Failed, Some("no queue")).await.unwrap();
+        ledger.release(&owned.run, owned.fence).await.unwrap();
+        let failed = read(&*ledger, &owned.run).await;
+        assert!(failed.failure.is_some() && failed.ended_at_ms.is_some());
+        assert_eq!(
+            ledger.outstanding(&owned.run).await.unwrap(),
+            waiting,
+            "a failure publishes nothing and forgets nothing"
+        );
+
+        let again = become_state(&*ledger, &owned.run, next).await.unwrap();
+        let expected = RunRecord {
+            state: next,
+            revision: failed.revision + 1,
+            ended_at_ms: None,
+            failure: None,
+            ..failed.clone()
+        };
+        assert_eq!(again, expected);
+        assert_eq!(read(&*ledger, &owned.run).await, expected);
+        assert!(ledger.active_run_ids().await.unwrap().contains(&owned.run), "somebody can find it");
+        assert_eq!(become_state(&*ledger, &owned.run, next).await.unwrap(), expected, "asking twice changes nothing");
+        assert_eq!(ledger.outstanding(&owned.run).await.unwrap(), waiting);
+
+        let fence = ledger.lease(&owned.run, "successor", LONG).await.unwrap().expect("nobody owns it");
+        let owned = Owned { fence, ..owned };
+        for range in &waiting {
+            ledger.confirm(&owned.run, owned.fence, range, "producer").await.unwrap();
+        }
+        ledger.record(GROUP, "worker", &processed(&owned.run, 0..20)).await.unwrap();
+        match next {
+            RunState::Running => {
+                assert_eq!(reserve(&*ledger, &owned, 5).await.unwrap().first, 20, "no number comes twice")
+            }
+            _ => {
+                let ended = ledger.advance_state(&owned.run, owned.fence, RunState::Stopped, None).await.unwrap();
+                assert!(ended.ended_at_ms.is_some() && ended.failure.is_none());
+                assert!(!ledger.active_run_ids().await.unwrap().contains(&owned.run));
+            }
+        }
+    }
+}
+
+/// Listing a run and taking it off the list may cross each other; what counts is its state.
+pub async fn a_run_that_fails_and_goes_on_at_once_stays_active(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    let owned = owned(&*ledger, None).await;
+    let (failing, resuming) = (harness.open().await, harness.open().await);
+    for _ in 0..50 {
+        let fail = failing.advance_state(&owned.run, owned.fence, RunState::Failed, Some("no queue"));
+        let resume = async {
+            until("the failure", async || read(&*resuming, &owned.run).await.failure).await;
+            become_state(&*resuming, &owned.run, RunState::Running).await.unwrap();
+        };
+        let looking = async {
+            for _ in 0..5 {
+                ledger.active_run_ids().await.unwrap();
+            }
+        };
+        tokio::join!(fail, resume, looking).0.unwrap();
+        assert_eq!(ledger.active_run_ids().await.unwrap(), std::slice::from_ref(&owned.run));
+    }
+}
+
 pub async fn a_total_below_the_cursor_is_refused(harness: &impl Harness) {
     let ledger = harness.open().await;
     let owned = owned_with(&*ledger, 20).await;

@@ -1,0 +1,127 @@
+//! The stage of the stories: a real scheduler on a simulated ledger and sink, and an ear for warnings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
+use paceline_core::ports::{Ledger, RangePublisher};
+use paceline_core::run::Snapshot;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_scheduler::{Context, Limits, Producers, Rules, Scheduler};
+use paceline_tests::sim::clock::SimClock;
+use paceline_tests::sim::net::Link;
+use paceline_tests::sim::ports::{SimLedger, SimSink};
+use paceline_tests::sim::process::{Place, Process, Role};
+use paceline_tests::sim::storm::Service;
+use paceline_tests::sim::world::World;
+
+/// In virtual time: longer than any story takes.
+const STORY_MAX: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A world without faults and laws, and one process in it.
+pub struct Stage {
+    pub world: World,
+    process: Process,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let world = World::new(0, false, false);
+        let place = Place { role: Role::Scheduler, index: 0 };
+        let process = Process::new(place, 1, 1, SimClock::new(world.start()));
+        Self { world, process }
+    }
+
+    pub fn clock(&self) -> Arc<SimClock> {
+        Arc::new(self.process.clock().clone())
+    }
+
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::new(SimLedger(self.link(Service::Ledger)))
+    }
+
+    fn link(&self, service: Service) -> Link {
+        Link::new(&self.world, &self.process, service)
+    }
+
+    pub fn scheduler(&self, producers: Arc<Producers>) -> Scheduler {
+        Scheduler::new(Context {
+            id: "scheduler".into(),
+            group: DEFAULT_GROUP.into(),
+            ledger: self.ledger(),
+            sink: Arc::new(SimSink(self.link(Service::Sink))),
+            producers,
+            clock: self.clock(),
+            rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into()] },
+            limits: Limits::default(),
+        })
+    }
+}
+
+/// One producer, as the scheduler calls it.
+pub fn only(publisher: Arc<dyn RangePublisher>) -> Arc<Producers> {
+    Arc::new(Producers::in_process(vec![("only".into(), publisher)]))
+}
+
+/// Plays `story` while `scheduler` owns what it can.
+pub async fn play<T>(scheduler: &Scheduler, story: impl Future<Output = T>) -> T {
+    let shutdown = Shutdown::new();
+    let telling = async {
+        let told = tokio::time::timeout(STORY_MAX, story).await.expect("the story comes to an end");
+        shutdown.trigger();
+        told
+    };
+    tokio::join!(telling, paceline_scheduler::supervise(scheduler, shutdown.clone())).0
+}
+
+/// The run, once `enough` says so.
+pub async fn until(scheduler: &Scheduler, run: &RunId, enough: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    loop {
+        let snapshot = scheduler.get(run).await.expect("the ledger answers");
+        if enough(&snapshot) {
+            return snapshot;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Counts what is logged as a warning or worse on this thread, while its guard lives.
+#[derive(Clone, Default)]
+pub struct Warnings(Arc<AtomicUsize>);
+
+impl Warnings {
+    pub fn heard() -> (Self, tracing::subscriber::DefaultGuard) {
+        let warnings = Self::default();
+        let guard = tracing::subscriber::set_default(warnings.clone());
+        (warnings, guard)
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        eprintln!("heard: {event:?}");
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
