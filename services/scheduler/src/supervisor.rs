@@ -52,8 +52,10 @@ impl Wakers {
 pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
     let (mut endings, ended) = (Endings::new(context.clone()), Arc::new(Notify::new()));
     let owning = own(context, wakers, shutdown.clone(), ended.clone());
-    tokio::join!(owning, endings.keep_all(&ended, &shutdown));
-    endings.keep_last().await;
+    // In a box: it rests nearly always, and would make the future of the whole role large.
+    let keeping = Box::pin(endings.keep_all(&ended, &shutdown));
+    tokio::join!(owning, keeping);
+    Box::pin(endings.keep_last()).await;
 }
 
 async fn own(context: Context, wakers: Wakers, shutdown: Shutdown, ended: Arc<Notify>) {
