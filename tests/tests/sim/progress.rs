@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use paceline_core::ids::{DEFAULT_GROUP, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message};
 use paceline_core::ports::{Broker, RangePublisher};
