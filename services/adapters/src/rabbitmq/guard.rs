@@ -7,9 +7,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use lapin::protocol::{AMQPClass, connection};
-use lapin::types::{AMQPValue, FieldTable};
-
 const FRAME_METHOD: u8 = 1;
 const FRAME_HEADER: u8 = 2;
 const FRAME_BODY: u8 = 3;
@@ -171,19 +168,28 @@ fn is_short_strings(bytes: &[u8], count: usize) -> bool {
     (0..count).all(|_| properties.short_string().is_some())
 }
 
+/// Product and version, if the method is the broker's start.
 fn server_name(frame: &[u8]) -> Option<String> {
-    let (_, method) = lapin::protocol::parse_class(payload(frame)).ok()?;
-    let AMQPClass::Connection(connection::AMQPMethod::Start(start)) = method else { return None };
-    let text = |key: &str| property(&start.server_properties, key);
-    let product = text("product").unwrap_or_else(|| "AMQP broker".into());
-    Some(format!("{product} {}", text("version").unwrap_or_default()).trim_end().to_owned())
-}
-
-fn property(table: &FieldTable, key: &str) -> Option<String> {
-    match table.inner().get(key)? {
-        AMQPValue::LongString(text) => Some(text.to_string()),
-        _ => None,
+    // The version of the protocol comes before the table.
+    let mut entries = Properties(payload(frame).strip_prefix(&[0, 10, 0, 10])?.get(2..)?);
+    let mut entries = Properties(entries.long()?);
+    let (mut product, mut version) = ("AMQP broker".to_owned(), String::new());
+    while !entries.0.is_empty() {
+        let key_bytes = usize::from(entries.bytes(1)?[0]);
+        let key = entries.bytes(key_bytes)?;
+        let mut value = Properties(entries.0);
+        entries.value(DEPTH_MAX)?;
+        let text = match value.bytes(1)?[0] {
+            b'S' => String::from_utf8_lossy(value.long()?).into_owned(),
+            _ => continue,
+        };
+        match key {
+            b"product" => product = text,
+            b"version" => version = text,
+            _ => (),
+        }
     }
+    Some(format!("{product} {version}").trim_end().to_owned())
 }
 
 /// The rest of a message's properties. Each reader answers `None` where lapin's would fail.
