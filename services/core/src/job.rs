@@ -13,6 +13,15 @@ use crate::run::{PAYLOAD_BYTES_MAX, RunSpec};
 
 /// The most jobs in one range, so in one Publish call.
 pub const RANGE_JOBS_MAX: u64 = 10_000;
+/// The jobs of a range of small jobs: spreads a fast run over several producers.
+const RANGE_JOBS: u64 = 2_000;
+/// The bytes of messages of a range, if it has more than one job, so that large payloads too are confirmed well within a call's time.
+const RANGE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The most jobs in one range of a run of `spec`.
+pub fn range_jobs(spec: &RunSpec) -> u64 {
+    (RANGE_BYTES / Encoder::new(spec).message_bytes_max() as u64).clamp(1, RANGE_JOBS)
+}
 /// The largest message that a worker accepts: the payload and our own fields.
 pub const MESSAGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 4 * 1024;
 

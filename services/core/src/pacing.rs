@@ -76,6 +76,9 @@ pub enum CatchUp {
     Skip,
 }
 
+/// Later than any moment, so nothing is earned since.
+pub const NEVER_MS: i64 = i64::MAX;
+
 /// What must survive a restart besides the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pacing {
@@ -85,7 +88,8 @@ pub struct Pacing {
     pub unreserved: u64,
     /// Outage time still to be made good, at the rate it was earned.
     pub owed_ns: u64,
-    /// Wall time up to which credit is earned; 0: the run has not begun.
+    /// Wall time up to which credit is earned; 0: the run has not begun; [`NEVER_MS`]: it has FAILED, and earns nothing before it
+    /// is resumed.
     pub as_of_ms: i64,
     /// The rate that `remainder` and `owed_ns` are counted at: it may have changed since. `None`: the run's.
     #[serde(default)]

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::document::Status;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
-use crate::job::Range;
+use crate::job::{Range, range_jobs};
 use crate::ports::ledger::Settled;
 use crate::ports::sink::StoredId;
 use crate::ports::{Ledger, RangePublisher, Sink};
-use crate::run::Snapshot;
+use crate::run::{RunSpec, Snapshot};
 use crate::seqset::SeqSet;
 use crate::verify::collect;
 
@@ -21,8 +21,6 @@ use crate::verify::collect;
 pub const HEALER: &str = "healed";
 /// Ids that one request asks the sink for, and jobs that one call counts or forgets.
 const PAGE_IDS: usize = 10_000;
-/// The most jobs in a range that is published again.
-const RANGE_JOBS: u64 = 2_000;
 /// Sorts after every job id, so a page begins with the next seq.
 const AFTER_EVERY_ID: &str = "\u{10ffff}";
 
@@ -73,9 +71,9 @@ pub async fn heal(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str
     Ok(Healed { counted, lost })
 }
 
-/// Ranges for the jobs of `lost`, due now, at most `ranges_max` of them.
-pub fn ranges(lost: &SeqSet, now_ms: i64, ranges_max: usize) -> Vec<Range> {
-    let stretches = lost.stretches(RANGE_JOBS).take(ranges_max);
+/// Ranges for the jobs of `lost` of a run of `spec`, due now, at most `ranges_max` of them.
+pub fn ranges(lost: &SeqSet, spec: &RunSpec, now_ms: i64, ranges_max: usize) -> Vec<Range> {
+    let stretches = lost.stretches(range_jobs(spec)).take(ranges_max);
     stretches.map(|(first, count)| Range { first, count, scheduled_at_ms: now_ms }).collect()
 }
 
@@ -104,7 +102,7 @@ pub async fn repair(
     let is_idle = before.record.state.is_terminal() || is_idle(ledger, publisher, &before, group).await?;
     let Healed { counted, lost } = heal(ledger, sink, run, group, end).await?;
     let again = if is_idle { lost.clone() } else { lost.intersection(&undone) };
-    for range in ranges(&again, now_ms, usize::MAX) {
+    for range in ranges(&again, &before.record.spec, now_ms, usize::MAX) {
         publisher.publish(run, &range).await?;
     }
     Ok(Repaired { counted, forgotten, published: again.len(), waiting: lost.minus(&again).len() })

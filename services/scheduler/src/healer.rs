@@ -141,6 +141,6 @@ async fn search(context: Context, snapshot: Snapshot, group: String, end: u64, i
         return Ok(Found::InHands);
     }
     let healed = repair::heal(&*context.ledger, &*context.sink, &spec.run_id, &group, end).await?;
-    let ranges = repair::ranges(&healed.lost, context.clock.wall_ms(), RANGES_MAX);
+    let ranges = repair::ranges(&healed.lost, spec, context.clock.wall_ms(), RANGES_MAX);
     Ok(Found::Healed { counted: healed.counted, lost: healed.lost.len(), ranges })
 }

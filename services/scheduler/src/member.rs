@@ -128,12 +128,13 @@ impl Member {
         share.measured(outcome.is_ok());
         drop(share);
         match &outcome {
-            // Every producer would say the same of this run.
-            Err(error) if error.kind != ErrorKind::Unpublishable => {
+            // Every producer would say the same of this run, without asking its broker.
+            Err(error) if error.kind == ErrorKind::Unpublishable => ticket.succeeded(Ask::Question),
+            Err(error) => {
                 ticket.failed(what, &error.message);
                 self.doubt.notify_one();
             }
-            _ => ticket.succeeded(what),
+            Ok(_) => ticket.succeeded(what),
         }
         Ok(outcome)
     }
@@ -311,11 +312,11 @@ impl Share<'_> {
 impl Drop for Share<'_> {
     fn drop(&mut self) {
         let mut state = self.member.lock();
-        let was_full = !state.window.has_room();
         state.window.end(self.bytes);
         let has_room = state.window.has_room();
         drop(state);
-        if was_full && has_room {
+        // Not only where it was full: the answer may have let the window grow before, and nobody else wakes those who wait for room.
+        if has_room {
             self.member.changed.notify_waiters();
         }
     }

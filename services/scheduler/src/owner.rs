@@ -12,7 +12,7 @@ use std::time::Duration;
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
-use paceline_core::pacing::Pacer;
+use paceline_core::pacing::{NEVER_MS, Pacer};
 use paceline_core::ports::ledger::{Fence, Reservation};
 use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_runtime::lifecycle::Shutdown;
@@ -32,10 +32,6 @@ const RENEW_INTERVAL: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(10);
 /// How often a draining run looks whether it is drained.
 const DRAIN_POLL: Duration = Duration::from_millis(100);
-/// The most jobs in one range: spreads a fast run over several producers.
-const RANGE_JOBS: u64 = 2_000;
-/// The most bytes of messages in one range, so that large payloads too are confirmed well within a call's time.
-const RANGE_BYTES: u64 = 8 * 1024 * 1024;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How long a stop waits for ranges that are on their way.
 const STOP_GRACE: Duration = Duration::from_secs(3);
@@ -301,7 +297,9 @@ impl Owner {
             tracing::info!(run = %self.run, "ranges still on their way are published again by the next owner");
         }
         if let Some(known) = known {
-            let pacing = known.pacer.pacing(known.as_of_ms);
+            // The time until somebody resumes it is no outage to make good.
+            let as_of_ms = if self.has_failed { NEVER_MS } else { known.as_of_ms };
+            let pacing = known.pacer.pacing(as_of_ms);
             if let Err(error) = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await {
                 tracing::debug!(run = %self.run, %error, "credit not stored at the stop");
             }

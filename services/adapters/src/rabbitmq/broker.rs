@@ -70,7 +70,13 @@ impl Broker for RabbitBroker {
     async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
         check_name("queue", queue)?;
         let target = Target { exchange: &self.config.namespace, routing_key: queue, reason: None };
-        self.publisher.publish(target, &batch).await
+        let confirms = self.publisher.publish(target, &batch).await?;
+        if confirms.contains(&Confirm::Unroutable)
+            && let Some(connection) = self.consuming.current()
+        {
+            connection.declared().forget();
+        }
+        Ok(confirms)
     }
 
     async fn consume(&self, queue: &str, group: &str, prefetch: u16) -> Result<Consumer> {
@@ -81,7 +87,13 @@ impl Broker for RabbitBroker {
 
     async fn depth(&self, queue: &str, group: &str) -> Result<Depth> {
         let names = self.names(queue, group)?;
-        inspect::depth(&*self.connection().await?, &names).await
+        let connection = self.connection().await?;
+        let depth = inspect::depth(&connection, &names).await;
+        if depth.is_err() {
+            // Maybe since somebody has deleted a queue: the next declaration makes it again.
+            connection.declared().forget();
+        }
+        depth
     }
 
     async fn purge(&self, queue: &str, group: &str) -> Result<u64> {

@@ -42,7 +42,7 @@ impl RedisLedger {
                 removed += self.remove_run(run, groups).await?;
             }
         }
-        for key in [self.keys.runs(), self.keys.active(), self.keys.workers_alive()] {
+        for key in [self.keys.runs(), self.keys.active(), self.keys.unkept(), self.keys.workers_alive()] {
             // On a cluster they may be on different nodes.
             removed += self.unlink(&[key]).await?;
         }

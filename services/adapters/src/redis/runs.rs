@@ -122,6 +122,10 @@ impl RedisLedger {
             self.list(run, current.state).await?;
             return Ok(current);
         }
+        if current.state.is_terminal() && !change.state.is_terminal() {
+            // Whoever looks after ends lists it as active again, should this process die after the transition.
+            self.note_end(run, current.revision).await?;
+        }
         let total = total_field(change.spec.total);
         let mut transition = self.transition(run, None, &current, &total, change.state);
         transition.arg("spec").arg(to_json(&change.spec)?).arg("total").arg(&total);

@@ -41,13 +41,18 @@ impl RedisLedger {
     /// Takes a run that has ended from the active ones to the unkept ones, in this order: dying in between leaves it in both. A run
     /// that FAILED may go on at any moment, so its state is read again after the removal: whoever comes last lists it.
     pub(super) async fn retire(&self, run: &RunId, revision: u64) -> Result<()> {
-        let end = End { run: run.clone(), revision };
-        self.connection.command::<()>(cmd("ZADD").arg(self.keys.unkept()).arg(0).arg(end.member())).await?;
+        self.note_end(run, revision).await?;
         self.connection.command::<()>(cmd("SREM").arg(self.keys.active()).arg(run.as_str())).await?;
         match self.read_state(run).await? {
             Some((state, _)) if !state.is_terminal() => self.list_active(run).await,
             _ => Ok(()),
         }
+    }
+
+    /// Has whoever looks after ends look at this one.
+    pub(super) async fn note_end(&self, run: &RunId, revision: u64) -> Result<()> {
+        let end = End { run: run.clone(), revision };
+        self.connection.command(cmd("ZADD").arg(self.keys.unkept()).arg(0).arg(end.member())).await
     }
 
     pub(super) async fn list_unkept(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {

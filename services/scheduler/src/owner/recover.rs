@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use paceline_core::clock::nanos;
 use paceline_core::error::{Error, Result};
-use paceline_core::job::Encoder;
+use paceline_core::job::{Encoder, range_jobs};
 use paceline_core::pacing::Pacer;
 use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
 
 use crate::healer::Healer;
 
-use super::{DRAIN_POLL, Known, Next, Owner, RANGE_BYTES, RANGE_JOBS, skip_to};
+use super::{DRAIN_POLL, Known, Next, Owner, skip_to};
 
 impl Owner {
     /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
@@ -112,7 +112,7 @@ impl Owner {
                 return self.restore(known, own).await;
             }
             (known @ None, Some(record)) => {
-                let range_jobs = (RANGE_BYTES / message_bytes(&record.spec)).clamp(1, RANGE_JOBS);
+                let range_jobs = range_jobs(&record.spec);
                 let (pacer, as_of_ms) = (self.pacer(&record), self.context.clock.wall_ms());
                 *known = Some(Known { pacer, record, as_of_ms, range_jobs });
             }
