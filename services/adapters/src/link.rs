@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use paceline_core::clock::{SharedClock, nanos};
 use paceline_core::{Error, Result};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -58,24 +58,47 @@ impl<T: Epoch> Link<T> {
         if wait_ns > 0 {
             tokio::time::sleep(Duration::from_nanos(wait_ns)).await;
         }
+        let mut attempt = Attempt { link: self, state, is_settled: false };
         let opened = open().await.map(Arc::new);
-        self.attempts.fetch_add(1, Ordering::AcqRel);
-        if opened.is_ok() {
-            self.opened.fetch_add(1, Ordering::Relaxed);
-        }
-        state.settle(&opened, self.clock.monotonic_ns());
+        attempt.settle(&opened);
         opened
     }
 
-    /// How many epochs there were beyond the first.
     /// The epoch that works, if there is one and nobody makes another just now.
     pub fn current(&self) -> Option<Arc<T>> {
         let state = self.state.try_lock().ok()?;
         state.current.clone().filter(|current| current.failure().is_none())
     }
 
+    /// How many epochs there were beyond the first.
     pub fn rebuilt(&self) -> u64 {
         self.opened.load(Ordering::Relaxed).saturating_sub(1)
+    }
+}
+
+/// One attempt to open an epoch. Whoever made it may give up waiting; that is a failure like any other, for those who wait too.
+struct Attempt<'a, T: Epoch> {
+    link: &'a Link<T>,
+    state: MutexGuard<'a, State<T>>,
+    is_settled: bool,
+}
+
+impl<T: Epoch> Attempt<'_, T> {
+    fn settle(&mut self, opened: &Result<Arc<T>>) {
+        self.is_settled = true;
+        self.link.attempts.fetch_add(1, Ordering::AcqRel);
+        if opened.is_ok() {
+            self.link.opened.fetch_add(1, Ordering::Relaxed);
+        }
+        self.state.settle(opened, self.link.clock.monotonic_ns());
+    }
+}
+
+impl<T: Epoch> Drop for Attempt<'_, T> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.settle(&Err(Error::unavailable("the attempt to connect was given up")));
+        }
     }
 }
 

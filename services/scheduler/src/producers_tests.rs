@@ -283,33 +283,54 @@ async fn a_range_that_nobody_can_publish_is_tried_once_and_leaves_nobody_out() {
     producers.check().unwrap();
 }
 
+/// Confirms after a while, and knows how many waited at once.
+struct Slow {
+    takes: Duration,
+    waiting: AtomicU64,
+    waited_at_once: AtomicU64,
+}
+
+#[async_trait]
+impl RangePublisher for Slow {
+    async fn publish(&self, _: &RunId, _: &Range) -> Result<String> {
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        self.waited_at_once.fetch_max(waiting, Ordering::Relaxed);
+        tokio::time::sleep(self.takes).await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Ok("slow".into())
+    }
+
+    async fn depth(&self, _: &RunId) -> Result<Depth> {
+        Ok(Depth::default())
+    }
+}
+
+/// So many ranges of so many bytes, all asked for at once; how many waited for their confirm at once.
+async fn waited_at_once(takes: Duration, ranges: usize, bytes: u64) -> u64 {
+    let slow = Arc::new(Slow { takes, waiting: AtomicU64::new(0), waited_at_once: AtomicU64::new(0) });
+    let producers = Producers::local(slow.clone());
+    let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
+    let all = join_all((0..ranges).map(|_| producers.publish(&run, &range, bytes)));
+    let all = tokio::time::timeout(Duration::from_secs(3600), all).await.expect("no range waits for ever");
+    assert!(all.iter().all(Result::is_ok));
+    producers.check().unwrap();
+    slow.waited_at_once.load(Ordering::Relaxed)
+}
+
 /// Ranges wait for room, however long that takes, and a full window is no failure.
 #[tokio::test(start_paused = true)]
 async fn what_has_no_room_waits_and_is_not_refused() {
-    struct Slow(AtomicU64, AtomicU64);
+    let at_once = waited_at_once(Duration::from_secs(4), 64, 1024 * 1024).await;
+    assert_eq!(at_once, 4, "as much as fits at first, and then less");
+}
 
-    #[async_trait]
-    impl RangePublisher for Slow {
-        async fn publish(&self, _: &RunId, _: &Range) -> Result<String> {
-            let waiting = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-            self.1.fetch_max(waiting, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_secs(4)).await;
-            self.0.fetch_sub(1, Ordering::Relaxed);
-            Ok("slow".into())
-        }
-
-        async fn depth(&self, _: &RunId) -> Result<Depth> {
-            Ok(Depth::default())
-        }
+/// The window may have grown beyond what is on its way before an answer gives its room back: those who wait hear of it all the same.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_is_woken_also_when_the_window_grows() {
+    for bytes in [500_000, 600_000, 800_000] {
+        let at_once = waited_at_once(Duration::from_millis(10), 64, bytes).await;
+        assert!(at_once > 4 * 1024 * 1024 / bytes, "it grows: {at_once}");
     }
-
-    let slow = Arc::new(Slow(AtomicU64::new(0), AtomicU64::new(0)));
-    let producers = Producers::local(slow.clone());
-    let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
-    let megabyte = |_| producers.publish(&run, &range, 1024 * 1024);
-    assert!(join_all((0..64).map(megabyte)).await.iter().all(Result::is_ok));
-    assert_eq!(slow.1.load(Ordering::Relaxed), 4, "as much as fits at first, and then less");
-    producers.check().unwrap();
 }
 
 /// What `/readyz` shows of them.

@@ -226,6 +226,6 @@ impl Settling {
 
 /// Hands a method to lapin without waiting until it is on the wire. lapin queues it in the first poll, and an error says that the
 /// channel is gone, which is no news to anybody.
-fn send_now(sending: impl Future<Output = lapin::Result<()>>) {
+pub fn send_now(sending: impl Future<Output = lapin::Result<()>>) {
     _ = sending.now_or_never();
 }

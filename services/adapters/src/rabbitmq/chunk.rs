@@ -65,19 +65,24 @@ impl Chunk {
     /// Waits until the broker has decided on every message.
     pub async fn confirmed(self) -> lapin::Result<Exceptions> {
         let mut exceptions = Exceptions::new();
-        let last = self.0.len().saturating_sub(1);
+        let (count, mut returned) = (self.0.len(), Vec::new());
         for (index, published) in self.0.into_iter().enumerate() {
             match published.await? {
                 Confirmation::Ack(None) => (),
-                // lapin gives a returned message to any of the confirms of its channel, so the message says which it is.
-                Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
-                    exceptions.push((returned_index(&returned).unwrap_or(index).min(last), Confirm::Unroutable));
-                }
-                Confirmation::Nack(None) | Confirmation::NotRequested => {
+                Confirmation::Ack(Some(message)) => returned.push(message),
+                Confirmation::Nack(message) => {
                     let why = "RabbitMQ refused the message: the queue is full or about to stop";
                     exceptions.push((index, Confirm::Refused(why.into())));
+                    returned.extend(message);
                 }
+                Confirmation::NotRequested => return Err(lapin::ErrorKind::FutureCompleted.into()),
             }
+        }
+        // lapin gives a returned message to any of the confirms of its channel, so the message says which it is.
+        for message in returned {
+            let index = returned_index(&message).filter(|index| *index < count);
+            let index = index.ok_or(lapin::ErrorKind::FutureCompleted)?;
+            exceptions.push((index, Confirm::Unroutable));
         }
         Ok(exceptions)
     }

@@ -26,7 +26,7 @@ use super::topology::Declared;
 use super::{errors, transport};
 
 /// The longest that connecting, logging in and opening the vhost may take together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that the broker may take to answer a request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that is closed waits for the broker's goodbye.
@@ -66,14 +66,22 @@ pub struct Shared {
     free: Mutex<Vec<lapin::Channel>>,
 }
 
-/// A channel in one hand. It is kept for the next when it is still open: a question about a queue that is not there closes it.
+/// A channel in one hand. It is kept for the next if it is still open, since a question about a queue that is not there closes it, and
+/// if nothing is left to be answered on it: a late answer would be taken for that of the next question.
 pub struct Lease {
     shared: Arc<Shared>,
     channel: lapin::Channel,
+    unanswered: AtomicUsize,
 }
 
 impl Lease {
     pub async fn request<T>(&self, answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
+        let answer = async {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
+            let answered = answer.await;
+            self.unanswered.fetch_sub(1, Ordering::Relaxed);
+            answered
+        };
         self.shared.request(answer).await
     }
 }
@@ -89,8 +97,11 @@ impl std::ops::Deref for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut free = locked(&self.shared.free);
-        if self.channel.status().connected() && free.len() < FREE_CHANNELS_MAX {
+        if *self.unanswered.get_mut() == 0 && self.channel.status().connected() && free.len() < FREE_CHANNELS_MAX {
             free.push(self.channel.clone());
+        } else {
+            // Not by the drop alone: what is unanswered holds the channel too.
+            acker::send_now(self.channel.close(200, "done".into()));
         }
     }
 }
@@ -164,17 +175,26 @@ impl Connection {
 
     /// A channel for a short while: one that was handed back, or a new one.
     pub async fn lease(&self) -> Result<Lease> {
-        let kept = locked(&self.shared.free).pop();
+        let kept = {
+            let mut free = locked(&self.shared.free);
+            free.retain(|channel| channel.status().connected());
+            free.pop()
+        };
         let channel = match kept {
             Some(channel) => channel,
             None => self.channel().await?,
         };
-        Ok(Lease { shared: self.shared.clone(), channel })
+        Ok(Lease { shared: self.shared.clone(), channel, unanswered: AtomicUsize::new(0) })
     }
 
     /// Waits for the answer to a request, in bounded time.
     pub async fn request<T>(&self, answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
         self.shared.request(answer).await
+    }
+
+    /// An answer that takes too long.
+    pub fn overdue(&self) -> Error {
+        self.shared.overdue()
     }
 
     pub fn declared(&self) -> &Declared {

@@ -17,6 +17,7 @@ use lapin::types::FieldTable;
 use paceline_core::ports::broker::{Consumer, Delivery};
 use paceline_core::{Error, Result};
 
+use super::acker::Acker;
 use super::connection::Connection;
 use super::incoming::{End, Merged, Source};
 use super::message::Decoder;
@@ -40,13 +41,15 @@ pub async fn start(
     }
     connection.declared().ensure(connection, &names).await?;
     let channel = connection.channel().await?;
+    // From here on an attempt that is given up closes the channel: a late answer would make a consumer that nobody reads.
+    let acker = CloseOnDrop(Some(connection.acker(channel.clone(), prefetch)));
     let consumers = connection.request(consume(&channel, &names, prefetch)).await;
     if consumers.is_err() {
         // Maybe since somebody has deleted a queue: the next attempt declares it.
         connection.declared().forget();
     }
     let (main, given_up) = consumers?;
-    let acker = connection.acker(channel, prefetch);
+    let acker = acker.keep();
     let (count, waiting) = (AtomicUsize::new(0), AtomicWaker::new());
     let held = Arc::new(Held { acker: acker.clone(), names, publisher, count, waiting });
     let closing = Box::pin(async move { acker.close(&[CONSUMER_MAIN, CONSUMER_GIVEN_UP]).await });
@@ -60,6 +63,23 @@ pub async fn start(
         has_ended: false,
     };
     Ok(Consumer { deliveries: stream.boxed(), closing })
+}
+
+/// A channel that is not yet anybody's.
+struct CloseOnDrop(Option<Acker>);
+
+impl CloseOnDrop {
+    fn keep(mut self) -> Acker {
+        self.0.take().expect("it is kept once")
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(acker) = &self.0 {
+            acker.close_now();
+        }
+    }
 }
 
 /// Both consumers of a channel, asked for together.

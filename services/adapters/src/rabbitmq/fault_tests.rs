@@ -240,7 +240,7 @@ async fn a_broker_that_is_silent_in_the_handshake_is_given_up_with_its_socket() 
     let (connected, ()) = tokio::join!(connecting, when_greeted);
     tokio::time::resume();
     let error = connected.err().expect("no answer");
-    assert!(error.is_retryable() && error.message.contains("did not answer within 10 s"), "{error}");
+    assert!(error.is_retryable() && error.message.contains("did not answer within 5 s"), "{error}");
     broker.hung_up().await;
 }
 
@@ -264,6 +264,90 @@ async fn returned_messages_are_matched_to_their_publish() {
     let confirms = broker.publisher().publish(TARGET, &batch).await.unwrap();
     let unroutable: Vec<bool> = confirms.iter().map(|confirm| *confirm == Confirm::Unroutable).collect();
     assert_eq!(unroutable, [false, false, true, false, false]);
+}
+
+/// lapin hangs the returned message on the first confirm that comes, be it the refusal of another one.
+#[tokio::test]
+async fn a_refusal_that_comes_with_anothers_return_is_still_a_refusal() {
+    let tag = AtomicU64::new(0);
+    let broker = FakeBroker::start(move |method, channel, out| {
+        if method == PUBLISH && tag.fetch_add(1, Ordering::Relaxed) + 1 == 5 {
+            put(out, channel, (60, 50), |out| {
+                put_u16(out, 312);
+                ["NO_ROUTE", "test", "jobs"].into_iter().for_each(|text| put_short_string(out, text));
+            });
+            put_content(out, channel, &with_text(CORRELATION_ID, b"3"), b"{}");
+            put(out, channel, (60, 120), |out| {
+                put_u64(out, 2);
+                out.push(0);
+            });
+            put_ack(out, channel, 5, true);
+        }
+        Act::Answer
+    });
+    let broker = broker.await;
+    let batch = ["1", "2", "3", "4", "5"].map(message);
+    let confirms = broker.publisher().publish(TARGET, &batch).await.unwrap();
+    assert!(matches!(confirms[1], Confirm::Refused(_)), "{confirms:?}");
+    assert_eq!(confirms[3], Confirm::Unroutable);
+    assert!([0, 2, 4].into_iter().all(|index| confirms[index] == Confirm::Confirmed), "{confirms:?}");
+}
+
+/// A late answer would make a consumer that takes jobs and that nobody reads.
+#[tokio::test]
+async fn an_attempt_to_consume_that_is_given_up_closes_its_channel() {
+    let (seen, mut closed) = tokio::sync::mpsc::unbounded_channel();
+    let broker = FakeBroker::with_heartbeats(move |method, channel, _| match method {
+        (60, 20) => {
+            tokio::time::pause();
+            seen.send((method, channel)).unwrap();
+            Act::Ignore
+        }
+        (20, 40) => {
+            _ = seen.send((method, channel));
+            Act::Answer
+        }
+        _ => Act::Answer,
+    });
+    let broker = broker.await;
+    let rabbit = RabbitBroker::connect(broker.config(), SystemClock::shared()).await.unwrap();
+    let error = rabbit.consume("jobs", "main", 10).await.err().expect("no answer");
+    tokio::time::resume();
+    assert!(error.is_retryable() && error.message.contains("did not answer within 10 s"), "{error}");
+    let (_, asked_on) = closed.recv().await.unwrap();
+    while closed.recv().await.unwrap() != ((20, 40), asked_on) {}
+}
+
+/// What was asked there may still be answered, and would be taken for the answer to the next question.
+#[tokio::test]
+async fn a_channel_with_an_open_question_is_not_used_again() {
+    let (asked, is_silent) = (Arc::new(std::sync::Mutex::new(Vec::new())), Arc::new(AtomicBool::new(true)));
+    let (script_asked, script_silent) = (asked.clone(), is_silent.clone());
+    let broker = FakeBroker::with_heartbeats(move |method, channel, _| {
+        if method != (50, 10) {
+            return Act::Answer;
+        }
+        script_asked.lock().unwrap().push(channel);
+        match script_silent.load(Ordering::Relaxed) {
+            true => {
+                if script_asked.lock().unwrap().len() == 1 {
+                    tokio::time::pause();
+                }
+                Act::Ignore
+            }
+            false => Act::Answer,
+        }
+    });
+    let broker = broker.await;
+    let rabbit = RabbitBroker::connect(broker.config(), SystemClock::shared()).await.unwrap();
+    let error = rabbit.depth("jobs", "main").await.unwrap_err();
+    tokio::time::resume();
+    assert!(error.message.contains("did not answer"), "{error}");
+    is_silent.store(false, Ordering::Relaxed);
+    assert_eq!(rabbit.depth("jobs", "main").await.unwrap().ready, 0);
+    assert_eq!(rabbit.rebuilt(), 0);
+    let asked = asked.lock().unwrap();
+    assert_ne!(asked.first(), asked.last(), "on another channel");
 }
 
 const CORRELATION_ID: u16 = 1 << 10;
@@ -313,14 +397,16 @@ async fn a_connection_outlives_many_channels_that_the_broker_closed() {
     });
     let broker = broker.await;
     let rabbit = RabbitBroker::connect(broker.config(), SystemClock::shared()).await.unwrap();
-    let mut answered = None;
-    for _ in 0..2 * CHANNELS_MAX + 10 {
+    let mut not_found = 0;
+    let depth = loop {
         match rabbit.depth("jobs", "main").await {
-            Ok(depth) => answered = Some(depth),
-            Err(error) => assert!(answered.is_none() && error.message.contains("RabbitMQ"), "{error}"),
+            Ok(depth) => break depth,
+            Err(error) if error.kind == ErrorKind::NotFound => not_found += 1,
+            Err(error) => assert!(error.message.contains("closed too many of its channels"), "{error}"),
         }
-    }
-    assert_eq!(answered.expect("an answer in the end").ready, 0);
+    };
+    assert_eq!((depth.ready, not_found), (0, 2 * CHANNELS_MAX), "each question has its own answer");
+    assert!(rabbit.rebuilt() <= 3, "a connection serves until its numbers are used up: {}", rabbit.rebuilt());
 }
 
 #[tokio::test]

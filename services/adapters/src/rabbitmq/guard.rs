@@ -123,9 +123,12 @@ impl Guard {
         {
             _ = self.server.set(name);
         }
-        match delivered_from(payload(frame)) {
-            Some(names_at) if !is_short_strings(&payload(frame)[names_at..], 2) => {
-                put_frame(&mut self.output, frame, &[&payload(frame)[..names_at], &[0, 0]]);
+        if let Some(frame_bytes_max) = tuned(payload(frame)) {
+            self.frame_bytes_max = self.frame_bytes_max.min(frame_bytes_max);
+        }
+        match Delivered::find(payload(frame)) {
+            Some(delivered) if !delivered.is_readable() => {
+                put_frame(&mut self.output, frame, &[delivered.before, &[0, 0], delivered.after]);
             }
             _ => self.output.extend_from_slice(frame),
         }
@@ -156,16 +159,39 @@ fn put_frame(out: &mut Vec<u8>, frame: &[u8], payload: &[&[u8]]) {
     out.push(FRAME_END);
 }
 
-/// Where exchange and routing key stand, if the method is a delivery: after consumer, tag and the redelivered bit.
-fn delivered_from(payload: &[u8]) -> Option<usize> {
-    let consumer_bytes = usize::from(*payload.strip_prefix(&[0, 60, 0, 60])?.first()?);
-    let names_at = 4 + 1 + consumer_bytes + 8 + 1;
-    (names_at <= payload.len()).then_some(names_at)
+/// The largest frame of the connection, if the method is the broker's tuning; it says 0 for no limit.
+fn tuned(payload: &[u8]) -> Option<usize> {
+    let bytes = payload.strip_prefix(&[0, 10, 0, 30])?.get(2..6)?;
+    let frame_bytes_max = u32::from_be_bytes(bytes.try_into().ok()?) as usize;
+    (frame_bytes_max > 0).then_some(frame_bytes_max)
 }
 
-fn is_short_strings(bytes: &[u8], count: usize) -> bool {
-    let mut properties = Properties(bytes);
-    (0..count).all(|_| properties.short_string().is_some())
+/// The method of a delivery, around its exchange and routing key.
+struct Delivered<'a> {
+    before: &'a [u8],
+    names: &'a [u8],
+    after: &'a [u8],
+}
+
+impl<'a> Delivered<'a> {
+    /// `None` for any other method.
+    fn find(payload: &'a [u8]) -> Option<Self> {
+        let (names_at, after_bytes) = match payload.get(..4)? {
+            // The consumer, its tag and whether it came before.
+            [0, 60, 0, 60] => (4 + 1 + usize::from(*payload.get(4)?) + 8 + 1, 0),
+            // The answer to a get has no consumer, and ends with the number of messages that are left.
+            [0, 60, 0, 71] => (4 + 8 + 1, 4),
+            _ => return None,
+        };
+        let (before, rest) = payload.split_at_checked(names_at)?;
+        let (names, after) = rest.split_at_checked(rest.len().checked_sub(after_bytes)?)?;
+        Some(Self { before, names, after })
+    }
+
+    fn is_readable(&self) -> bool {
+        let mut names = Properties(self.names);
+        (0..2).all(|_| names.short_string().is_some())
+    }
 }
 
 /// Product and version, if the method is the broker's start.

@@ -110,6 +110,36 @@ fn names_that_lapin_cannot_read_are_left_out_of_a_delivery() {
 }
 
 #[test]
+fn names_that_lapin_cannot_read_are_left_out_of_the_answer_to_a_get() {
+    let got = |key: &[u8]| {
+        let mut bytes = Vec::new();
+        put(&mut bytes, 1, (60, 71), |out| {
+            out.extend_from_slice(&[0; 9]);
+            put_short_string(out, "");
+            out.push(u8::try_from(key.len()).unwrap());
+            out.extend_from_slice(key);
+            out.extend_from_slice(&7_u32.to_be_bytes());
+        });
+        bytes
+    };
+    assert_eq!(passed(&got(b"\xff"), 10), got(b""));
+    assert_eq!(passed(&got(b"jobs"), 10), got(b"jobs"));
+}
+
+#[test]
+fn the_largest_header_is_that_of_the_connection() {
+    let mut tune = Vec::new();
+    put(&mut tune, 0, (10, 30), |out| {
+        put_u16(out, 0);
+        out.extend_from_slice(&5_000_u32.to_be_bytes());
+        put_u16(out, 60);
+    });
+    let large = content(&header(&[b"S".as_slice(), &6_000_u32.to_be_bytes(), &[b'x'; 6_000]].concat()));
+    assert_eq!(passed(&large, 100), large);
+    assert_eq!(passed(&[tune.clone(), large].concat(), 100), [tune, content(&[0, 0])].concat());
+}
+
+#[test]
 fn the_broker_says_its_name() {
     let mut bytes = Vec::new();
     put(&mut bytes, 0, (10, 10), |out| {

@@ -62,10 +62,13 @@ pub async fn remove(connection: &Connection, names: &Names) -> Result<()> {
     let delete = |queue: &str| channel.queue_delete(queue.into(), QueueDeleteOptions::default());
     channel.request(try_join_all(names.queues().map(delete))).await?;
     let unused = ExchangeDeleteOptions { if_unused: true, ..ExchangeDeleteOptions::default() };
-    match channel.exchange_delete(names.exchange.as_str().into(), unused).await {
-        Err(error) if is_in_use(&error) => Ok(()),
-        deleted => channel.request(std::future::ready(deleted)).await,
-    }
+    let deleted = async {
+        match channel.exchange_delete(names.exchange.as_str().into(), unused).await {
+            Err(error) if is_in_use(&error) => Ok(()),
+            deleted => deleted,
+        }
+    };
+    channel.request(deleted).await
 }
 
 fn is_in_use(error: &lapin::Error) -> bool {

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use paceline_core::{Error, Result};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{Connection, REQUEST_TIMEOUT, locked};
 
 /// For queues whose messages may be handed out any number of times, since nobody settles them. RabbitMQ 4 would otherwise drop
 /// a message after 20 looks at it.
@@ -114,8 +115,8 @@ async fn declare(channel: &Channel, names: &Names) -> lapin::Result<()> {
 /// was restarted meets every worker at once.
 #[derive(Default)]
 pub struct Declared {
-    /// When and in which generation, by main queue.
-    queues: Mutex<HashMap<String, (Instant, u64)>>,
+    /// When and in which generation, by main queue; each behind a lock of its own, so that a queue that hangs holds up no other.
+    queues: std::sync::Mutex<HashMap<String, Arc<Mutex<Option<(Instant, u64)>>>>>,
     /// Grows when a queue is found gone: what was declared before is to be declared again.
     generation: AtomicU64,
 }
@@ -123,16 +124,20 @@ pub struct Declared {
 impl Declared {
     /// Declares everything of a (queue, group) unless that was done a moment ago. Who comes meanwhile waits for the answer.
     pub async fn ensure(&self, connection: &Connection, names: &Names) -> Result<()> {
-        let mut queues = self.queues.lock().await;
-        let generation = self.generation.load(Ordering::Acquire);
-        let is_fresh = |(at, of): &(Instant, u64)| *of == generation && at.elapsed() < FRESH;
-        if queues.get(&names.main).is_some_and(is_fresh) {
-            return Ok(());
-        }
-        let channel = connection.lease().await?;
-        channel.request(declare(&channel, names)).await?;
-        queues.insert(names.main.clone(), (Instant::now(), generation));
-        Ok(())
+        let queue = locked(&self.queues).entry(names.main.clone()).or_default().clone();
+        let declaring = async {
+            let mut declared = queue.lock().await;
+            let generation = self.generation.load(Ordering::Acquire);
+            if declared.is_some_and(|(at, of)| of == generation && at.elapsed() < FRESH) {
+                return Ok(());
+            }
+            let channel = connection.lease().await?;
+            channel.request(declare(&channel, names)).await?;
+            *declared = Some((Instant::now(), generation));
+            Ok(())
+        };
+        // Who waits for somebody else's declaration waits no longer than for one of its own.
+        tokio::time::timeout(REQUEST_TIMEOUT, declaring).await.unwrap_or_else(|_| Err(connection.overdue()))
     }
 
     /// A queue is gone.
