@@ -16,7 +16,7 @@ RABBITMQ ?=
 ifneq ($(RABBITMQ),)
 export PACELINE_STACK_RABBITMQ := $(RABBITMQ)
 endif
-GAUNTLET = cargo run -q -p paceline-gauntlet -- $(if $(SEED),--seed $(SEED))
+GAUNTLET = cargo run -q -p paceline-gauntlet -- --binary "$${CARGO_TARGET_DIR:-target}/release/paceline" $(if $(SEED),--seed $(SEED))
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -81,7 +81,7 @@ impl Role {
     /// As SIGTERM would: waits until the role has ended in order.
     pub async fn stop(self) {
         self.shutdown.trigger();
-        self.task.await.expect("a role does not panic").expect("a role stops without an error");
+        self.ended().await.expect("a role stops without an error");
     }
 
     /// As SIGKILL would: the role's tasks end where they stand.
@@ -92,7 +92,7 @@ impl Role {
 
     /// Waits until the role ends by itself.
     pub async fn ended(self) -> Result<()> {
-        self.task.await.expect("a role does not panic")
+        tokio::time::timeout(WAIT_MAX, self.task).await.expect("the role ends").expect("a role does not panic")
     }
 
     /// Waits until all consumers of a worker are open: it is ready with the first, and from then on shares the work.

@@ -11,6 +11,13 @@ use tokio::process::{Child, ChildStdout, Command};
 /// How often, and how many times, a condition is looked at before a test fails.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const POLLS_MAX: u32 = 2_400;
+/// How long a process may take to say or do what a test waits for; a command that runs to its end, too.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// Fails a test instead of letting it hang.
+pub async fn in_time<T>(what: &str, waiting: impl Future<Output = T>) -> T {
+    tokio::time::timeout(WAIT_MAX, waiting).await.unwrap_or_else(|_| panic!("no {what} within {WAIT_MAX:?}"))
+}
 
 /// A running `paceline`. Dropping it kills it.
 pub struct Process {
@@ -34,8 +41,8 @@ impl Process {
 
     /// The next line of stdout, as JSON.
     pub async fn json(&mut self) -> serde_json::Value {
-        let line =
-            self.lines.next_line().await.expect("stdout is text").expect("the process says something before it ends");
+        let line = in_time("line of the process", self.lines.next_line()).await;
+        let line = line.expect("stdout is text").expect("the process says something before it ends");
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?} is not JSON: {e}"))
     }
 
@@ -45,8 +52,7 @@ impl Process {
 
     /// Sends a signal by its name, such as `STOP`.
     pub async fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().await.expect("kill runs");
-        assert!(sent.success(), "kill -s {name}");
+        signal(self.pid(), name).await;
     }
 
     pub async fn kill(mut self) {
@@ -56,12 +62,23 @@ impl Process {
     /// SIGTERM, and how it ends.
     pub async fn terminate(mut self) -> ExitStatus {
         self.signal("TERM").await;
-        self.child.wait().await.expect("it ends")
+        in_time("end of the process", self.child.wait()).await.expect("it ends")
     }
+}
+
+/// Sends a signal by its name, by the shell's own `kill`: the program is not on every machine.
+pub async fn signal(pid: u32, name: &str) {
+    let kill = ["-c", r#"kill -s "$@""#, "kill", name, &pid.to_string()];
+    let sent = Command::new("sh").args(kill).status().await.expect("the shell runs");
+    assert!(sent.success(), "kill -s {name}");
 }
 
 /// GET of an admin port's `path`: (status, body).
 pub async fn get(admin: &str, path: &str) -> (u16, String) {
+    in_time(&format!("answer of {admin}{path}"), ask(admin, path)).await
+}
+
+async fn ask(admin: &str, path: &str) -> (u16, String) {
     let address = admin.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("the admin port listens");
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
@@ -96,7 +113,9 @@ pub async fn until_readyz(
 
 /// Runs a command to its end: (exit code, stdout, stderr).
 pub async fn run(arguments: &[&str], environment: &[(&str, String)]) -> (i32, String, String) {
-    let output = command(arguments, environment).output().await.expect("the binary runs");
+    let mut command = command(arguments, environment);
+    let what = format!("end of {arguments:?}");
+    let output = in_time(&what, command.kill_on_drop(true).output()).await.expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }

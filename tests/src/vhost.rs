@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::mesh::Mesh;
+use crate::process::in_time;
 
 /// `guest:guest`, who may do everything on a stack for tests.
 const LOGIN: &str = "Z3Vlc3Q6Z3Vlc3Q=";
@@ -74,7 +75,6 @@ impl Vhost {
     /// The answer's JSON. A connection that is gone already is no error.
     async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut stream = TcpStream::connect(&self.management).await.expect("the management API listens");
         // HTTP/1.0: an answer in one piece.
         let request = format!(
             "{method} /api/{path} HTTP/1.0\r\nhost: {}\r\nauthorization: Basic {LOGIN}\r\n\
@@ -82,14 +82,20 @@ impl Vhost {
             self.management,
             body.len()
         );
-        stream.write_all(request.as_bytes()).await.expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("it answers");
+        let answer = in_time("answer of the management API", self.send(&request)).await;
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         let status = head.split(' ').nth(1).expect("a status");
         let is_well = status.starts_with('2') || (method == "DELETE" && status == "404");
         assert!(is_well, "{method} {path}: {answer}");
         serde_json::from_str(body).unwrap_or(Value::Null)
+    }
+
+    async fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.management).await.expect("the management API listens");
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers");
+        answer
     }
 }
 

@@ -47,10 +47,10 @@ service_start() {
     exit "$exit_failed"
 }
 
-# Call in a subshell, as above.
+# Call in a subshell, as above. Without its lock the folder is none of ours, and must not get one by this.
 service_stop() {
     local service=$1
-    [[ -d $dir/$service ]] || return 0
+    [[ -f $dir/$service/lock ]] || return 0
     lock_or_fail "$dir/$service/lock" "$lock_seconds_max"
     process_stop_all "$service"
 }
@@ -94,6 +94,14 @@ service_status() {
     printf '%-14s %-8s %-16s pid %-8s memory %-8s ports %s\n' \
         "$service" "$("${service}_version")" "$state" "${pid:--}" "${memory:--}" "$ports"
     return "$answers"
+}
+
+# The lock is the first thing that a start puts into a folder of ours; one without it is ours only if it is empty,
+# because the start was interrupted before that.
+service_folder_is_ours() {
+    local folder=$dir/$1 content
+    if [[ ! -e $folder || -f $folder/lock ]]; then return 0; fi
+    content=$(ls -A -- "$folder") && [[ -d $folder && -z $content ]]
 }
 
 service_ports() {

@@ -4,8 +4,35 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use paceline_core::groups::Groups;
+use paceline_core::ids::RunId;
+use paceline_core::pacing::{CatchUp, Rate};
 use paceline_core::ports::Ledger;
+use paceline_core::run::{RunRecord, RunSpec, RunState};
 use paceline_core::testkit::ledger::Harness;
+
+fn spec() -> RunSpec {
+    RunSpec {
+        run_id: RunId::generate(1_700_000_000_000),
+        rate: Rate { jobs: 1, per_ns: 1_000_000_000 },
+        total: None,
+        queue: "default".into(),
+        groups: Groups::default(),
+        handler: "record".into(),
+        payload: serde_json::Map::new(),
+        catch_up: CatchUp::All,
+        created_at_ms: 1_700_000_000_000,
+    }
+}
+
+/// A run without jobs, as it ended.
+async fn completed(ledger: &dyn Ledger) -> RunRecord {
+    let spec = RunSpec { total: Some(0), ..spec() };
+    ledger.create_run(&spec, "").await.unwrap();
+    let fence = ledger.lease(&spec.run_id, "owner", std::time::Duration::from_secs(60)).await.unwrap().unwrap();
+    ledger.advance_state(&spec.run_id, fence, RunState::Draining, None).await.unwrap();
+    ledger.advance_state(&spec.run_id, fence, RunState::Completed, None).await.unwrap()
+}
 
 mod embedded {
     use std::sync::{Mutex, Weak};
@@ -55,16 +82,32 @@ mod embedded {
     }
 
     paceline_core::ledger_conformance!(harness);
+
+    /// As one finds it that was written before ends were listed.
+    #[tokio::test]
+    async fn ends_from_before_they_were_listed_are_unkept_once() {
+        let folder = harness("");
+        let ledger = folder.open().await;
+        let ended = completed(&*ledger).await;
+        ledger.create_run(&spec(), "").await.unwrap();
+        drop(ledger);
+        let file = rusqlite::Connection::open(folder.folder.path().join("ledger.db")).unwrap();
+        file.execute_batch("DROP TABLE unkept").unwrap();
+        drop(file);
+
+        let ledger = folder.open().await;
+        let run = ended.spec.run_id;
+        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&run));
+        ledger.note_kept(&run, ended.revision).await.unwrap();
+        drop(ledger);
+        assert_eq!(folder.open().await.unkept_run_ids(None, 9).await.unwrap(), []);
+    }
 }
 
 #[cfg(feature = "services")]
 mod redis {
     use paceline_adapters::redis::{RedisConfig, RedisLedger};
-    use paceline_core::groups::Groups;
-    use paceline_core::ids::RunId;
-    use paceline_core::pacing::{CatchUp, Rate};
     use paceline_core::ports::ledger::{Created, RunChange};
-    use paceline_core::run::{RunSpec, RunState};
 
     use super::*;
 
@@ -88,26 +131,22 @@ mod redis {
 
     // === What only Redis can get wrong: a step over several keys that stopped half way ===
 
-    fn spec() -> RunSpec {
-        RunSpec {
-            run_id: RunId::generate(1_700_000_000_000),
-            rate: Rate { jobs: 1, per_ns: 1_000_000_000 },
-            total: None,
-            queue: "default".into(),
-            groups: Groups::default(),
-            handler: "record".into(),
-            payload: serde_json::Map::new(),
-            catch_up: CatchUp::All,
-            created_at_ms: 1_700_000_000_000,
-        }
-    }
-
     /// Runs one command in the namespace, as a process that then died.
     async fn command(namespace: &Namespace, name: &str, key: &str, value: impl std::fmt::Display) {
+        commands(namespace, name, key, &[value.to_string()]).await;
+    }
+
+    async fn commands(namespace: &Namespace, name: &str, key: &str, values: &[String]) {
         let client = ::redis::Client::open(namespace.0.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let key = format!("{}:{key}", namespace.0.namespace);
-        ::redis::cmd(name).arg(key).arg(value.to_string()).exec_async(&mut connection).await.unwrap();
+        ::redis::cmd(name).arg(key).arg(values).exec_async(&mut connection).await.unwrap();
+    }
+
+    /// A caller's change of the state alone.
+    async fn become_state(ledger: &dyn Ledger, run: &RunId, state: RunState) -> RunRecord {
+        let RunRecord { spec, revision, .. } = ledger.run(run).await.unwrap().unwrap();
+        ledger.change_run(run, &RunChange { expected_revision: revision, spec, state }).await.unwrap()
     }
 
     #[tokio::test]
@@ -127,9 +166,8 @@ mod redis {
         let namespace = harness("");
         let (ledger, spec) = (namespace.open().await, spec());
         ledger.create_run(&spec, "").await.unwrap();
-        let current = ledger.run(&spec.run_id).await.unwrap().unwrap();
-        let failed = RunChange { expected_revision: current.revision, spec: current.spec, state: RunState::Failed };
-        ledger.change_run(&spec.run_id, &failed).await.unwrap();
+        become_state(&*ledger, &spec.run_id, RunState::Failed).await;
+        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&spec.run_id));
         command(&namespace, "SADD", "active", &spec.run_id).await;
         command(&namespace, "ZREM", "unkept", format!("{}#1", spec.run_id)).await;
         assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), []);
@@ -138,7 +176,7 @@ mod redis {
     }
 
     #[tokio::test]
-    async fn an_end_that_stayed_listed_is_dropped_when_the_run_goes_on_or_is_gone() {
+    async fn an_end_that_stayed_listed_is_none_when_the_run_goes_on_or_is_gone() {
         let namespace = harness("");
         let (ledger, going, other) = (namespace.open().await, spec(), spec());
         for spec in [&going, &other] {
@@ -146,12 +184,57 @@ mod redis {
             command(&namespace, "SREM", "active", &spec.run_id).await;
         }
         for end in [format!("{}#3", going.run_id), format!("{}#1", spec().run_id)] {
-            let client = ::redis::Client::open(namespace.0.url.as_str()).unwrap();
-            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-            let key = format!("{}:unkept", namespace.0.namespace);
-            ::redis::cmd("ZADD").arg(key).arg(0).arg(end).exec_async(&mut connection).await.unwrap();
+            commands(&namespace, "ZADD", "unkept", &["0".into(), end]).await;
         }
         assert_eq!(ledger.unkept_run_ids(None, 1).await.unwrap(), [], "neither has this end");
         assert_eq!(ledger.active_run_ids().await.unwrap(), [going.run_id], "what goes on has to be owned");
+    }
+
+    /// Whoever retires it may be late with each step, and die before looking whether the run went on.
+    #[tokio::test]
+    async fn a_run_that_went_on_while_it_was_retired_is_found_however_late_that_is() {
+        let namespace = harness("");
+        let (ledger, run) = (namespace.open().await, spec().run_id);
+        ledger.create_run(&RunSpec { run_id: run.clone(), ..spec() }, "").await.unwrap();
+        let failed = become_state(&*ledger, &run, RunState::Failed).await;
+        // The step of its end that came too late, as often as one may come.
+        let take_off = async || command(&namespace, "SREM", "active", &run).await;
+        let look = async || assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), []);
+        become_state(&*ledger, &run, RunState::Running).await;
+        look().await;
+        for _ in 0..2 {
+            take_off().await;
+            look().await;
+            assert_eq!(ledger.active_run_ids().await.unwrap(), std::slice::from_ref(&run));
+        }
+        // And one who kept that end meanwhile is done with it.
+        ledger.note_kept(&run, failed.revision).await.unwrap();
+        take_off().await;
+        look().await;
+        assert_eq!(ledger.active_run_ids().await.unwrap(), std::slice::from_ref(&run));
+
+        // Its next end takes the place of the first, also if whoever made it dies at once.
+        let again = become_state(&*ledger, &run, RunState::Failed).await;
+        command(&namespace, "ZREM", "unkept", format!("{run}#{}", again.revision)).await;
+        ledger.unkept_run_ids(None, 9).await.unwrap();
+        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&run));
+        ledger.note_kept(&run, again.revision).await.unwrap();
+        look().await;
+        assert_eq!(ledger.active_run_ids().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn ends_from_before_they_were_listed_are_unkept_once() {
+        let namespace = harness("");
+        let ledger = namespace.open().await;
+        let ended = completed(&*ledger).await;
+        ledger.create_run(&spec(), "").await.unwrap();
+        for key in ["unkept", "unkept-is-whole"] {
+            commands(&namespace, "DEL", key, &[]).await;
+        }
+        let (ledger, run) = (namespace.open().await, ended.spec.run_id);
+        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&run));
+        ledger.note_kept(&run, ended.revision).await.unwrap();
+        assert_eq!(namespace.open().await.unkept_run_ids(None, 9).await.unwrap(), []);
     }
 }

@@ -9,7 +9,7 @@ use paceline_core::{Error, ErrorKind};
 pub const HELP: &str = "\
 Exit codes:
   0    done
-  1    the answer is no: not proved, a check failed, the run failed
+  1    the answer is no: not proved, a check failed, the run failed, a benchmark warned or left something
   2    a bad option or argument
   3    there is no such thing
   4    not in this state, or it changed meanwhile

@@ -37,12 +37,21 @@ fn start(options: Options) -> anyhow::Result<Exit> {
         telemetry::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
     let context = Context::new(&options.global, settings, warnings);
 
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = options.command.threads() {
-        runtime.worker_threads(threads);
-    }
-    let runtime = runtime.enable_all().build()?;
+    let runtime = runtime(options.command.threads()).enable_all().build()?;
     let outcome = runtime.block_on(options.command.execute(&context));
     runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
     outcome
+}
+
+fn runtime(threads: Option<usize>) -> tokio::runtime::Builder {
+    let mut several = tokio::runtime::Builder::new_multi_thread();
+    match threads {
+        None => several,
+        // With one thread for the tasks and one for `main`, half of all wake-ups would go from one to the other.
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        Some(threads) => {
+            several.worker_threads(threads);
+            several
+        }
+    }
 }

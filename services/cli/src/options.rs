@@ -85,6 +85,8 @@ mod tests {
     fn the_definition_is_consistent_and_the_help_names_the_exit_codes() {
         Options::command().debug_assert();
         assert!(Options::command().render_help().to_string().contains("Exit codes"));
+        let mut bench = Options::command().find_subcommand("bench").unwrap().clone();
+        assert!(bench.render_long_help().to_string().contains("Exit code 1:"));
     }
 
     #[test]

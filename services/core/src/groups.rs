@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::ids::{DEFAULT_GROUP, check_name};
+use crate::ids::{DEFAULT_GROUP, check_group};
 
 /// The most groups of a run: bounds what a look at all of them costs.
 pub const GROUPS_MAX: usize = 16;
@@ -19,7 +19,7 @@ pub struct Groups(Vec<String>);
 impl Groups {
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
-        names.iter().try_for_each(|name| check_name("groups", name))?;
+        names.iter().try_for_each(|name| check_group("groups", name))?;
         names.sort();
         names.dedup();
         if names.is_empty() || names.len() > GROUPS_MAX {
@@ -88,6 +88,7 @@ mod tests {
         assert!(groups.check("billing").unwrap_err().message.contains("audit, main"));
         assert!(Groups::new([""; 0]).is_err());
         assert!(Groups::new(["No Name"]).is_err());
+        assert!(Groups::new(["main", "dead"]).is_err());
         assert!(Groups::new((0..=GROUPS_MAX).map(|n| format!("g{n}"))).is_err());
     }
 

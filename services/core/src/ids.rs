@@ -105,6 +105,31 @@ pub fn check_name(field: &str, name: &str) -> Result<()> {
     Err(Error::invalid_field(field, rule))
 }
 
+/// Checks a queue's name. A broker has queues of its own beside `<queue>.<group>`: its `.dead`, its `.given-up`, and one
+/// `.retry.<seconds>` for each delay. No queue and group together may have the name of one of those.
+pub fn check_queue(field: &str, queue: &str) -> Result<()> {
+    check_name(field, queue)?;
+    if queue == "retry" || queue.ends_with(".retry") {
+        return Err(Error::invalid_field(
+            field,
+            format!("{queue:?} is not a queue: its name must not be \"retry\" or end with \".retry\""),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks a group's name, for the same reason as a queue's.
+pub fn check_group(field: &str, group: &str) -> Result<()> {
+    check_name(field, group)?;
+    if group.contains('.') || ["dead", "given-up"].contains(&group) {
+        return Err(Error::invalid_field(
+            field,
+            format!("{group:?} is not a group: no dots, and not \"dead\" or \"given-up\""),
+        ));
+    }
+    Ok(())
+}
+
 /// The name of a process that was given none. A host's name and a process id do not tell two containers apart, where every process
 /// has id 1 and long names of hosts begin alike; the random part does.
 pub fn process_name(role: &str, host: &str, pid: u32) -> String {
@@ -138,6 +163,22 @@ mod tests {
         assert_eq!(longest.len(), NAME_BYTES_MAX);
         check_name("id", &longest).unwrap();
         check_name("id", &process_name("worker", "", 1)).unwrap();
+    }
+
+    #[test]
+    fn queues_and_groups_that_could_meet_a_brokers_own_queues_are_refused() {
+        for good in ["default", "mail.out", "retry.mail", "my-retry", "dead"] {
+            check_queue("queue", good).unwrap();
+        }
+        for bad in ["retry", "mail.retry", "Mail", ""] {
+            assert_eq!(check_queue("queues", bad).unwrap_err().fields[0].field, "queues", "{bad:?}");
+        }
+        for good in ["main", "dead-letters", "retry", "1"] {
+            check_group("group", good).unwrap();
+        }
+        for bad in ["dead", "given-up", "main.dead", "a.b", "Main", ""] {
+            assert_eq!(check_group("groups", bad).unwrap_err().fields[0].field, "groups", "{bad:?}");
+        }
     }
 
     #[test]

@@ -88,8 +88,8 @@ pub struct Pacing {
     pub unreserved: u64,
     /// Outage time still to be made good, at the rate it was earned.
     pub owed_ns: u64,
-    /// Wall time up to which credit is earned; 0: the run has not begun; [`NEVER_MS`]: it has FAILED, and earns nothing before it
-    /// is resumed.
+    /// Wall time up to which credit is earned; 0: the run has not begun; [`NEVER_MS`]: it was taken out of FAILED, and earns from
+    /// the moment on that somebody owns it.
     pub as_of_ms: i64,
     /// The rate that `remainder` and `owed_ns` are counted at: it may have changed since. `None`: the run's.
     #[serde(default)]

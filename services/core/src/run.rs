@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::groups::Groups;
 use crate::ids::RunId;
-use crate::pacing::{CatchUp, Pacing, Rate};
+use crate::pacing::{CatchUp, NEVER_MS, Pacing, Rate};
 
 /// The largest payload of a run, in bytes of JSON.
 pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
@@ -59,6 +59,11 @@ impl RunState {
             Self::Stopped => Some(Self::Stopping),
             _ => None,
         }
+    }
+
+    /// Whether a step to `next` takes a run out of FAILED.
+    pub fn leaves_failed(self, next: Self) -> bool {
+        self == Self::Failed && !next.is_terminal()
     }
 
     /// No more jobs are reserved; what is enqueued drains.
@@ -131,6 +136,14 @@ pub struct RunRecord {
     pub ended_at_ms: Option<i64>,
     /// Why the run FAILED; none once it goes on.
     pub failure: Option<String>,
+}
+
+impl RunRecord {
+    /// The pacing that every ledger stores in the step that takes the run to `next`; `None` leaves it as it is. A run earns nothing
+    /// while it is FAILED: one that goes on keeps what it had earned by then, and earns more from the moment that somebody owns it.
+    pub fn pacing_on_step(&self, next: RunState) -> Option<Pacing> {
+        self.state.leaves_failed(next).then_some(Pacing { as_of_ms: NEVER_MS, ..self.pacing })
+    }
 }
 
 /// What the sink keeps of a run, so that a ledger that was lost, or went back in time, can be rebuilt. The owner writes it

@@ -1,5 +1,5 @@
 //! Counts the publishes that wait for their confirms, and notes when the broker last confirmed anything: a broker that confirms steadily
-//! is well however much waits, and a broker that confirms nothing at all is not.
+//! is well however much waits, and a broker that confirms nothing at all is not, nor is one that refuses whatever it is sent.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// The longest time in which something waits and nothing at all is confirmed, before the producer says that it cannot do its work.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(2);
+/// A refusal counts for so long: whoever publishes tries again more often than that.
+const REFUSAL_FRESH: Duration = Duration::from_secs(10);
 /// The most bytes of messages that wait at once, whoever asked for them: the rest is not encoded yet.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -22,6 +24,14 @@ struct State {
     waiting: u64,
     /// Since when something has waited and nothing was confirmed.
     since: Instant,
+    refusals: Option<Refusals>,
+}
+
+/// Publishes that failed, since the last that did not.
+struct Refusals {
+    first: Instant,
+    last: Instant,
+    why: String,
 }
 
 /// One publish; ends when it is dropped, whatever became of it.
@@ -32,7 +42,10 @@ pub struct OnItsWay<'a> {
 
 impl InFlight {
     pub fn new() -> Self {
-        Self { room: Semaphore::new(BYTES_MAX), state: Mutex::new(State { waiting: 0, since: Instant::now() }) }
+        Self {
+            room: Semaphore::new(BYTES_MAX),
+            state: Mutex::new(State { waiting: 0, since: Instant::now(), refusals: None }),
+        }
     }
 
     /// Waits, in turn, until there is room for `bytes`.
@@ -61,15 +74,38 @@ impl InFlight {
         )))
     }
 
+    /// An error if publishes have failed for a while, and none came through: the broker refuses them, or its connection for them.
+    pub fn check_refusals(&self) -> Result<()> {
+        match &self.lock().refusals {
+            Some(Refusals { first, last, why })
+                if last.elapsed() < REFUSAL_FRESH && last.duration_since(*first) >= CONFIRM_PATIENCE =>
+            {
+                Err(Error::unavailable(format!("no publish has come through for a while, the last one failed: {why}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while it holds the publishes")
     }
 }
 
 impl OnItsWay<'_> {
-    /// The broker has answered for this one, so it works.
-    pub fn answered(self) {
+    /// The broker has answered for this one, so it works; the reason if it does not want it.
+    pub fn answered(self, refusal: Option<&str>) {
         self.all.lock().since = Instant::now();
+        match refusal {
+            Some(why) => self.failed(why),
+            None => self.all.lock().refusals = None,
+        }
+    }
+
+    /// It did not come through.
+    pub fn failed(self, why: &str) {
+        let (mut state, now) = (self.all.lock(), Instant::now());
+        let first = state.refusals.as_ref().map_or(now, |refusals| refusals.first);
+        state.refusals = Some(Refusals { first, last: now, why: why.to_owned() });
     }
 }
 
@@ -92,16 +128,34 @@ mod tests {
         for _ in 0..4 {
             let young = all.begin(1).await;
             tokio::time::advance(CONFIRM_PATIENCE / 2).await;
-            young.answered();
+            young.answered(None);
             all.check().unwrap();
         }
         tokio::time::advance(CONFIRM_PATIENCE).await;
         assert!(all.check().unwrap_err().message.contains("2000 ms"));
         drop(all.begin(1).await);
         all.check().expect_err("one that was given up shows nothing");
-        old.answered();
+        old.answered(None);
         all.check().unwrap();
         assert_eq!(all.lock().waiting, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_count_once_they_last_and_until_one_publish_comes_through() {
+        let all = InFlight::new();
+        all.begin(1).await.failed("not allowed");
+        all.check_refusals().expect("one alone may be a connection that is made anew");
+        tokio::time::advance(CONFIRM_PATIENCE).await;
+        all.begin(1).await.answered(Some("full"));
+        assert!(all.check_refusals().unwrap_err().message.contains("full"));
+        all.check().expect("the broker does answer");
+        all.begin(1).await.answered(None);
+        all.check_refusals().unwrap();
+        all.begin(1).await.failed("not allowed");
+        tokio::time::advance(CONFIRM_PATIENCE).await;
+        all.begin(1).await.failed("not allowed");
+        tokio::time::advance(REFUSAL_FRESH).await;
+        all.check_refusals().expect("nobody has tried for long");
     }
 
     #[tokio::test(start_paused = true)]
@@ -110,7 +164,7 @@ mod tests {
         let whole = all.begin(BYTES_MAX * 2).await;
         let waits = tokio::time::timeout(CONFIRM_PATIENCE / 2, all.begin(1)).await;
         assert!(waits.is_err() && all.lock().waiting == 1);
-        whole.answered();
-        all.begin(1).await.answered();
+        whole.answered(None);
+        all.begin(1).await.answered(None);
     }
 }

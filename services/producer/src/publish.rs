@@ -72,6 +72,12 @@ impl Producer {
         }
     }
 
+    /// Whether publishes come through, where some were tried. Not a part of the health that schedulers ask for: they learn it from their
+    /// ranges, and only a range can show that it is over.
+    pub fn check_refusals(&self) -> Result<()> {
+        self.0.in_flight.check_refusals()
+    }
+
     /// How often a connection to the broker was made anew.
     pub fn rebuilt(&self) -> u64 {
         self.0.broker.rebuilt()
@@ -142,8 +148,18 @@ impl Inner {
         let on_its_way = self.in_flight.begin(sent * known.encoder.message_bytes_max()).await;
         let now_ms = self.clock.wall_ms();
         let messages: Vec<Message> = seqs.iter().map(|seq| known.encoder.message(range, *seq, now_ms)).collect();
-        let confirms = self.broker.publish(queue, messages).await?;
-        on_its_way.answered();
+        let confirms = match self.broker.publish(queue, messages).await {
+            Ok(confirms) => confirms,
+            Err(error) => {
+                on_its_way.failed(&error.message);
+                return Err(error);
+            }
+        };
+        let refused = confirms.iter().find_map(|confirm| match confirm {
+            Confirm::Refused(reason) => Some(reason.as_str()),
+            Confirm::Confirmed | Confirm::Unroutable => None,
+        });
+        on_its_way.answered(refused);
         if confirms.len() != sent {
             return Err(Error::internal(format!("the broker answered {} of {sent} publishes", confirms.len())));
         }

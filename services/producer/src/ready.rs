@@ -21,10 +21,12 @@ pub async fn watch(producer: Producer, readiness: Readiness, reporter: HealthRep
     let ledger = readiness.tolerant("ledger", HICCUP);
     // A broker that blocks publishers answers everything else.
     let confirms = readiness.condition("confirms");
+    let publishes = readiness.shown("publishes");
     tokio::join!(
         broker.keep_checking(CHECK_INTERVAL, || producer.check_broker()),
         ledger.keep_checking(CHECK_INTERVAL, || producer.check_ledger()),
         confirms.keep_checking(CONFIRMS_INTERVAL, async || producer.check_confirms()),
+        publishes.keep_checking(CONFIRMS_INTERVAL, async || producer.check_refusals()),
         grpc::follow_health::<Server>(reporter, readiness, shutdown),
     );
 }

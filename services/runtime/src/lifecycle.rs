@@ -1,6 +1,7 @@
 //! Stopping: one [`Shutdown`] that everything listens to, and [`Tasks`] that a stop can wait for.
 
 use std::future::Future;
+use std::io::Read;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +48,19 @@ impl Shutdown {
             trigger.trigger();
         });
         Ok(self)
+    }
+
+    /// Triggered at the end of `source` too, or when it cannot be read any more. A pipe ends when whoever holds its other end does,
+    /// in whatever way that is.
+    pub fn also_at_end_of(self, mut source: impl Read + Send + 'static) -> Self {
+        let trigger = self.clone();
+        // A thread that no stop waits for: nothing can end its reading from outside.
+        std::thread::spawn(move || {
+            _ = std::io::copy(&mut source, &mut std::io::sink());
+            trigger.trigger();
+            tracing::info!("stopping: whoever started this process has ended");
+        });
+        self
     }
 
     pub fn trigger(&self) {
@@ -113,7 +127,18 @@ impl Tasks {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_pipe_is_a_stop() {
+        let (read, write) = std::io::pipe().unwrap();
+        let shutdown = Shutdown::new().also_at_end_of(read);
+        assert!(!shutdown.is_triggered());
+        drop(write);
+        tokio::time::timeout(Duration::from_secs(10), shutdown.triggered()).await.unwrap();
+    }
 
     #[test]
     fn whoever_ignores_hangup_is_told_by_its_mask() {

@@ -32,6 +32,7 @@ struct Inner {
     role: &'static str,
     id: String,
     conditions: Mutex<Vec<Condition>>,
+    shown: Mutex<Vec<Condition>>,
     facts: Mutex<Vec<(&'static str, Fact)>>,
     parts: Mutex<Vec<Readiness>>,
 }
@@ -53,8 +54,8 @@ pub struct Report {
 
 impl Readiness {
     pub fn new(role: &'static str, id: &str) -> Self {
-        let (conditions, facts, parts) = Default::default();
-        Self(Arc::new(Inner { role, id: id.to_owned(), conditions, facts, parts }))
+        let (conditions, shown, facts, parts) = Default::default();
+        Self(Arc::new(Inner { role, id: id.to_owned(), conditions, shown, facts, parts }))
     }
 
     /// A role in the same process; the whole is ready when each part is.
@@ -71,7 +72,17 @@ impl Readiness {
 
     /// The same for one that may fail for `tolerated` before the role is red. The first to name a condition decides that.
     pub fn tolerant(&self, name: &str, tolerated: Duration) -> Condition {
-        let mut all = lock(&self.0.conditions);
+        self.named(&self.0.conditions, name, tolerated)
+    }
+
+    /// A condition for people: it turns `/readyz` red, and those who [follow](Self::follow) do not hear of it, because the work that
+    /// they send is what shows that it is over.
+    pub fn shown(&self, name: &str) -> Condition {
+        self.named(&self.0.shown, name, Duration::ZERO)
+    }
+
+    fn named(&self, all: &Mutex<Vec<Condition>>, name: &str, tolerated: Duration) -> Condition {
+        let mut all = lock(all);
         if let Some(known) = all.iter().find(|condition| condition.name() == name) {
             return known.clone();
         }
@@ -87,8 +98,16 @@ impl Readiness {
 
     pub fn is_ready(&self) -> bool {
         let now = Instant::now();
-        lock(&self.0.conditions).iter().all(|condition| !condition.is_red(now))
+        self.is_serving()
+            && lock(&self.0.shown).iter().all(|condition| !condition.is_red(now))
             && lock(&self.0.parts).iter().all(Self::is_ready)
+    }
+
+    /// Everything but what is only shown.
+    fn is_serving(&self) -> bool {
+        let now = Instant::now();
+        lock(&self.0.conditions).iter().all(|condition| !condition.is_red(now))
+            && lock(&self.0.parts).iter().all(Self::is_serving)
     }
 
     pub fn report(&self) -> Report {
@@ -97,25 +116,30 @@ impl Readiness {
             ready: self.is_ready(),
             role: self.0.role,
             id: self.0.id.clone(),
-            checks: lock(&self.0.conditions).iter().map(|condition| condition.check(now)).collect(),
+            checks: [&self.0.conditions, &self.0.shown]
+                .into_iter()
+                .flat_map(|all| lock(all).iter().map(|condition| condition.check(now)).collect::<Vec<_>>())
+                .collect(),
             facts: lock(&self.0.facts).iter().map(|(name, read)| ((*name).to_owned(), read())).collect(),
             roles: lock(&self.0.parts).iter().map(Self::report).collect(),
         }
     }
 
-    /// For ever: tells and logs each change, and turns red at the stop.
+    /// For ever: logs each change, tells each that is not only shown, and turns red at the stop.
     pub async fn follow<F: Future<Output = ()>>(&self, shutdown: &Shutdown, tell: impl Fn(bool) -> F) {
         let running = self.condition(RUNNING);
         running.set_ok();
-        let mut was_ready = None;
+        let (mut was_ready, mut was_serving) = (None, None);
         loop {
             if shutdown.is_triggered() {
                 running.set_failed("it is stopping: it takes nothing new and finishes what it holds");
             }
-            let is_ready = self.is_ready();
+            let (is_ready, is_serving) = (self.is_ready(), self.is_serving());
             if was_ready.replace(is_ready) != Some(is_ready) {
                 self.log(is_ready);
-                tell(is_ready).await;
+            }
+            if was_serving.replace(is_serving) != Some(is_serving) {
+                tell(is_serving).await;
             }
             tokio::select! {
                 biased;
@@ -197,6 +221,25 @@ mod tests {
         });
         tokio::join!(calling, look).0.unwrap_err();
         assert_eq!(why(&readiness, "ledger").as_deref(), Some("no answer within 3 s"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_only_shown_is_red_and_not_told() {
+        let (readiness, shutdown) = (Readiness::new("producer", "p"), Shutdown::new());
+        let publishes = readiness.shown("publishes");
+        let told = Mutex::new(Vec::new());
+        let following = readiness.follow(&shutdown, async |is_serving| told.lock().unwrap().push(is_serving));
+        let story = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            publishes.set_ok();
+            assert!(readiness.is_ready());
+            publishes.set_failed("not allowed");
+            assert!(!readiness.is_ready());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        tokio::select! { biased; () = following => (), () = story => () }
+        assert_eq!(why(&readiness, "publishes").as_deref(), Some("not allowed"));
+        assert_eq!(*told.lock().unwrap(), [true]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,9 @@
 //! Settings of the process: defaults, then `paceline.toml`, then `PACELINE_…` variables; flags come last, in the CLI.
 //!
-//! Every key is the same in the file and, in capitals with the prefix, in the environment.
+//! Every key is the same in the file and, in capitals with the prefix, in the environment, where `payload` of `[sink]` is
+//! `PACELINE_SINK_PAYLOAD`. The queues are in the file alone.
+
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,21 +48,21 @@ pub struct Settings {
     /// PEM file with the certificate authorities of amqps, https and rediss.
     pub ca_file: Option<PathBuf>,
     /// Prefix of queues, indices and keys: two namespaces share nothing.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "text::plain")]
     pub namespace: String,
     /// Where the CLI finds the scheduler.
     pub server: String,
     /// Where the scheduler finds producers, `http://host:port`, separated by commas.
     pub producers: String,
     /// Where a role's admin port is: `HOST:PORT`, a `HOST` with the role's own port, or `off`. Without it: loopback.
-    #[serde(deserialize_with = "optional_text")]
+    #[serde(deserialize_with = "text::optional")]
     pub admin: Option<String>,
     /// Secret for binds beyond loopback, and for calls to them.
-    #[serde(deserialize_with = "secret")]
+    #[serde(deserialize_with = "text::secret")]
     pub token: Option<String>,
     pub sink: SinkSettings,
     /// Consumer group: of workers, what they consume for; of schedulers, what the runs that they start are made for.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "text::plain")]
     pub group: String,
     /// The queues that exist, each with its policy.
     pub queues: BTreeMap<String, Policy>,
@@ -75,7 +78,7 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields)]
 pub struct SinkSettings {
     /// `searchable` or `stored`; a text, so that a wrong one is named along with all other mistakes.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "text::plain")]
     pub payload: String,
 }
 
@@ -91,46 +94,6 @@ impl SinkSettings {
             let known = Payloads::ALL.map(|payloads| format!("{:?}", payloads.name())).join(" or ");
             Error::invalid_field("sink.payload", format!("must be {known}, not {:?}", self.payload))
         })
-    }
-}
-
-/// A name that looks like a number or a flag is still a name: the environment's values are guessed at before they come here.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Words(String),
-    Whole(u128),
-    Flag(bool),
-    Fraction(f64),
-}
-
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
-        match text {
-            Text::Words(text) => text,
-            Text::Whole(number) => number.to_string(),
-            Text::Flag(flag) => flag.to_string(),
-            Text::Fraction(number) => number.to_string(),
-        }
-    }
-}
-
-fn text<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<String, D::Error> {
-    Text::deserialize(source).map(String::from)
-}
-
-fn optional_text<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Option<String>, D::Error> {
-    Option::<Text>::deserialize(source).map(|text| text.map(String::from))
-}
-
-/// The same for the token, whose value no error may show. Digits lose their leading zeros on the way, so they are refused.
-fn secret<'de, D: serde::Deserializer<'de>>(source: D) -> std::result::Result<Option<String>, D::Error> {
-    match Option::<Text>::deserialize(source) {
-        Ok(None) => Ok(None),
-        Ok(Some(Text::Words(token))) => Ok(Some(token)),
-        _ => Err(serde::de::Error::custom(
-            "the token must not be a bare number or flag; use letters too, e.g. `openssl rand -hex 32`",
-        )),
     }
 }
 
@@ -198,12 +161,10 @@ impl Settings {
         if let Err(wrong) = self.admin_at() {
             violations.add("admin", wrong);
         }
-        let names = [("namespace", &self.namespace), ("group", &self.group)];
-        let queues = self.queues.keys().map(|queue| ("queues", queue));
-        for (field, name) in names.into_iter().chain(queues) {
-            if let Err(error) = ids::check_name(field, name) {
-                violations.add(field, error.fields[0].description.clone());
-            }
+        let names = [check_namespace(&self.namespace), ids::check_group("group", &self.group)];
+        let queues = self.queues.keys().map(|queue| ids::check_queue("queues", queue));
+        for wrong in names.into_iter().chain(queues).filter_map(Result::err).flat_map(|error| error.fields) {
+            violations.add(wrong.field, wrong.description);
         }
         for (queue, policy) in &self.queues {
             if policy.attempts_max == 0 || policy.timeout_ms == 0 {
@@ -233,8 +194,20 @@ impl Settings {
     }
 }
 
+/// A namespace has no dots: with one it could share a queue with another, since a queue is `<namespace>.<queue>.<group>` to
+/// the broker, and the queue's own name may have dots.
+fn check_namespace(namespace: &str) -> Result<()> {
+    ids::check_name("namespace", namespace)?;
+    if namespace.contains('.') {
+        return Err(Error::invalid_field("namespace", format!("{namespace:?} is not a namespace: no dots")));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -250,6 +223,43 @@ mod tests {
         };
         let fields: Vec<_> = broken.check().unwrap_err().fields.into_iter().map(|v| v.field).collect();
         assert_eq!(fields, ["broker_url", "sink_url", "admin", "namespace", "sink.payload"]);
+    }
+
+    #[test]
+    fn names_that_could_share_a_queue_are_refused_before_any_broker_is_asked() {
+        let queues = ["default", "mail.out", "mail.retry"].map(|queue| (queue.to_owned(), Policy::default()));
+        let broken = Settings {
+            namespace: "paceline.x".into(),
+            group: "dead".into(),
+            queues: BTreeMap::from(queues),
+            ..Settings::default()
+        };
+        let error = broken.check().unwrap_err();
+        let fields: Vec<_> = error.fields.iter().map(|v| v.field.as_str()).collect();
+        assert_eq!(fields, ["namespace", "group", "queues"]);
+        assert!(error.message.contains("mail.retry"), "{error}");
+    }
+
+    /// Without its comments the example is the defaults, and with them it names every key.
+    #[test]
+    fn the_example_says_every_key_and_its_default() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../paceline.example.toml");
+        let example = std::fs::read_to_string(file).unwrap();
+        let read = |text: &str| Figment::from(Toml::string(text));
+        assert_eq!(read(&example).extract::<Settings>().unwrap(), Settings::default());
+
+        let is_key = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let said = |line: &&str| line.split_once(" = ").is_some_and(|(name, _)| is_key(name));
+        let lines = example.lines().map(|line| line.strip_prefix("# ").filter(said).unwrap_or(line));
+        let named: serde_json::Value = read(&lines.collect::<Vec<_>>().join("\n")).extract().unwrap();
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        for table in ["", "/sink", "/queues/default"] {
+            let keys = |of: &serde_json::Value| {
+                let table = of.pointer(table).and_then(|table| table.as_object()).unwrap();
+                table.keys().cloned().collect::<BTreeSet<_>>()
+            };
+            assert_eq!(keys(&named), keys(&settings), "{table}");
+        }
     }
 
     /// Else a shell that has run the stack's scripts could start no role.

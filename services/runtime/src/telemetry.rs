@@ -35,8 +35,10 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Warnings> {
 }
 
 /// lapin logs each failure itself, beside the error that it returns, and whole messages with their payload. It is heard only where
-/// the filter names it.
+/// the filter names it. An empty filter lets errors through: with a directive of ours behind it, it would let nothing.
 fn directives(filter: &str) -> String {
+    let is_empty = filter.split(',').all(|directive| directive.trim().is_empty());
+    let filter = if is_empty { "error" } else { filter };
     if filter.contains("lapin") { filter.to_owned() } else { format!("{filter},lapin=off") }
 }
 
@@ -48,6 +50,7 @@ mod tests {
     fn lapin_is_heard_only_when_it_is_named() {
         assert_eq!(directives("info"), "info,lapin=off");
         assert_eq!(directives("info,lapin=debug"), "info,lapin=debug");
+        assert_eq!([directives(""), directives(",")], ["error,lapin=off", "error,lapin=off"]);
         assert!(EnvFilter::try_new(directives("warn,paceline_worker=debug")).is_ok());
     }
 }

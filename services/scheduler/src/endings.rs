@@ -14,6 +14,7 @@ use paceline_core::run::KeptRun;
 use paceline_runtime::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::Context;
 
@@ -28,20 +29,32 @@ const KEEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// So many ends in a row that cannot be kept say that the sink is away. The next look begins behind them, so that an end which the
 /// sink never takes holds up no other.
 const FAILURES_MAX: usize = 3;
+/// So long ends may be unkept before that is worth a warning: a sink that is still making its indices is late, and no fault.
+const WARN_AFTER: Duration = Duration::from_secs(10);
 /// How long a stop waits for what is not kept by then; whoever starts next keeps the rest.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Endings {
     context: Context,
-    /// Where the next look begins; `None` is the beginning of the list.
+    /// Where the next look begins; `None` is the beginning of the list, and so of a pass through it.
     after: Option<RunId>,
+    /// An end of this pass is not kept.
+    has_failed: bool,
+    /// Until a whole pass has kept every end: a look that finds nothing behind those that failed is no success.
+    trouble: Option<Trouble>,
     backoff: Backoff,
-    is_away: bool,
+}
+
+/// Ends that cannot be kept.
+struct Trouble {
+    since: Instant,
+    has_warned: bool,
 }
 
 impl Endings {
     pub fn new(context: Context) -> Self {
-        Self { context, after: None, backoff: Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX), is_away: false }
+        let backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
+        Self { context, after: None, has_failed: false, trouble: None, backoff }
     }
 
     /// Until `shutdown`. A signal of `ended` says that an owner in this process has ended. Cancelling is harmless: what is not noted
@@ -59,8 +72,9 @@ impl Endings {
     }
 
     async fn look_and_rest(&mut self, ended: &Notify) {
+        let begun = Instant::now();
         let looked = self.look().await;
-        self.note(&looked);
+        self.note(begun, &looked);
         let pause = async {
             match looked {
                 Ok(true) => (),
@@ -76,45 +90,61 @@ impl Endings {
         }
     }
 
-    fn note(&mut self, looked: &Result<bool>) {
+    fn note(&mut self, begun: Instant, looked: &Result<bool>) {
         match looked {
-            Err(error) if !std::mem::replace(&mut self.is_away, true) => {
-                tracing::warn!(%error, "ends of runs are not kept in the sink yet; trying until they are");
-            }
-            Err(_) => (),
-            Ok(_) => {
+            Err(error) => self.tell(begun, error),
+            Ok(true) => (),
+            Ok(false) => {
                 self.backoff.reset();
-                if std::mem::take(&mut self.is_away) {
+                if self.trouble.take().is_some() {
                     tracing::info!("ends of runs are kept in the sink again");
                 }
             }
         }
     }
 
-    /// Keeps a page of ends; whether there may be more. `Err`: some are not kept.
+    /// Says once that ends are not kept, and once more when that is a fault.
+    fn tell(&mut self, begun: Instant, error: &Error) {
+        let is_new = self.trouble.is_none();
+        let trouble = self.trouble.get_or_insert(Trouble { since: begun, has_warned: false });
+        if !trouble.has_warned && trouble.since.elapsed() >= WARN_AFTER {
+            trouble.has_warned = true;
+            tracing::warn!(%error, "ends of runs are still not kept in the sink; trying until they are");
+        } else if is_new {
+            tracing::info!(%error, "ends of runs are not kept in the sink yet; trying until they are");
+        }
+    }
+
+    /// Keeps a page of ends. `Ok`: whether to look again at once; if not, a pass through the list has kept every end. `Err`: some are
+    /// not kept.
     async fn look(&mut self) -> Result<bool> {
         let began_at = self.after.take();
+        self.has_failed &= began_at.is_some();
         let page = self.context.ledger.unkept_run_ids(began_at.as_ref(), PAGE_RUNS).await?;
-        let is_last = page.len() < PAGE_RUNS;
-        let (mut failures, mut failed) = (0, Ok(()));
-        for run in page {
-            match self.keep_in_time(&run).await {
+        let (tried, kept) = self.keep_page(&page).await;
+        let is_at_end = tried == page.len() && page.len() < PAGE_RUNS;
+        self.after = page[..tried].last().filter(|_| !is_at_end).cloned();
+        self.has_failed |= kept.is_err();
+        kept.map(|()| !is_at_end || self.has_failed)
+    }
+
+    /// How many ends it has tried, and the last reason why one of them is not kept.
+    async fn keep_page(&self, page: &[RunId]) -> (usize, Result<()>) {
+        let (mut failures, mut kept) = (0, Ok(()));
+        for (index, run) in page.iter().enumerate() {
+            match self.keep_in_time(run).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     tracing::debug!(%run, %error, "the run's end is not kept in the sink yet");
                     failures += 1;
-                    failed = Err(error);
+                    kept = Err(error);
                 }
             }
-            self.after = Some(run);
             if failures == FAILURES_MAX {
-                break;
+                return (index + 1, kept);
             }
         }
-        if is_last && failures < FAILURES_MAX {
-            self.after = None;
-        }
-        failed.map(|()| !is_last || began_at.is_some())
+        (page.len(), kept)
     }
 
     async fn keep_in_time(&self, run: &RunId) -> Result<()> {

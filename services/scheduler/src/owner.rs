@@ -12,7 +12,7 @@ use std::time::Duration;
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
-use paceline_core::pacing::{NEVER_MS, Pacer};
+use paceline_core::pacing::Pacer;
 use paceline_core::ports::ledger::{Fence, Reservation};
 use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_runtime::lifecycle::Shutdown;
@@ -289,17 +289,16 @@ impl Owner {
     }
 
     /// At a stop, or after the end: lets what is on its way arrive, stores the credit, and gives the lease up so that another goes on
-    /// at once. Of a run that has ended nothing arrives any more: of one that FAILED nobody publishes the rest before it goes on.
+    /// at once. Of a run that has ended nothing arrives any more: of one that FAILED nobody publishes the rest before it goes on. Its
+    /// credit is not stored either: somebody may have taken it out of FAILED by now, and from then on it is another owner's.
     async fn hand_over(&mut self, known: Option<Known>) {
         let has_ended = self.has_failed || known.as_ref().is_some_and(|known| known.record.state.is_terminal());
         let arriving = async { while !self.dispatcher.is_idle() && self.dispatcher.ended().await.is_ok() {} };
         if !has_ended && tokio::time::timeout(STOP_GRACE, arriving).await.is_err() {
             tracing::info!(run = %self.run, "ranges still on their way are published again by the next owner");
         }
-        if let Some(known) = known {
-            // The time until somebody resumes it is no outage to make good.
-            let as_of_ms = if self.has_failed { NEVER_MS } else { known.as_of_ms };
-            let pacing = known.pacer.pacing(as_of_ms);
+        if let Some(known) = known.filter(|_| !has_ended) {
+            let pacing = known.pacer.pacing(known.as_of_ms);
             if let Err(error) = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await {
                 tracing::debug!(run = %self.run, %error, "credit not stored at the stop");
             }

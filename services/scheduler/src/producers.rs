@@ -17,7 +17,7 @@ use paceline_core::ports::broker::Depth;
 use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::Instant;
 
 use crate::member::{Ask, Member, Turned};
@@ -31,8 +31,10 @@ const JOB_BYTES_USUAL: u64 = 512;
 pub struct Producers {
     members: Vec<Member>,
     next: AtomicUsize,
-    /// A breaker changed. Wakes in the order of waiting, so that the simulation replays.
+    /// A breaker changed, or a window has room. Wakes in the order of waiting, so that the simulation replays.
     changed: Arc<Notify>,
+    /// Ranges look for room in turn: each look asks every producer, and there may be tens of thousands of ranges.
+    turns: Mutex<()>,
 }
 
 impl Producers {
@@ -66,7 +68,7 @@ impl Producers {
     }
 
     fn new(members: Vec<Member>, changed: Arc<Notify>) -> Self {
-        Self { members, next: AtomicUsize::new(0), changed }
+        Self { members, next: AtomicUsize::new(0), changed, turns: Mutex::default() }
     }
 
     /// Publishes `range`, whose messages have `bytes` in all, at the next producer that works and has room, at each of the others
@@ -75,17 +77,28 @@ impl Producers {
     /// fills a window is bounded in time.
     pub async fn publish(&self, run: &RunId, range: &Range, bytes: u64) -> Result<String> {
         let what = Ask::Range { bytes: bytes.max(1) };
-        let mut deadline = None;
+        let (mut deadline, mut kept) = (None, None);
         loop {
+            let turn = match kept.take() {
+                Some(turn) => turn,
+                None => self.turns.lock().await,
+            };
+            let turn = Turn::new(Some(turn));
             // Made before the look at the breakers, so that no change after it is missed.
             let changed = self.changed.notified();
-            match self.first(what, |publisher| async move { publisher.publish(run, range).await }).await {
+            let publish = |publisher: Arc<dyn RangePublisher>| {
+                turn.end();
+                async move { publisher.publish(run, range).await }
+            };
+            match self.first(what, publish).await {
                 Ok(outcome) => return outcome,
                 Err(Turned::Full) => {
                     deadline = None;
-                    changed.await;
+                    self.wait_for_room(changed).await;
+                    kept = turn.keep();
                 }
                 Err(Turned::LeftOut) => {
+                    turn.end();
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + WAIT_MAX);
                     if Instant::now() >= deadline {
                         return Err(self.none_usable());
@@ -138,6 +151,17 @@ impl Producers {
         last
     }
 
+    /// Until something changes, or a cool-down is over: who is left out needs a range to come back, whoever else is full.
+    async fn wait_for_room(&self, changed: impl Future<Output = ()>) {
+        let now = Instant::now();
+        let until = self.members.iter().filter_map(Member::opens_at).filter(|at| *at > now).min();
+        tokio::select! {
+            biased;
+            () = changed => (),
+            () = async { tokio::time::sleep_until(until.unwrap_or(now)).await }, if until.is_some() => (),
+        }
+    }
+
     /// Until a breaker changes or the first cool-down is over.
     async fn wait(&self, changed: impl Future<Output = ()>, deadline: Instant) {
         let until = self.members.iter().filter_map(Member::opens_at).min().map_or(deadline, |at| at.min(deadline));
@@ -160,6 +184,23 @@ impl Producers {
     /// Asks every remote producer for its health until `shutdown`.
     pub async fn probe(&self, shutdown: Shutdown) {
         shutdown.or(join_all(self.members.iter().map(Member::probe))).await;
+    }
+}
+
+/// The turn of one range to look for room; it ends when a producer takes the range.
+struct Turn<'a>(std::sync::Mutex<Option<MutexGuard<'a, ()>>>);
+
+impl<'a> Turn<'a> {
+    fn new(turn: Option<MutexGuard<'a, ()>>) -> Self {
+        Self(std::sync::Mutex::new(turn))
+    }
+
+    fn end(&self) {
+        self.0.lock().expect("no code panics while it holds a turn").take();
+    }
+
+    fn keep(self) -> Option<MutexGuard<'a, ()>> {
+        self.0.into_inner().expect("no code panics while it holds a turn")
     }
 }
 

@@ -333,6 +333,29 @@ async fn what_waits_for_room_is_woken_also_when_the_window_grows() {
     }
 }
 
+/// Each look asks every producer, so who waits looks when it is their turn and not with every answer.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_does_not_look_with_every_answer() {
+    const RANGES: u64 = 2_000;
+    let slow = Slow { takes: Duration::from_secs(2), waiting: AtomicU64::new(0), waited_at_once: AtomicU64::new(0) };
+    let producers = Producers::local(Arc::new(slow));
+    let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
+    let polls = AtomicU64::new(0);
+    let all = (0..RANGES).map(|_| {
+        let mut publishing = Box::pin(producers.publish(&run, &range, 1024 * 1024));
+        let polls = &polls;
+        std::future::poll_fn(move |context| {
+            polls.fetch_add(1, Ordering::Relaxed);
+            publishing.as_mut().poll(context)
+        })
+    });
+    let all =
+        tokio::time::timeout(Duration::from_secs(24 * 3600), join_all(all)).await.expect("no range waits for ever");
+    assert!(all.iter().all(Result::is_ok));
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls <= 8 * RANGES, "{polls} looks of {RANGES} ranges");
+}
+
 /// What `/readyz` shows of them.
 #[tokio::test(start_paused = true)]
 async fn states_name_each_with_its_reason() {

@@ -1,5 +1,5 @@
-//! What every snapshot must obey, whatever is broken at the moment: L1, no step back, no zero for "unknown" (L8), and the
-//! ceiling of the pace (L6). Pure: readings in, violations out.
+//! What every snapshot must obey, whatever is broken at the moment: L1, no step back, no zero for "unknown" (L8), the
+//! ceiling of the pace (L6), and no run that FAILED. Pure: readings in, violations out.
 
 use std::time::Duration;
 
@@ -94,6 +94,7 @@ impl Watch {
     /// What is wrong with a reading; it is kept in any case.
     pub fn take(&mut self, reading: Reading) -> Vec<String> {
         let mut wrong = counts_close(&reading);
+        wrong.extend(has_failed(&reading));
         wrong.extend(self.steps_back(&reading));
         wrong.extend(self.overshoots(&reading));
         let last = self.floors.last().filter(|_| !self.may_step_back).map_or([0; 4], |(_, floor)| *floor);
@@ -149,6 +150,11 @@ fn counts_close(reading: &Reading) -> Vec<String> {
     wrong
 }
 
+fn has_failed(reading: &Reading) -> Option<String> {
+    let has_failed = reading.state == RunState::Failed as i32;
+    has_failed.then(|| "the run FAILED, and no fault of a service may do that".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +183,8 @@ mod tests {
         assert!(watch.take(at(4000, 0, 0)).iter().any(|wrong| wrong.starts_with("L8: processed")));
         assert!(watch.take(at(5000, 504, 101))[0].starts_with("L6"));
         assert!(watch.take(Reading { published: 600, ..at(6000, 550, 101) })[0].starts_with("published"));
+        let failed = Reading { state: RunState::Failed as i32, ..at(7000, 550, 101) };
+        assert!(watch.take(failed)[0].starts_with("the run FAILED"));
     }
 
     #[test]

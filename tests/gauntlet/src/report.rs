@@ -45,7 +45,14 @@ struct Row<'a> {
 
 impl Report {
     pub fn has_passed(&self) -> bool {
-        self.violations.is_empty() && self.proofs.iter().all(|proof| proof.problems.is_empty())
+        let is_proved = self.proofs.iter().all(|proof| proof.problems.is_empty());
+        self.violations.is_empty() && is_proved && self.never_recovered().is_empty()
+    }
+
+    /// The faults after which jobs of the big run have not flowed again.
+    fn never_recovered(&self) -> Vec<&Struck> {
+        let rows = self.rows().into_iter().filter(|row| row.recovery == Some(Recovery::Never));
+        rows.map(|row| row.struck).collect()
     }
 
     /// Calls stop nothing, so they have no recovery and excuse none.
@@ -136,6 +143,10 @@ impl Report {
         }
         for violation in self.violations.iter().take(20) {
             line("VIOLATION", violation.clone());
+        }
+        for Struck { number, planned, .. } in self.never_recovered() {
+            let fault = format!("#{number} {}: {}", planned.blow.name(), planned.blow.target());
+            line("NEVER RECOVERED", fault);
         }
     }
 
@@ -265,6 +276,50 @@ fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Planned;
+    use crate::recovery::Span;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Of one fault that lasted from 10 s to 15 s, and of jobs that moved at those seconds.
+    fn report(moved: &[u64]) -> Report {
+        let planned = Planned { at: s(10), lasts: s(5), blow: Blow::KillRole("worker-1".into()) };
+        Report {
+            name: "gauntlet".into(),
+            seed: 7,
+            lasted: s(60),
+            struck: vec![Struck { number: 1, planned, span: Span { began: s(10), over: s(15) } }],
+            processed: moved.iter().copied().map(s).collect(),
+            enqueued: Vec::new(),
+            proofs: vec![Proof::default()],
+            violations: Vec::new(),
+            snapshots: 1,
+            reads_failed: 0,
+            refused: 0,
+            overshoot: Vec::new(),
+            memory_max_mb: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn whatever_is_wrong_makes_it_red() {
+        let well = report(&[1, 10, 17]);
+        assert!(well.has_passed() && well.sentence().contains("PASSED"));
+        let violated = Report { violations: vec!["L1".into()], ..report(&[1, 10, 17]) };
+        assert!(!violated.has_passed());
+        let unproved = Proof { problems: vec!["missing".into()], ..Proof::default() };
+        assert!(!Report { proofs: vec![unproved], ..report(&[1, 10, 17]) }.has_passed());
+    }
+
+    #[test]
+    fn a_recovery_that_never_came_makes_it_red() {
+        let stuck = report(&[1, 10]);
+        assert!(!stuck.has_passed() && stuck.sentence().contains("FAILED"));
+        let text = stuck.text();
+        assert!(text.contains("NEVER RECOVERED") && text.contains("#1 kill and restart: worker-1"), "{text}");
+    }
 
     #[test]
     fn numbers_are_grouped_and_columns_aligned() {

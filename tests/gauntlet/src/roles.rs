@@ -126,9 +126,10 @@ impl Role {
     }
 }
 
-/// Sends a signal by name to one process.
+/// Sends a signal by name to one process, by the shell's own `kill`: the program is not on every machine.
 pub async fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().await?;
+    let kill = ["-c", r#"kill -s "$@""#, "kill", name, &pid.to_string()];
+    let status = Command::new("sh").args(kill).status().await?;
     ensure!(status.success(), "cannot send SIG{name} to process {pid}");
     Ok(())
 }

@@ -1,11 +1,13 @@
-//! `paceline bench` leaves nothing behind: not when it is done, not when it is interrupted; and says so when it shall.
+//! `paceline bench` leaves nothing behind: not when it is done, not when it is interrupted; and says so when it shall. When it is
+//! killed, its roles end all the same.
 
 use std::path::Path;
 use std::process::Stdio;
 
-use paceline_tests::process::{command, run};
+use paceline_tests::process::{command, in_time, run, signal};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
 
 fn embedded(folder: &Path) -> Vec<(&'static str, String)> {
     ["PACELINE_BROKER_URL", "PACELINE_SINK_URL", "PACELINE_LEDGER_URL"]
@@ -27,29 +29,51 @@ async fn measure(mode: &str, more: &[&str], environment: &[(&str, String)]) -> V
     report
 }
 
+/// A benchmark that runs jobs, and everything that it has said.
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    said: Vec<String>,
+}
+
+impl Running {
+    async fn start(more: &[&str], environment: &[(&str, String)]) -> Self {
+        let mut command = command(&[&["bench", "pipeline", "--jobs", "10000000"], more].concat(), environment);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the binary starts");
+        let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let mut running = Self { child, lines, said: Vec::new() };
+        while !running.said.last().is_some_and(|line| line.starts_with("running ")) {
+            assert!(running.listen().await, "it ended before it ran: {:?}", running.said);
+        }
+        running
+    }
+
+    /// Waits for one more line; false at the end.
+    async fn listen(&mut self) -> bool {
+        let line = in_time("line of a bench", self.lines.next_line()).await.expect("text");
+        let has_spoken = line.is_some();
+        self.said.extend(line);
+        has_spoken
+    }
+
+    fn namespace(&self) -> &str {
+        let namespace = self.said.iter().find_map(|line| line.strip_prefix("measuring in namespace "));
+        namespace.unwrap_or_else(|| panic!("no namespace in {:?}", self.said))
+    }
+}
+
 /// Interrupts it as soon as it runs jobs; answers its namespace.
 async fn interrupt(environment: &[(&str, String)]) -> String {
-    let mut command = command(&["bench", "pipeline", "--jobs", "10000000"], environment);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-    let mut said = Vec::new();
-    loop {
-        let line = lines.next_line().await.expect("text").unwrap_or_else(|| panic!("it ended before it ran: {said:?}"));
-        said.push(line);
-        if said.last().is_some_and(|line| line.starts_with("running ")) {
-            break;
-        }
-    }
-    let pid = child.id().expect("it runs").to_string();
-    let sent = tokio::process::Command::new("kill").args(["-s", "TERM", &pid]).status().await.expect("kill runs");
-    assert!(sent.success());
-    while let Some(line) = lines.next_line().await.expect("text") {
-        said.push(line);
-    }
-    assert_eq!(child.wait().await.expect("it ends").code(), Some(130), "{said:?}");
+    let mut running = Running::start(&[], environment).await;
+    signal(running.child.id().expect("it runs"), "TERM").await;
+    while running.listen().await {}
+    let ended = in_time("end of an interrupted bench", running.child.wait()).await.expect("it ends");
+    let said = &running.said;
+    assert_eq!(ended.code(), Some(130), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("stopping the roles, then removing")), "{said:?}");
     assert!(!said.iter().any(|line| line.contains("not removed")), "{said:?}");
-    let namespace = said.iter().find_map(|line| line.strip_prefix("measuring in namespace "));
-    namespace.unwrap_or_else(|| panic!("no namespace in {said:?}")).to_owned()
+    running.namespace().to_owned()
 }
 
 mod on_a_folder {
@@ -83,13 +107,19 @@ mod on_a_folder {
 
 #[cfg(feature = "services")]
 mod on_services {
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
 
     use super::*;
 
-    /// A run that ends while its indices are still being made would warn, and rightly so, that it cannot read them yet.
+    /// Enough for some requests to each service. It may well end while the indices are still being made: a sink that is a second late
+    /// is no warning.
     const JOBS: &str = "5000";
+    const POLL_INTERVAL: Duration = Duration::from_millis(50);
+    /// Longer than any role takes to stop.
+    const ROLES_STOP_MAX: Duration = Duration::from_secs(60);
 
     fn url(name: &'static str) -> String {
         std::env::var(name)
@@ -102,6 +132,10 @@ mod on_services {
 
     /// Everything that a server answers to one request, until it closes the connection or says the last of it.
     async fn ask(url: &str, request: &str, is_all: impl Fn(&str) -> bool) -> String {
+        in_time("answer of a service", answer_of(url, request, is_all)).await
+    }
+
+    async fn answer_of(url: &str, request: &str, is_all: impl Fn(&str) -> bool) -> String {
         let address = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
         let mut stream = TcpStream::connect(address).await.expect("it listens");
         stream.write_all(request.as_bytes()).await.expect("it reads");
@@ -160,6 +194,37 @@ mod on_services {
     async fn an_interrupted_one_leaves_nothing() {
         let namespace = interrupt(&environment()).await;
         assert_eq!(found(&namespace).await, [""; 0]);
+    }
+
+    /// The processes that were started for a namespace: the roles.
+    fn processes(namespace: &str) -> Vec<u32> {
+        let all = std::fs::read_dir("/proc").expect("this is Linux");
+        let all = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let has_it = |pid: &u32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            String::from_utf8_lossy(&environment).contains(namespace)
+        };
+        all.filter(has_it).collect()
+    }
+
+    /// It cannot stop its roles itself. At a low rate, because what it has made stays too.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_that_is_killed_leaves_no_role() {
+        let mut running = Running::start(&["--rate", "600"], &environment()).await;
+        let namespace = running.namespace().to_owned();
+        assert!(processes(&namespace).len() >= 3, "scheduler, producer and workers run");
+        running.child.kill().await.expect("it can be killed");
+        let all_ended = async {
+            while !processes(&namespace).is_empty() {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        let ended = tokio::time::timeout(ROLES_STOP_MAX, all_ended).await;
+        // Else they would disturb whatever comes next.
+        for pid in processes(&namespace) {
+            signal(pid, "KILL").await;
+        }
+        ended.expect("the roles end when their benchmark has");
     }
 
     /// Also shows that the look for what is left can see.

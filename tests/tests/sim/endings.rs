@@ -15,9 +15,13 @@ use paceline_tests::sim::storm::{Service, Trouble};
 use paceline_tests::sim::world::World;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::stage::Warnings;
+
 /// Of virtual time: longer than any pause between two tries.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
+/// Whose warnings are counted.
+const ENDINGS: &str = "paceline_scheduler::endings";
 /// The trouble that a test begins and ends.
 const TROUBLE: u32 = 1;
 
@@ -83,6 +87,30 @@ impl Stage {
     /// Schedulers reach the sink from now on.
     fn sink_comes_back(&self) {
         self.world().state().storm.end(TROUBLE);
+    }
+
+    /// With one scheduler and a sink that refuses so many runs, which have ended. Answers when the last of them has.
+    async fn refusing(runs: usize) -> Self {
+        let mut stage = Self::new();
+        stage.sink_comes_back();
+        stage.start(Role::Scheduler, 0);
+        let (_, scheduler) = stage.scheduler(0).await;
+        let mut refused = Vec::new();
+        for _ in 0..runs {
+            let run = start(&scheduler, Some(1)).await;
+            stage.world().state().sink.refused.insert(run.clone());
+            refused.push(run);
+        }
+        for run in &refused {
+            stage.until_state(run, RunState::Completed).await;
+        }
+        stage.world().state().sink.refusals = 0;
+        stage
+    }
+
+    async fn until_the_refused_are_kept(&self) {
+        let refused = std::mem::take(&mut self.world().state().sink.refused);
+        self.until_all_are_kept(&Vec::from_iter(refused)).await;
     }
 
     async fn until_all_are_kept(&self, runs: &[RunId]) {
@@ -193,4 +221,33 @@ async fn an_end_behind_what_the_sink_keeps_is_opened_and_ends_anew() {
     let after = until("the second end", || Some(stage.ledger_says(&run)).filter(has_ended_anew)).await;
     assert_eq!(after.cursor, further.cursor);
     stage.until_all_are_kept(std::slice::from_ref(&run)).await;
+}
+
+/// A sink that is late at the beginning, as one is that still makes its indices.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_takes_a_second_is_not_worth_a_warning_and_one_that_takes_a_minute_is_worth_one() {
+    for (seconds, expected) in [(1, 0), (60, 1)] {
+        let (warnings, _guard) = Warnings::heard_from(ENDINGS);
+        let stage = Stage::refusing(1).await;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        assert_eq!(warnings.count(), expected, "after {seconds} s");
+        stage.until_the_refused_are_kept().await;
+        assert_eq!(warnings.count(), expected, "and it is kept");
+    }
+}
+
+/// So many that a look ends with the last of them, and the next one finds nothing behind them.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_refuses_is_asked_less_and_less_however_many_ends_there_are() {
+    for runs in [3, 6] {
+        let (warnings, _guard) = Warnings::heard_from(ENDINGS);
+        let stage = Stage::refusing(runs).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        // Pauses of at least a quarter of a second, doubled up to five: 17 looks, and one when an owner has ended, of three ends each.
+        let refusals = stage.world().state().sink.refusals;
+        assert!((9..=(17 + runs) * 3).contains(&refusals), "{refusals} tries of {runs} runs");
+        assert_eq!(warnings.count(), 1, "{runs} runs");
+        stage.until_the_refused_are_kept().await;
+        assert_eq!(warnings.count(), 1, "{runs} runs, and they are kept");
+    }
 }

@@ -8,9 +8,9 @@ use paceline_core::ids::{DEFAULT_GROUP, RunId};
 use paceline_core::job::Range;
 use paceline_core::pacing::CatchUp;
 use paceline_core::ports::broker::Depth;
-use paceline_core::ports::ledger::Settled;
+use paceline_core::ports::ledger::{RunChange, Settled};
 use paceline_core::ports::{Ledger, RangePublisher};
-use paceline_core::run::{RunState, Snapshot};
+use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
 use paceline_core::{Error, Result};
 use paceline_scheduler::{Producers, StartRun};
@@ -214,6 +214,28 @@ async fn a_run_that_failed_with_its_total_reserved_drains_and_one_that_is_stoppe
         let ended = until(&scheduler, &run, |snapshot| snapshot.record.state.is_terminal()).await;
         let numbers = (ended.record.state, ended.enqueued, ended.processed);
         assert_eq!(numbers, (RunState::Stopped, failed.enqueued, failed.enqueued));
+    };
+    play(&scheduler, story).await;
+}
+
+/// Whoever made it FAILED wrote nothing else, as one who died at once.
+#[tokio::test(start_paused = true)]
+async fn the_time_in_failed_is_no_outage_to_make_good() {
+    let stage = Stage::new();
+    let stub = Stub::new(&stage);
+    let scheduler = stage.scheduler(only(stub.clone()));
+    let story = async {
+        let run = scheduler.start(ask(100, None, CatchUp::All)).await.unwrap().record.spec.run_id;
+        let going = until(&scheduler, &run, |snapshot| snapshot.enqueued >= 100).await;
+        let RunRecord { spec, revision, .. } = going.record;
+        let failing = RunChange { expected_revision: revision, spec, state: RunState::Failed };
+        stage.ledger().change_run(&run, &failing).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let before = scheduler.resume(&run).await.unwrap().enqueued;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        // A hundred a second and no more; its next owner may take a moment to find it.
+        let enqueued = scheduler.get(&run).await.unwrap().enqueued - before;
+        assert!((700..=1_050).contains(&enqueued), "{enqueued}");
     };
     play(&scheduler, story).await;
 }

@@ -14,7 +14,7 @@ use paceline_producer::Producer;
 use paceline_scheduler::StartRun;
 use tokio::sync::Mutex;
 
-use crate::stage::{Stage, Warnings, only, play, until};
+use crate::stage::{Stage, Warnings, in_time, only, play, until};
 
 /// Confirms so many messages a second, one publish after the other; or nothing.
 struct SlowBroker {
@@ -116,7 +116,7 @@ async fn a_broker_that_confirms_steadily_and_slowly_is_no_broken_one() {
             () = play(&scheduler, story) => (),
         }
     };
-    told.await;
+    in_time(Box::pin(told)).await;
     producers.check().unwrap();
     assert_eq!(warnings.count(), 0);
 }
@@ -130,11 +130,14 @@ async fn one_range_that_takes_long_shows_progress_on_its_way() {
     let run = paused_run(&stage).await;
     let begun = tokio::time::Instant::now();
     let publishing = producer.publish(&run, &Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
-    tokio::select! {
-        biased;
-        () = always_serving(&producer) => (),
-        published = publishing => { published.unwrap(); }
-    }
+    let told = async {
+        tokio::select! {
+            biased;
+            () = always_serving(&producer) => (),
+            published = publishing => { published.unwrap(); }
+        }
+    };
+    in_time(told).await;
     assert!(begun.elapsed() >= Duration::from_secs(4));
 }
 
@@ -145,7 +148,7 @@ async fn a_broker_that_confirms_nothing_is_noticed_after_two_seconds_and_again_w
     let producer = producer(&stage, &broker);
     let run = paused_run(&stage).await;
     let range = Range { first: 0, count: 100, scheduled_at_ms: 0 };
-    producer.publish(&run, &range).await.unwrap();
+    in_time(producer.publish(&run, &range)).await.unwrap();
     broker.is_stuck.store(true, Ordering::Relaxed);
     let looking = async {
         let begun = tokio::time::Instant::now();
@@ -154,14 +157,17 @@ async fn a_broker_that_confirms_nothing_is_noticed_after_two_seconds_and_again_w
         }
         begun.elapsed()
     };
-    let red_after = tokio::select! {
-        biased;
-        red_after = looking => red_after,
-        _ = producer.publish(&run, &range) => panic!("nothing is confirmed"),
+    let told = async {
+        tokio::select! {
+            biased;
+            red_after = looking => red_after,
+            _ = producer.publish(&run, &range) => panic!("nothing is confirmed"),
+        }
     };
+    let red_after = in_time(told).await;
     assert!((2_000..=2_100).contains(&red_after.as_millis()), "{red_after:?}");
     broker.is_stuck.store(false, Ordering::Relaxed);
-    producer.publish(&run, &range).await.unwrap();
+    in_time(producer.publish(&run, &range)).await.unwrap();
     producer.check_confirms().unwrap();
 }
 
@@ -180,7 +186,7 @@ async fn large_payloads_are_not_in_memory_all_at_once() {
         let (producer, run) = (producer.clone(), run.clone());
         async move { producer.publish(&run, &range).await }
     });
-    futures::future::try_join_all(publishing).await.unwrap();
+    in_time(futures::future::try_join_all(publishing)).await.unwrap();
     let most = broker.held_bytes_most.load(Ordering::Relaxed);
     assert!((1..=BYTES_MAX).contains(&most), "{most} of {} bytes", 1_600 * 256 * 1024);
 }

@@ -65,11 +65,16 @@ pub fn only(publisher: Arc<dyn RangePublisher>) -> Arc<Producers> {
     Arc::new(Producers::in_process(vec![("only".into(), publisher)]))
 }
 
+/// A story that hangs has failed.
+pub async fn in_time<T>(story: impl Future<Output = T>) -> T {
+    tokio::time::timeout(STORY_MAX, story).await.expect("the story comes to an end")
+}
+
 /// Plays `story` while `scheduler` owns what it can.
 pub async fn play<T>(scheduler: &Scheduler, story: impl Future<Output = T>) -> T {
     let shutdown = Shutdown::new();
     let telling = async {
-        let told = tokio::time::timeout(STORY_MAX, story).await.expect("the story comes to an end");
+        let told = in_time(story).await;
         shutdown.trigger();
         told
     };
@@ -88,29 +93,37 @@ pub async fn until(scheduler: &Scheduler, run: &RunId, enough: impl Fn(&Snapshot
 }
 
 /// Counts what is logged as a warning or worse on this thread, while its guard lives.
-#[derive(Clone, Default)]
-pub struct Warnings(Arc<AtomicUsize>);
+#[derive(Clone)]
+pub struct Warnings {
+    /// How the path of the modules begins that it listens to.
+    from: &'static str,
+    count: Arc<AtomicUsize>,
+}
 
 impl Warnings {
     pub fn heard() -> (Self, tracing::subscriber::DefaultGuard) {
-        let warnings = Self::default();
+        Self::heard_from("")
+    }
+
+    pub fn heard_from(from: &'static str) -> (Self, tracing::subscriber::DefaultGuard) {
+        let warnings = Self { from, count: Arc::default() };
         let guard = tracing::subscriber::set_default(warnings.clone());
         (warnings, guard)
     }
 
     pub fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
     }
 }
 
 impl tracing::Subscriber for Warnings {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::WARN
+        *metadata.level() <= tracing::Level::WARN && metadata.target().starts_with(self.from)
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
         eprintln!("heard: {event:?}");
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {

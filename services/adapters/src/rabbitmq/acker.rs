@@ -1,7 +1,7 @@
 //! Settles the deliveries of a channel, and decides when their acks go out.
 //!
-//! Every ack is a step of a quorum queue's log in the broker, so acks wait a little for more of their channel: until about half
-//! of the prefetch is settled (the other half keeps the consumer busy), or for [`ACK_WAIT_MAX`]. One task a connection sends them.
+//! Every ack is a step of a quorum queue's log in the broker, so acks wait a little for more of their channel: until most of the
+//! prefetch is settled (other channels keep the worker busy meanwhile), or for [`ACK_WAIT_MAX`]. One task a connection sends them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -110,7 +110,7 @@ impl Acking {
 
 impl Acker {
     pub fn new(shared: Arc<Shared>, channel: Channel, prefetch: u16) -> Self {
-        let due_at = usize::from(prefetch / 2).clamp(1, ACKS_GATHERED_MAX);
+        let due_at = (usize::from(prefetch) * 4 / 5).clamp(1, ACKS_GATHERED_MAX);
         let settling = Mutex::new(Settling { due_at, ..Settling::default() });
         Self { shared, state: Arc::new(AckState { channel, is_closed: AtomicBool::new(false), settling }) }
     }
@@ -159,10 +159,12 @@ impl Acker {
     /// Closes the channel without waiting; what is settled is acknowledged before, and the rest goes back to the queue.
     pub fn close_now(&self) {
         self.state.send(Gathered::All);
+        // Under the lock, as every ack: RabbitMQ ends the connection for an ack that comes after the close.
+        let mut settling = self.state.settling();
         if !self.state.is_closed.swap(true, Ordering::AcqRel) {
             send_now(self.state.channel.close(200, "done".into()));
         }
-        self.state.settling().acks.clear();
+        settling.acks.clear();
     }
 
     /// Ends the channel's consumers, closes it and waits, in bounded time, until the broker has: then it has seen every ack, and put
@@ -179,7 +181,7 @@ impl Acker {
                 _ = channel.basic_cancel((*consumer).into(), BasicCancelOptions::default()).await;
             }
             self.state.send(Gathered::All);
-            self.state.is_closed.store(true, Ordering::Release);
+            self.state.close();
             _ = channel.close(200, "done".into()).await;
         };
         // Without an answer the connection is about to fail, which closes the channel as well.
@@ -193,6 +195,12 @@ impl Acker {
 impl AckState {
     fn settling(&self) -> MutexGuard<'_, Settling> {
         locked(&self.settling)
+    }
+
+    /// Nothing more is sent from here on.
+    fn close(&self) {
+        let _settling = self.settling();
+        self.is_closed.store(true, Ordering::Release);
     }
 
     /// Acks of a channel are sent under its lock, so that they go out in the order in which they are taken.

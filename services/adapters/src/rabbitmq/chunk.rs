@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
 use lapin::message::BasicReturnMessage;
@@ -14,11 +15,8 @@ use paceline_core::ports::broker::{Confirm, Message};
 use super::message::{self, Target};
 
 /// The most messages of a chunk, and the most bytes unless one message alone has more: what waits for the socket is bounded by both.
-const MESSAGES_MAX: usize = 256;
-const BYTES_MAX: usize = 1024 * 1024;
-
-/// The messages that were not confirmed, by their index in the chunk.
-pub type Exceptions = Vec<(usize, Confirm)>;
+pub const MESSAGES_MAX: usize = 256;
+pub const BYTES_MAX: usize = 1024 * 1024;
 
 type Publish = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>;
 
@@ -44,12 +42,12 @@ pub fn chunks(batch: &[Message]) -> impl Iterator<Item = &[Message]> {
 }
 
 impl Chunk {
-    /// Hands all of `messages` to lapin, in order.
-    pub fn send(channel: &Arc<Channel>, target: Target<'_>, messages: &[Message]) -> Self {
-        let (exchange, key) = (ShortString::from(target.exchange), ShortString::from(target.routing_key));
-        let publish = |(index, message): (usize, &Message)| {
+    /// Hands all of `messages` to lapin, in order, each with its target.
+    pub fn send<'a>(channel: &Arc<Channel>, messages: impl Iterator<Item = (Target<'a>, &'a Message)>) -> Self {
+        let publish = |(index, (target, message)): (usize, (Target<'_>, &Message))| {
+            let (exchange, key) = (ShortString::from(target.exchange), ShortString::from(target.routing_key));
             let properties = message::properties(message, index, target.reason);
-            let published = publish(channel.clone(), exchange.clone(), key.clone(), message.body.clone(), properties);
+            let published = publish(channel.clone(), exchange, key, message.body.clone(), properties);
             let mut published: Publish = Box::pin(published);
             // lapin queues the message in the first poll. It cannot be confirmed so soon, and nobody is to be woken.
             let polled = published.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -59,32 +57,33 @@ impl Chunk {
                 std::task::Poll::Ready(ended) => Box::pin(std::future::ready(ended)),
             }
         };
-        Self(messages.iter().enumerate().map(publish).collect())
+        Self(messages.enumerate().map(publish).collect())
     }
 
-    /// Waits until the broker has decided on every message.
-    pub async fn confirmed(self) -> lapin::Result<Exceptions> {
-        let mut exceptions = Exceptions::new();
-        let (count, mut returned) = (self.0.len(), Vec::new());
-        for (index, published) in self.0.into_iter().enumerate() {
-            match published.await? {
-                Confirmation::Ack(None) => (),
-                Confirmation::Ack(Some(message)) => returned.push(message),
-                Confirmation::Nack(message) => {
-                    let why = "RabbitMQ refused the message: the queue is full or about to stop";
-                    exceptions.push((index, Confirm::Refused(why.into())));
+    /// One confirm for each message, when the broker has decided on all; `decided` grows with each.
+    pub async fn confirmed(self, decided: &AtomicU64) -> lapin::Result<Vec<Confirm>> {
+        let (mut confirms, mut returned) = (Vec::with_capacity(self.0.len()), Vec::new());
+        for published in self.0 {
+            let confirm = match published.await? {
+                Confirmation::Ack(message) => {
                     returned.extend(message);
+                    Confirm::Confirmed
+                }
+                Confirmation::Nack(message) => {
+                    returned.extend(message);
+                    Confirm::Refused("RabbitMQ refused the message: the queue is full or about to stop".into())
                 }
                 Confirmation::NotRequested => return Err(lapin::ErrorKind::FutureCompleted.into()),
-            }
+            };
+            decided.fetch_add(1, Ordering::Relaxed);
+            confirms.push(confirm);
         }
         // lapin gives a returned message to any of the confirms of its channel, so the message says which it is.
         for message in returned {
-            let index = returned_index(&message).filter(|index| *index < count);
-            let index = index.ok_or(lapin::ErrorKind::FutureCompleted)?;
-            exceptions.push((index, Confirm::Unroutable));
+            let confirm = returned_index(&message).and_then(|index| confirms.get_mut(index));
+            *confirm.ok_or(lapin::ErrorKind::FutureCompleted)? = Confirm::Unroutable;
         }
-        Ok(exceptions)
+        Ok(confirms)
     }
 }
 

@@ -36,8 +36,11 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const HEARTBEAT_S: u16 = 3;
 const CHANNELS_MAX: ChannelId = 2047;
 /// lapin 4.12 answers the opening of a channel with the error by which the broker closed an earlier one of the same number, and never
-/// uses that number again. It is asked for the next one then; with so many spoilt the connection is replaced.
-const STALE_NUMBERS_MAX: usize = 64;
+/// uses that number again. It is asked for the next one then. One spoilt number in so many of all is one too many: the connection is
+/// replaced, with every consumer on it, while there is still room for them.
+const STALE_NUMBERS_SHARE: usize = 2;
+/// lapin queues a heartbeat every 1.5 s for a broker that blocks publishers, and sends none: the connection is replaced after an hour.
+const BLOCKED_MAX: Duration = Duration::from_secs(60 * 60);
 /// How many channels for short use are kept.
 const FREE_CHANNELS_MAX: usize = 8;
 /// RabbitMQ's own limit. lapin has two buffers of 32 frames, so more would cost memory.
@@ -72,9 +75,15 @@ pub struct Lease {
     shared: Arc<Shared>,
     channel: lapin::Channel,
     unanswered: AtomicUsize,
+    is_used_up: bool,
 }
 
 impl Lease {
+    /// Closes the channel: lapin keeps every binding that is made on a channel for as long as the channel lives.
+    pub fn discard(mut self) {
+        self.is_used_up = true;
+    }
+
     pub async fn request<T>(&self, answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
         let answer = async {
             self.unanswered.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +106,8 @@ impl std::ops::Deref for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut free = locked(&self.shared.free);
-        if *self.unanswered.get_mut() == 0 && self.channel.status().connected() && free.len() < FREE_CHANNELS_MAX {
+        let is_clean = *self.unanswered.get_mut() == 0 && !self.is_used_up;
+        if is_clean && self.channel.status().connected() && free.len() < FREE_CHANNELS_MAX {
             free.push(self.channel.clone());
         } else {
             // Not by the drop alone: what is unanswered holds the channel too.
@@ -117,7 +127,9 @@ impl Drop for CutOnDrop {
 
 impl Connection {
     pub async fn open(endpoint: &Endpoint, ca_file: Option<&Path>, name: &str) -> Result<Self> {
-        let opened = tokio::time::timeout(CONNECT_TIMEOUT, Self::open_unbounded(endpoint, ca_file, name)).await;
+        // Boxed, since lapin's future would make every caller's a large one.
+        let opening = Box::pin(Self::open_unbounded(endpoint, ca_file, name));
+        let opened = tokio::time::timeout(CONNECT_TIMEOUT, opening).await;
         let silent = || {
             Error::unavailable(format!("RabbitMQ at {endpoint} did not answer within {} s", CONNECT_TIMEOUT.as_secs()))
         };
@@ -157,19 +169,16 @@ impl Connection {
                 Ok(channel) => return Ok(channel),
                 Err(error) => error,
             };
-            // No broker answers an open with such an error: it is that of an earlier channel, see `STALE_NUMBERS_MAX`.
-            let is_stale = error.is_amqp_soft_error();
-            let stale = self.shared.stale_numbers.fetch_add(usize::from(is_stale), Ordering::Relaxed);
-            let is_full = matches!(error.kind(), lapin::ErrorKind::ChannelsLimitReached);
-            if is_stale && stale < STALE_NUMBERS_MAX {
-                continue;
-            }
-            if !is_stale && !(is_full && stale > 0) {
+            // No broker answers an open with such an error: it is that of an earlier channel, see `STALE_NUMBERS_SHARE`.
+            if !error.is_amqp_soft_error() {
                 return Err(self.shared.explain(&error));
             }
-            let worn = errors::connection_lost(&self.shared.label, "the broker closed too many of its channels");
-            self.fail(worn.clone());
-            return Err(worn);
+            let stale = self.shared.stale_numbers.fetch_add(1, Ordering::Relaxed) + 1;
+            if stale * STALE_NUMBERS_SHARE >= usize::from(self.lapin.configuration().channel_max()) {
+                let worn = errors::connection_lost(&self.shared.label, "the broker closed too many of its channels");
+                self.fail(worn.clone());
+                return Err(worn);
+            }
         }
     }
 
@@ -184,7 +193,7 @@ impl Connection {
             Some(channel) => channel,
             None => self.channel().await?,
         };
-        Ok(Lease { shared: self.shared.clone(), channel, unanswered: AtomicUsize::new(0) })
+        Ok(Lease { shared: self.shared.clone(), channel, unanswered: AtomicUsize::new(0), is_used_up: false })
     }
 
     /// Waits for the answer to a request, in bounded time.
@@ -287,11 +296,16 @@ async fn keep(lapin: Arc<lapin::Connection>, shared: Arc<Shared>, _end: CutOnDro
     if !lapin.status().connected() {
         return shared.fail(errors::connection_lost(&shared.label, "it ended at once"));
     }
-    let mut failed = shared.failure.subscribe();
+    let (mut failed, mut blocked) = (shared.failure.subscribe(), shared.blocked.subscribe());
     loop {
         let event = tokio::select! {
             event = events.next() => event,
             () = has_failed(&mut failed) => return,
+            reason = is_blocked_for_long(&mut blocked) => {
+                let minutes = BLOCKED_MAX.as_secs() / 60;
+                let reason = format!("it has taken no publishes for {minutes} minutes: {reason}");
+                return shared.fail(errors::connection_lost(&shared.label, &reason));
+            }
             () = shared.closing.notified() => return say_goodbye(&lapin, &shared).await,
         };
         match event {
@@ -305,7 +319,6 @@ async fn keep(lapin: Arc<lapin::Connection>, shared: Arc<Shared>, _end: CutOnDro
             }
             // The errors of single channels come here too.
             Some(Event::Error(error)) if !lapin.status().connected() => {
-                tracing::warn!(broker = %shared.label, reason = %errors::lost(&shared.label, &error), "the connection to RabbitMQ is lost");
                 return shared.fail(errors::lost(&shared.label, &error));
             }
             Some(_) => (),
@@ -319,11 +332,23 @@ async fn has_failed(failed: &mut watch::Receiver<Option<Error>>) {
     _ = failed.wait_for(Option::is_some).await;
 }
 
+/// The reason, once it has stood for [`BLOCKED_MAX`]. Being asked anew with every event makes that a little longer.
+async fn is_blocked_for_long(blocked: &mut watch::Receiver<Option<String>>) -> String {
+    loop {
+        // The sender lives in `shared`, so no wait fails.
+        let reason = blocked.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone()).unwrap_or_default();
+        let unblocked = blocked.wait_for(Option::is_none);
+        if tokio::time::timeout(BLOCKED_MAX, unblocked).await.is_err() {
+            return reason;
+        }
+    }
+}
+
 async fn say_goodbye(lapin: &lapin::Connection, shared: &Shared) {
     let label = &shared.label;
     shared.acking.close();
     _ = tokio::time::timeout(GOODBYE_TIMEOUT, lapin.close(200, "done".into())).await;
-    shared.fail(Error::unavailable(format!("the connection to RabbitMQ at {label} was closed")));
+    shared.end(Error::unavailable(format!("the connection to RabbitMQ at {label} was closed")));
 }
 
 // === impl Shared ===
@@ -367,9 +392,16 @@ impl Shared {
         }
     }
 
-    /// The end, for everybody who waits. Only the first reason counts.
+    /// An end that nobody wanted.
     fn fail(&self, error: Error) {
-        self.failure.send_if_modified(|failure| {
+        if self.end(error.clone()) {
+            tracing::warn!(broker = %self.label, reason = %error, "the connection to RabbitMQ is lost");
+        }
+    }
+
+    /// The end, for everybody who waits. Only the first reason counts; false for a later one.
+    fn end(&self, error: Error) -> bool {
+        let is_first = self.failure.send_if_modified(|failure| {
             let is_first = failure.is_none();
             failure.get_or_insert(error);
             is_first
@@ -377,6 +409,7 @@ impl Shared {
         self.blocked.send_replace(None);
         self.acking.close();
         locked(&self.free).clear();
+        is_first
     }
 }
 

@@ -44,7 +44,8 @@ pub async fn start(
     // From here on an attempt that is given up closes the channel: a late answer would make a consumer that nobody reads.
     let acker = CloseOnDrop(Some(connection.acker(channel.clone(), prefetch)));
     let consumers = connection.request(consume(&channel, &names, prefetch)).await;
-    if consumers.is_err() {
+    if let Err(error) = &consumers {
+        connection.declared().refused(&names, error).await;
         // Maybe since somebody has deleted a queue: the next attempt declares it.
         connection.declared().forget();
     }
@@ -168,6 +169,10 @@ impl RabbitStream {
         match end {
             End::Failed(error) => self.connection.explain(&error),
             End::Cancelled => {
+                // The end of the whole connection may look like this too.
+                if let Some(failure) = self.connection.failure() {
+                    return failure;
+                }
                 self.connection.declared().forget();
                 let queue = &self.held.names.main;
                 Error::unavailable(format!("RabbitMQ ended the consumer of {queue}: the queue was deleted or moved"))

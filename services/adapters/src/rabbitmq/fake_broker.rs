@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::Message;
@@ -20,6 +22,11 @@ const HEARTBEAT: u8 = 8;
 /// Few, so that a test can use them up.
 pub const CHANNELS_MAX: u16 = 24;
 const FRAME_END: u8 = 0xCE;
+/// Flags of basic properties.
+pub const CORRELATION_ID: u16 = 1 << 10;
+pub const MESSAGE_ID: u16 = 1 << 7;
+/// The most that anything here takes on a slow machine; a defect shows as a failure then and not as a test that hangs.
+const STORY_MAX: Duration = Duration::from_secs(120);
 
 /// Sees the class, method and channel of each method from the client, and writes what it likes.
 type Script = Arc<dyn Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync>;
@@ -94,8 +101,15 @@ impl FakeBroker {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(serve(socket, sender.clone()));
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let Ok((socket, _)) = accepted else { return };
+                        connections.spawn(serve(socket, sender.clone()));
+                    }
+                    // A script that panics ends the broker, and with it what the test waits for: the test fails and does not hang.
+                    Some(ended) = connections.join_next() => ended.unwrap(),
+                }
             }
         });
         Self { address, _tasks: tasks, seen }
@@ -122,6 +136,23 @@ impl FakeBroker {
     pub fn publisher(&self) -> Publisher {
         Publisher::new(self.config().endpoint().unwrap(), None, "test".into(), SystemClock::shared())
     }
+}
+
+/// Real time, whatever a test does to the runtime's: a thread of its own ends the wait.
+pub async fn within<T>(story: impl Future<Output = T>) -> T {
+    let (over, ended) = tokio::sync::oneshot::channel::<()>();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if stopped.recv_timeout(STORY_MAX).is_err_and(|error| error == RecvTimeoutError::Timeout) {
+            _ = over.send(());
+        }
+    });
+    let told = tokio::select! {
+        told = story => told,
+        Ok(()) = ended => panic!("nothing for {STORY_MAX:?}"),
+    };
+    drop(stop);
+    told
 }
 
 pub fn message(id: &str) -> Message {
@@ -214,6 +245,14 @@ pub fn put_ack(out: &mut Vec<u8>, channel: u16, tag: u64, multiple: bool) {
         put_u64(out, tag);
         out.push(u8::from(multiple));
     });
+}
+
+/// Properties with one text.
+pub fn with_text(flag: u16, text: &[u8]) -> Vec<u8> {
+    let mut properties = flag.to_be_bytes().to_vec();
+    properties.push(u8::try_from(text.len()).unwrap());
+    properties.extend_from_slice(text);
+    properties
 }
 
 async fn serve(mut socket: TcpStream, script: Script, has_heartbeats: bool) {

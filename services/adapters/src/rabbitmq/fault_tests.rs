@@ -1,31 +1,21 @@
-//! What happens when the broker misbehaves: always an error in bounded time, and always a way back.
+//! What happens to connections and consumers when the broker misbehaves: always an error in bounded time, and always a way back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use paceline_core::ErrorKind;
 use paceline_core::clock::SystemClock;
-use paceline_core::ports::broker::{Broker as _, Confirm};
+use paceline_core::ports::broker::Broker as _;
 
 use super::RabbitBroker;
 use super::fake_broker::{
-    Act, CHANNELS_MAX, FakeBroker, message, put, put_ack, put_close, put_content, put_delivery, put_short_string,
-    put_u16, put_u64,
+    Act, CHANNELS_MAX, FakeBroker, MESSAGE_ID, put, put_close, put_delivery, put_short_string, with_text, within,
 };
-use super::message::Target;
-use super::publisher::Publisher;
 
-const PUBLISH: (u16, u16) = (60, 40);
-const TARGET: Target<'_> = Target { exchange: "test", routing_key: "jobs", reason: None };
-
-fn confirm_each(method: (u16, u16), channel: u16, tag: &AtomicU64, out: &mut Vec<u8>) -> Act {
-    if method == PUBLISH {
-        put_ack(out, channel, tag.fetch_add(1, Ordering::Relaxed) + 1, false);
-    }
-    Act::Answer
-}
+// lapin speaks to the socket from a thread of its own, which paused time would overtake. So time is paused where nothing but time
+// is waited for.
 
 #[tokio::test]
 async fn refused_logins_and_vhosts_say_what_to_do_without_the_password() {
@@ -57,111 +47,6 @@ async fn nobody_there_is_unavailable() {
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
 }
 
-// lapin speaks to the socket from a thread of its own, which paused time would overtake. So time is paused where nothing but time
-// is waited for.
-
-#[tokio::test]
-async fn a_silent_broker_ends_a_publish_in_bounded_time_and_the_next_one_reconnects() {
-    let (is_silent, tag) = (Arc::new(AtomicBool::new(true)), AtomicU64::new(0));
-    let script_silent = is_silent.clone();
-    let broker = FakeBroker::start(move |method, channel, out| match script_silent.load(Ordering::Relaxed) {
-        true if method == PUBLISH => {
-            tokio::time::pause();
-            Act::Ignore
-        }
-        _ => confirm_each(method, channel, &tag, out),
-    });
-    let broker = broker.await;
-    let publisher = broker.publisher();
-    let start = tokio::time::Instant::now();
-    let error = publisher.publish(TARGET, &[message("1")]).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
-    assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
-
-    tokio::time::resume();
-    is_silent.store(false, Ordering::Relaxed);
-    assert_eq!(publisher.publish(TARGET, &[message("1")]).await.unwrap(), [Confirm::Confirmed]);
-}
-
-/// A publish whose time passes once it waits for nothing but the broker's word.
-async fn publish_blocked(publisher: &Publisher) -> paceline_core::Error {
-    let when_blocked = async {
-        // The word comes from lapin's thread, which signals nothing else.
-        while publisher.blocked().is_none() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        tokio::time::pause();
-    };
-    let batch = [message("1")];
-    let (published, ()) = tokio::join!(publisher.publish(TARGET, &batch), when_blocked);
-    tokio::time::resume();
-    published.unwrap_err()
-}
-
-#[tokio::test]
-async fn a_broker_that_blocks_publishers_is_named_as_the_reason() {
-    let broker = FakeBroker::with_heartbeats(|method, _, out| {
-        if method == PUBLISH {
-            put(out, 0, (10, 60), |out| put_short_string(out, "low on memory"));
-        }
-        Act::Answer
-    });
-    let broker = broker.await;
-    let publisher = broker.publisher();
-    for _ in 0..2 {
-        let start = tokio::time::Instant::now();
-        let error = publish_blocked(&publisher).await;
-        assert_eq!(error.kind, ErrorKind::Unavailable);
-        assert!(error.message.contains("low on memory"), "{error}");
-        assert_eq!(publisher.blocked().as_deref(), Some("low on memory"), "also while nothing is published");
-        assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
-    }
-}
-
-#[tokio::test]
-async fn a_channel_that_closes_under_a_publish_fails_it_and_the_next_one_reconnects() {
-    let (is_first, tag) = (AtomicBool::new(true), AtomicU64::new(0));
-    let broker = FakeBroker::start(move |method, channel, out| {
-        if method == PUBLISH && is_first.swap(false, Ordering::Relaxed) {
-            put_close(out, channel, 404, "NOT_FOUND - no exchange");
-            return Act::Ignore;
-        }
-        confirm_each(method, channel, &tag, out)
-    });
-    let broker = broker.await;
-    let publisher = broker.publisher();
-    let error = publisher.publish(TARGET, &[message("1")]).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unavailable);
-    assert!(error.message.contains("no exchange"), "{error}");
-    assert_eq!(publisher.rebuilt(), 0);
-    assert_eq!(publisher.publish(TARGET, &[message("1")]).await.unwrap(), [Confirm::Confirmed]);
-    assert_eq!(publisher.rebuilt(), 1);
-}
-
-#[tokio::test]
-async fn refusals_are_matched_to_their_messages() {
-    let tag = AtomicU64::new(0);
-    let broker = FakeBroker::start(move |method, channel, out| {
-        if method == PUBLISH {
-            // Of five, the second is refused, and all others confirmed with the last.
-            match tag.fetch_add(1, Ordering::Relaxed) + 1 {
-                2 => put(out, channel, (60, 120), |out| {
-                    put_u64(out, 2);
-                    out.push(0);
-                }),
-                5 => put_ack(out, channel, 5, true),
-                _ => (),
-            }
-        }
-        Act::Answer
-    });
-    let broker = broker.await;
-    let batch = ["1", "2", "3", "4", "5"].map(message);
-    let confirms = broker.publisher().publish(TARGET, &batch).await.unwrap();
-    let refused: Vec<bool> = confirms.iter().map(|confirm| matches!(confirm, Confirm::Refused(_))).collect();
-    assert_eq!(refused, [false, true, false, false, false]);
-}
-
 #[tokio::test]
 async fn a_lost_connection_or_channel_ends_the_stream_with_its_reason_and_consuming_anew_works() {
     let faults = AtomicU64::new(0);
@@ -170,7 +55,7 @@ async fn a_lost_connection_or_channel_ends_the_stream_with_its_reason_and_consum
         if method != (60, 20) {
             return Act::Answer;
         }
-        let tag = if faults.load(Ordering::Relaxed) % 2 == 0 { "m" } else { "g" };
+        let tag = if faults.load(Ordering::Relaxed).is_multiple_of(2) { "m" } else { "g" };
         put(out, channel, (60, 21), |out| put_short_string(out, tag));
         match faults.fetch_add(1, Ordering::Relaxed) {
             1 => Act::HangUp,
@@ -241,65 +126,18 @@ async fn a_broker_that_is_silent_in_the_handshake_is_given_up_with_its_socket() 
     tokio::time::resume();
     let error = connected.err().expect("no answer");
     assert!(error.is_retryable() && error.message.contains("did not answer within 5 s"), "{error}");
-    broker.hung_up().await;
-}
-
-#[tokio::test]
-async fn returned_messages_are_matched_to_their_publish() {
-    let tag = AtomicU64::new(0);
-    let broker = FakeBroker::start(move |method, channel, out| {
-        // Of five, the third comes back, and all are confirmed with the last.
-        if method == PUBLISH && tag.fetch_add(1, Ordering::Relaxed) + 1 == 5 {
-            put(out, channel, (60, 50), |out| {
-                put_u16(out, 312);
-                ["NO_ROUTE", "test", "jobs"].into_iter().for_each(|text| put_short_string(out, text));
-            });
-            put_content(out, channel, &with_text(CORRELATION_ID, b"2"), b"{}");
-            put_ack(out, channel, 5, true);
-        }
-        Act::Answer
-    });
-    let broker = broker.await;
-    let batch = ["1", "2", "3", "4", "5"].map(message);
-    let confirms = broker.publisher().publish(TARGET, &batch).await.unwrap();
-    let unroutable: Vec<bool> = confirms.iter().map(|confirm| *confirm == Confirm::Unroutable).collect();
-    assert_eq!(unroutable, [false, false, true, false, false]);
-}
-
-/// lapin hangs the returned message on the first confirm that comes, be it the refusal of another one.
-#[tokio::test]
-async fn a_refusal_that_comes_with_anothers_return_is_still_a_refusal() {
-    let tag = AtomicU64::new(0);
-    let broker = FakeBroker::start(move |method, channel, out| {
-        if method == PUBLISH && tag.fetch_add(1, Ordering::Relaxed) + 1 == 5 {
-            put(out, channel, (60, 50), |out| {
-                put_u16(out, 312);
-                ["NO_ROUTE", "test", "jobs"].into_iter().for_each(|text| put_short_string(out, text));
-            });
-            put_content(out, channel, &with_text(CORRELATION_ID, b"3"), b"{}");
-            put(out, channel, (60, 120), |out| {
-                put_u64(out, 2);
-                out.push(0);
-            });
-            put_ack(out, channel, 5, true);
-        }
-        Act::Answer
-    });
-    let broker = broker.await;
-    let batch = ["1", "2", "3", "4", "5"].map(message);
-    let confirms = broker.publisher().publish(TARGET, &batch).await.unwrap();
-    assert!(matches!(confirms[1], Confirm::Refused(_)), "{confirms:?}");
-    assert_eq!(confirms[3], Confirm::Unroutable);
-    assert!([0, 2, 4].into_iter().all(|index| confirms[index] == Confirm::Confirmed), "{confirms:?}");
+    within(broker.hung_up()).await;
 }
 
 /// A late answer would make a consumer that takes jobs and that nobody reads.
 #[tokio::test]
 async fn an_attempt_to_consume_that_is_given_up_closes_its_channel() {
     let (seen, mut closed) = tokio::sync::mpsc::unbounded_channel();
+    let asked = Once::new();
     let broker = FakeBroker::with_heartbeats(move |method, channel, _| match method {
         (60, 20) => {
-            tokio::time::pause();
+            // Two consumers are asked for, and time can be paused once.
+            asked.call_once(tokio::time::pause);
             seen.send((method, channel)).unwrap();
             Act::Ignore
         }
@@ -314,8 +152,16 @@ async fn an_attempt_to_consume_that_is_given_up_closes_its_channel() {
     let error = rabbit.consume("jobs", "main", 10).await.err().expect("no answer");
     tokio::time::resume();
     assert!(error.is_retryable() && error.message.contains("did not answer within 10 s"), "{error}");
-    let (_, asked_on) = closed.recv().await.unwrap();
-    while closed.recv().await.unwrap() != ((20, 40), asked_on) {}
+    let closed_too = async {
+        let asked_on = loop {
+            // The channel on which the queues were declared is closed before.
+            if let ((60, 20), channel) = closed.recv().await.unwrap() {
+                break channel;
+            }
+        };
+        while closed.recv().await.unwrap() != ((20, 40), asked_on) {}
+    };
+    within(closed_too).await;
 }
 
 /// What was asked there may still be answered, and would be taken for the answer to the next question.
@@ -348,17 +194,6 @@ async fn a_channel_with_an_open_question_is_not_used_again() {
     assert_eq!(rabbit.rebuilt(), 0);
     let asked = asked.lock().unwrap();
     assert_ne!(asked.first(), asked.last(), "on another channel");
-}
-
-const CORRELATION_ID: u16 = 1 << 10;
-const MESSAGE_ID: u16 = 1 << 7;
-
-/// Properties with one text.
-fn with_text(flag: u16, text: &[u8]) -> Vec<u8> {
-    let mut properties = flag.to_be_bytes().to_vec();
-    properties.push(u8::try_from(text.len()).unwrap());
-    properties.extend_from_slice(text);
-    properties
 }
 
 #[tokio::test]
@@ -425,8 +260,56 @@ async fn more_consumers_than_the_connection_has_channels_are_refused_with_the_re
     assert!(error.message.contains("--consumers") && error.message.contains("channel_max"), "{error}");
     consumers.pop();
     // The number is free when the broker has answered the close.
-    while let Err(error) = rabbit.consume("jobs", "main", 10).await {
-        assert_eq!(error.kind, ErrorKind::ResourceExhausted, "{error}");
-        tokio::task::yield_now().await;
+    let when_free = async {
+        while let Err(error) = rabbit.consume("jobs", "main", 10).await {
+            assert_eq!(error.kind, ErrorKind::ResourceExhausted, "{error}");
+            tokio::task::yield_now().await;
+        }
+    };
+    within(when_free).await;
+    assert_eq!(rabbit.rebuilt(), 0);
+}
+
+/// A queue that is refused costs a channel a time, and the channels of a connection serve all queues.
+#[tokio::test]
+async fn many_consumers_of_a_queue_that_is_refused_ask_once() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let script_asked = asked.clone();
+    let broker = FakeBroker::start(move |method, channel, out| {
+        if method != (60, 20) {
+            return Act::Answer;
+        }
+        if script_asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            put_close(out, channel, 403, "ACCESS_REFUSED - no");
+        }
+        Act::Ignore
+    });
+    let broker = broker.await;
+    let rabbit = RabbitBroker::connect(broker.config(), SystemClock::shared()).await.unwrap();
+    let first = rabbit.consume("jobs", "main", 10).await.err().expect("refused");
+    assert!(first.message.contains("set_permissions"), "{first}");
+    let asked_first = asked.load(Ordering::Relaxed);
+    let all = futures::future::join_all((0..64).map(|_| rabbit.consume("jobs", "main", 10))).await;
+    assert!(all.into_iter().all(|refused| refused.err().is_some_and(|error| error.message == first.message)));
+    assert_eq!(asked.load(Ordering::Relaxed), asked_first);
+    assert_eq!(rabbit.rebuilt(), 0);
+}
+
+/// lapin takes the answer to its own close for one of a channel that never was, if the broker closed that channel meanwhile.
+#[tokio::test]
+async fn two_goodbyes_that_cross_cost_no_connection() {
+    let broker = FakeBroker::start(move |method, channel, out| {
+        if method == (20, 40) {
+            put_close(out, channel, 404, "NOT_FOUND - no queue");
+        }
+        Act::Answer
+    });
+    let broker = broker.await;
+    let rabbit = RabbitBroker::connect(broker.config(), SystemClock::shared()).await.unwrap();
+    for _ in 0..3 {
+        let consumer = rabbit.consume("jobs", "main", 10).await.unwrap();
+        consumer.close().await;
+        assert_eq!(rabbit.depth("jobs", "main").await.unwrap().ready, 0);
     }
+    assert_eq!(rabbit.rebuilt(), 0);
 }

@@ -3,8 +3,10 @@
 //! lapin reads every short string as UTF-8, recurses into nested headers, and refuses a header frame above the agreed size: any of
 //! these ends the connection. RabbitMQ checks none of them, so one message of a foreign client would cut off every worker that it is
 //! delivered to, for ever. The guard passes such a message on without its properties: it is then not a job, and ends in the dead
-//! queue. The guard also reads the broker's name and version, which lapin does not tell.
+//! queue. A goodbye that crosses the broker's own on the way is kept from lapin, which knows the channel no more. The guard also reads
+//! the broker's name and version, which lapin does not tell.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 const FRAME_METHOD: u8 = 1;
@@ -18,6 +20,8 @@ const FRAME_HEAD_BYTES: usize = 7;
 const PROPERTIES_AT: usize = 12;
 /// The largest method or header frame that is looked at as a whole.
 const FRAME_BYTES_MAX: usize = 1024 * 1024;
+const CHANNEL_CLOSE: &[u8] = &[0, 20, 0, 40];
+const CHANNEL_CLOSE_OK: &[u8] = &[0, 20, 0, 41];
 /// How deep headers may be nested.
 const DEPTH_MAX: usize = 16;
 /// A TLS alert, which is how a port that speaks TLS answers plain AMQP.
@@ -40,11 +44,21 @@ pub struct Guard {
     passing: usize,
     /// The broker's product and version, once it has said them.
     server: Arc<OnceLock<String>>,
+    /// Channels that the broker closed. lapin uses their numbers no more.
+    closed: BTreeSet<u16>,
 }
 
 impl Guard {
     pub fn new(frame_bytes_max: usize, server: Arc<OnceLock<String>>) -> Self {
-        Self { frame_bytes_max, input: Vec::new(), output: Vec::new(), taken: 0, passing: 0, server }
+        Self {
+            frame_bytes_max,
+            input: Vec::new(),
+            output: Vec::new(),
+            taken: 0,
+            passing: 0,
+            server,
+            closed: BTreeSet::new(),
+        }
     }
 
     /// Copies what may be read into `out`; 0 when there is nothing.
@@ -126,11 +140,27 @@ impl Guard {
         if let Some(frame_bytes_max) = tuned(payload(frame)) {
             self.frame_bytes_max = self.frame_bytes_max.min(frame_bytes_max);
         }
+        if self.is_late_goodbye(frame) {
+            return;
+        }
         match Delivered::find(payload(frame)) {
             Some(delivered) if !delivered.is_readable() => {
                 put_frame(&mut self.output, frame, &[delivered.before, &[0, 0], delivered.after]);
             }
             _ => self.output.extend_from_slice(frame),
+        }
+    }
+
+    /// The answer to our close of a channel that the broker closed before it read ours.
+    fn is_late_goodbye(&mut self, frame: &[u8]) -> bool {
+        let channel = u16::from_be_bytes([frame[1], frame[2]]);
+        match payload(frame).get(..4) {
+            Some(CHANNEL_CLOSE) => {
+                self.closed.insert(channel);
+                false
+            }
+            Some(CHANNEL_CLOSE_OK) => self.closed.contains(&channel),
+            _ => false,
         }
     }
 

@@ -101,7 +101,8 @@ async fn a_deleted_queue_ends_its_consumer_and_consuming_anew_makes_it_again() {
     let broker = RabbitBroker::connect(config, SystemClock::shared()).await.unwrap();
     let mut consumer = broker.consume(QUEUE, GROUP, 10).await.unwrap();
     broker.remove(QUEUE, GROUP).await.unwrap();
-    let error = consumer.deliveries.next().await.expect("a reason").err().expect("an error");
+    let end = tokio::time::timeout(Duration::from_secs(30), consumer.deliveries.next()).await;
+    let error = end.expect("it ends in time").expect("a reason").err().expect("an error");
     assert!(error.is_retryable() && error.message.contains("deleted"), "{error}");
     let _again = broker.consume(QUEUE, GROUP, 10).await.unwrap();
     assert_eq!(broker.depth(QUEUE, GROUP).await.unwrap().ready, 0);

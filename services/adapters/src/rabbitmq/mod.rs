@@ -14,6 +14,8 @@ mod errors;
 #[cfg(test)]
 mod fake_broker;
 #[cfg(test)]
+mod fault_publish_tests;
+#[cfg(test)]
 mod fault_tests;
 mod guard;
 mod incoming;
@@ -23,6 +25,7 @@ mod live_tests;
 mod message;
 mod publisher;
 mod settle;
+mod singles;
 mod socket;
 mod topology;
 mod transport;

@@ -1,6 +1,7 @@
 //! Publishes batches and waits for their confirms, in bounded time whatever the broker does.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,13 +9,14 @@ use lapin::options::ConfirmSelectOptions;
 use paceline_core::clock::SharedClock;
 use paceline_core::ports::broker::{Confirm, Message};
 use paceline_core::{Error, Result};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
-use super::chunk::{Chunk, Exceptions, chunks};
+use super::chunk::{Chunk, chunks};
 use super::config::Endpoint;
 use super::connection::{Connection, locked};
 use super::message::{self, Target};
+use super::singles::{Single, Singles};
 use super::topology;
 use crate::link::{Epoch, Link};
 
@@ -34,6 +36,9 @@ pub struct Publisher {
 struct Publishing {
     connection: Connection,
     channels: Arc<Channels>,
+    singles: Singles,
+    /// Messages on which the broker has decided.
+    confirmed: Arc<AtomicU64>,
     /// Each waits for the confirms of a chunk, also after its publisher has given up; then its channel is free.
     confirming: Mutex<JoinSet<()>>,
 }
@@ -67,8 +72,9 @@ impl Publisher {
         let late =
             || Error::unavailable(format!("no connection to RabbitMQ at {} within {PUBLISH_TIMEOUT:?}", self.endpoint));
         let epoch = tokio::time::timeout_at(deadline, self.epoch()).await.map_err(|_| late())??;
+        let confirmed_before = epoch.confirmed.load(Ordering::Relaxed);
         let published = tokio::time::timeout_at(deadline, epoch.publish(target, batch)).await;
-        published.unwrap_or_else(|_| Err(epoch.overdue(&self.endpoint)))
+        published.unwrap_or_else(|_| Err(epoch.overdue(&self.endpoint, confirmed_before)))
     }
 
     /// Why RabbitMQ takes no publishes now, as it told the connection that is open.
@@ -95,7 +101,9 @@ impl Publisher {
         }
         connection.request(topology::declare_exchange(&free[0], &self.exchange)).await?;
         let channels = Channels { free: Mutex::new(free), permits: Arc::new(Semaphore::new(CHANNELS)) };
-        Ok(Publishing { connection, channels: Arc::new(channels), confirming: Mutex::default() })
+        let channels = Arc::new(channels);
+        let (singles, confirmed, confirming) = Default::default();
+        Ok(Publishing { connection, channels, singles, confirmed, confirming })
     }
 }
 
@@ -103,44 +111,86 @@ impl Publisher {
 
 impl Publishing {
     async fn publish(&self, target: Target<'_>, batch: &[Message]) -> Result<Vec<Confirm>> {
+        if let [message] = batch {
+            return Ok(vec![self.publish_one(target, message).await?]);
+        }
         let mut waiting = Vec::new();
         for messages in chunks(batch) {
             self.connection.ready_to_publish().await?;
-            waiting.push((messages.len(), self.send(target, messages).await));
+            waiting.push(self.send(target, messages).await);
         }
         let mut confirms = Vec::with_capacity(batch.len());
-        for (count, answer) in waiting {
-            let gone = || Err(lapin::ErrorKind::InvalidChannel(0).into());
-            let exceptions = answer.await.unwrap_or_else(|_| gone());
-            let exceptions = exceptions.map_err(|error| self.give_up(self.connection.explain(&error)))?;
-            let first = confirms.len();
-            confirms.resize(first + count, Confirm::Confirmed);
-            for (index, exception) in exceptions {
-                confirms[first + index] = exception;
-            }
+        for answer in waiting {
+            confirms.append(&mut self.answered(answer.await)?);
         }
         Ok(confirms)
     }
 
+    /// Publishes a message together with all others that wait for a channel.
+    async fn publish_one(&self, target: Target<'_>, message: &Message) -> Result<Confirm> {
+        self.connection.ready_to_publish().await?;
+        let mut answer = self.singles.add(target, message);
+        loop {
+            tokio::select! {
+                biased;
+                // Somebody else's chunk took it along.
+                answer = &mut answer => return self.answered(answer),
+                permit = self.permit() => {
+                    let (singles, answers) = self.singles.take();
+                    if singles.is_empty() {
+                        drop(permit);
+                        return self.answered(answer.await);
+                    }
+                    // The publishers may have given up.
+                    let tell = |confirms: lapin::Result<Vec<Confirm>>| match confirms {
+                        Ok(confirms) => answers.into_iter().zip(confirms).for_each(|(answer, confirm)| _ = answer.send(Ok(confirm))),
+                        Err(error) => answers.into_iter().for_each(|answer| _ = answer.send(Err(error.clone()))),
+                    };
+                    self.start(permit, singles.iter().map(Single::addressed), tell);
+                }
+            }
+        }
+    }
+
+    async fn send(&self, target: Target<'_>, messages: &[Message]) -> oneshot::Receiver<lapin::Result<Vec<Confirm>>> {
+        let permit = self.permit().await;
+        let (answer, receiver) = oneshot::channel();
+        let addressed = messages.iter().map(|message| (target, message));
+        // The publisher may have given up.
+        self.start(permit, addressed, |confirms| _ = answer.send(confirms));
+        receiver
+    }
+
+    /// Leave to take a free channel.
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        self.channels.permits.clone().acquire_owned().await.expect("the semaphore is never closed")
+    }
+
     /// Sends a chunk on a channel that has nothing else on its way, since lapin does not say which of several confirms a returned
     /// message belongs to.
-    async fn send(&self, target: Target<'_>, messages: &[Message]) -> oneshot::Receiver<lapin::Result<Exceptions>> {
-        let permit = self.channels.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+    fn start<'a>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        messages: impl Iterator<Item = (Target<'a>, &'a Message)>,
+        tell: impl FnOnce(lapin::Result<Vec<Confirm>>) + Send + 'static,
+    ) {
         let channel = locked(&self.channels.free).pop().expect("a permit is a free channel");
-        let chunk = Chunk::send(&channel, target, messages);
-        let (answer, receiver) = oneshot::channel();
-        let channels = self.channels.clone();
+        let chunk = Chunk::send(&channel, messages);
+        let (channels, confirmed) = (self.channels.clone(), self.confirmed.clone());
         let mut confirming = locked(&self.confirming);
         while confirming.try_join_next().is_some() {}
         confirming.spawn(async move {
-            let exceptions = chunk.confirmed().await;
+            let confirms = chunk.confirmed(&confirmed).await;
             // Before the answer: who publishes the next chunk finds it.
             locked(&channels.free).push(channel);
             drop(permit);
-            // The publisher may have given up.
-            _ = answer.send(exceptions);
+            tell(confirms);
         });
-        receiver
+    }
+
+    fn answered<T>(&self, answer: std::result::Result<lapin::Result<T>, oneshot::error::RecvError>) -> Result<T> {
+        let gone = |_| Err(lapin::ErrorKind::InvalidChannel(0).into());
+        answer.unwrap_or_else(gone).map_err(|error| self.give_up(self.connection.explain(&error)))
     }
 
     /// A channel that failed takes the epoch with it: the next publish builds all of it anew.
@@ -149,13 +199,19 @@ impl Publishing {
         Error::unavailable(format!("the publish is not confirmed: {error}"))
     }
 
-    fn overdue(&self, endpoint: &Endpoint) -> Error {
-        match self.connection.blocked() {
+    /// The answer to a publish that took too long; `confirmed_before` is what was confirmed when it began.
+    fn overdue(&self, endpoint: &Endpoint, confirmed_before: u64) -> Error {
+        let seconds = PUBLISH_TIMEOUT.as_secs();
+        if let Some(reason) = self.connection.blocked() {
             // The broker is well and says so: the connection stays.
-            Some(reason) => Error::unavailable(format!("RabbitMQ at {endpoint} takes no publishes now: {reason}")),
-            None => self.give_up(Error::unavailable(format!(
-                "RabbitMQ at {endpoint} did not confirm within {PUBLISH_TIMEOUT:?}"
-            ))),
+            return Error::unavailable(format!("RabbitMQ at {endpoint} takes no publishes now: {reason}"));
         }
+        if self.confirmed.load(Ordering::Relaxed) != confirmed_before {
+            // It stays too while the broker confirms, be it for others: its end would send anew whatever they wait for.
+            return Error::unavailable(format!(
+                "RabbitMQ at {endpoint} has more to confirm than {seconds} s were enough for"
+            ));
+        }
+        self.give_up(Error::unavailable(format!("RabbitMQ at {endpoint} did not confirm within {seconds} s")))
     }
 }

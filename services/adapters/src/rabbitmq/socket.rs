@@ -18,12 +18,17 @@ use futures::io::{AsyncRead, AsyncWrite};
 use futures::stream::Stream;
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::time::Sleep;
 
 use super::guard::{Guard, NotAmqp};
 use super::transport::Transport;
 
 /// How much is read from the socket at once.
 const READ_BYTES: usize = 64 * 1024;
+/// The least time between two looks at a socket that has just been emptied. Each look wakes lapin's thread, and that one the readers
+/// of its channels, so a busy connection is read a few hundred times a second and not for every frame. What comes after a silence is
+/// read at once.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What lapin runs on: Tokio, with [`Socket`]s.
 pub type Kit = RuntimeParts<Tokio, SocketReactor>;
@@ -35,6 +40,9 @@ pub struct Socket {
     /// Why nothing more will be read.
     end: Option<io::Error>,
     cut: Arc<Cut>,
+    /// Runs until the next look, while `is_resting`.
+    rest: Pin<Box<Sleep>>,
+    is_resting: bool,
 }
 
 /// Ends a socket from outside, whatever its peer does.
@@ -63,13 +71,22 @@ impl Cut {
 
 impl Socket {
     pub fn new(transport: Transport, guard: Guard, cut: Arc<Cut>) -> Self {
-        Self { transport, guard, buffer: vec![0; READ_BYTES].into(), end: None, cut }
+        let rest = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Self { transport, guard, buffer: vec![0; READ_BYTES].into(), end: None, cut, rest, is_resting: false }
     }
 
     /// Reads once and has the guard look at it.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_resting {
+            ready!(self.rest.as_mut().poll(context));
+            self.is_resting = false;
+        }
         let mut buffer = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(&mut self.transport).poll_read(context, &mut buffer))?;
+        if buffer.remaining() > 0 {
+            self.is_resting = true;
+            self.rest.as_mut().reset(tokio::time::Instant::now() + LOOK_INTERVAL);
+        }
         if buffer.filled().is_empty() {
             // An error, since lapin would take a plain end for one half of the connection.
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")));

@@ -15,10 +15,10 @@ use futures::future::{BoxFuture, try_join_all};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
-use paceline_core::ids::check_name;
+use paceline_core::ids::{check_group, check_queue};
 use paceline_core::ports::broker::DELIVERY_LIMIT;
 use paceline_core::retry::{LADDER_S, round_up};
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ use super::connection::{Connection, REQUEST_TIMEOUT, locked};
 /// a message after 20 looks at it.
 const DELIVERY_LIMIT_NONE: i64 = 1_000_000_000;
 
-/// How long nothing is declared again that was.
+/// How long nothing is declared again that was, and nothing asked for again that was refused.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The names of a (queue, group).
@@ -71,21 +71,8 @@ impl Names {
 
 /// A group and the end of a queue's name must not look like one of our suffixes: two (queue, group) would share a queue.
 fn check_names(queue: &str, group: &str) -> Result<()> {
-    check_name("queue", queue)?;
-    check_name("group", group)?;
-    if group.contains('.') || ["dead", "given-up"].contains(&group) {
-        return Err(Error::invalid_field(
-            "group",
-            format!("{group:?} is not a group: no dots, and not \"dead\" or \"given-up\""),
-        ));
-    }
-    if queue.ends_with(".retry") || queue == "retry" {
-        return Err(Error::invalid_field(
-            "queue",
-            format!("{queue:?} is not a queue: its name must not end with \"retry\""),
-        ));
-    }
-    Ok(())
+    check_queue("queue", queue)?;
+    check_group("group", group)
 }
 
 /// Makes the exchange, which every publish needs.
@@ -111,39 +98,69 @@ async fn declare(channel: &Channel, names: &Names) -> lapin::Result<()> {
     try_join_all(made).await.map(drop)
 }
 
-/// What a connection has declared just now. A worker starts its consumers all at once, each needs the same queues, and a broker that
-/// was restarted meets every worker at once.
+/// What a connection has declared just now, and what it was refused. A worker starts its consumers all at once, each needs the same
+/// queues, and a broker that was restarted meets every worker at once. A refusal costs a channel, so one is enough for all of them.
 #[derive(Default)]
 pub struct Declared {
-    /// When and in which generation, by main queue; each behind a lock of its own, so that a queue that hangs holds up no other.
-    queues: std::sync::Mutex<HashMap<String, Arc<Mutex<Option<(Instant, u64)>>>>>,
+    /// By main queue; each behind a lock of its own, so that a queue that hangs holds up no other.
+    queues: std::sync::Mutex<HashMap<String, Arc<Mutex<Option<Last>>>>>,
     /// Grows when a queue is found gone: what was declared before is to be declared again.
     generation: AtomicU64,
+}
+
+/// The last word of the broker on the queues of a (queue, group).
+struct Last {
+    at: Instant,
+    generation: u64,
+    refusal: Option<Error>,
 }
 
 impl Declared {
     /// Declares everything of a (queue, group) unless that was done a moment ago. Who comes meanwhile waits for the answer.
     pub async fn ensure(&self, connection: &Connection, names: &Names) -> Result<()> {
-        let queue = locked(&self.queues).entry(names.main.clone()).or_default().clone();
+        let queue = self.queue(names);
         let declaring = async {
-            let mut declared = queue.lock().await;
+            let mut last = queue.lock().await;
             let generation = self.generation.load(Ordering::Acquire);
-            if declared.is_some_and(|(at, of)| of == generation && at.elapsed() < FRESH) {
-                return Ok(());
+            match last.as_ref().filter(|last| last.at.elapsed() < FRESH) {
+                Some(Last { refusal: Some(refusal), .. }) => return Err(refusal.clone()),
+                Some(Last { generation: of, .. }) if *of == generation => return Ok(()),
+                _ => (),
             }
             let channel = connection.lease().await?;
-            channel.request(declare(&channel, names)).await?;
-            *declared = Some((Instant::now(), generation));
-            Ok(())
+            let declared = channel.request(declare(&channel, names)).await;
+            channel.discard();
+            let refusal = declared.as_ref().err().cloned();
+            if refusal.as_ref().is_none_or(is_refusal) {
+                *last = Some(Last { at: Instant::now(), generation, refusal });
+            }
+            declared
         };
         // Who waits for somebody else's declaration waits no longer than for one of its own.
         tokio::time::timeout(REQUEST_TIMEOUT, declaring).await.unwrap_or_else(|_| Err(connection.overdue()))
+    }
+
+    /// The broker refused to let the queue be consumed.
+    pub async fn refused(&self, names: &Names, error: &Error) {
+        if is_refusal(error) {
+            let last = Last { at: Instant::now(), generation: 0, refusal: Some(error.clone()) };
+            *self.queue(names).lock().await = Some(last);
+        }
+    }
+
+    fn queue(&self, names: &Names) -> Arc<Mutex<Option<Last>>> {
+        locked(&self.queues).entry(names.main.clone()).or_default().clone()
     }
 
     /// A queue is gone.
     pub fn forget(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
+}
+
+/// A word that holds until somebody changes the broker: a permission that is missing, a queue that was made otherwise.
+fn is_refusal(error: &Error) -> bool {
+    error.kind == ErrorKind::FailedPrecondition
 }
 
 /// A quorum queue that hands what it gives up to `dead_letters`, and only after that one has it.

@@ -26,9 +26,15 @@ impl Keys {
         format!("{}:active", self.namespace)
     }
 
-    /// `<run>#<revision>` of the ends that the sink does not keep yet: a sorted set whose scores are all 0.
+    /// `<run>#<revision>` of the ends that the sink does not keep yet, and of those after which the run went on: a sorted set whose
+    /// scores are all 0.
     pub(super) fn unkept(&self) -> String {
         format!("{}:unkept", self.namespace)
+    }
+
+    /// There once [`Keys::unkept`] has the ends from before there was that list.
+    pub(super) fn unkept_is_whole(&self) -> String {
+        format!("{}:unkept-is-whole", self.namespace)
     }
 
     /// The run that a request id started.

@@ -11,6 +11,7 @@ use paceline_core::ports::Ledger;
 use paceline_core::ports::ledger::{Created, Fence, Recorded, Reservation, RunChange, Settled, WorkerInfo};
 use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
+use tokio::sync::OnceCell;
 
 use super::config::RedisConfig;
 use super::connection::Connection;
@@ -21,13 +22,16 @@ pub struct RedisLedger {
     pub(super) connection: Connection,
     pub(super) keys: Keys,
     pub(super) scripts: Scripts,
+    /// Set once it is known that [`Keys::unkept`] has the ends of before.
+    pub(super) has_ends_of_before: OnceCell<()>,
 }
 
 impl RedisLedger {
     /// Reaches the server, so a wrong address shows at once. It reconnects by itself later on.
     pub async fn connect(config: RedisConfig) -> Result<Self> {
         let connection = Connection::open(&config).await?;
-        Ok(Self { connection, keys: Keys::new(&config.namespace), scripts: Scripts::new() })
+        let (keys, scripts) = (Keys::new(&config.namespace), Scripts::new());
+        Ok(Self { connection, keys, scripts, has_ends_of_before: OnceCell::new() })
     }
 }
 

@@ -42,7 +42,8 @@ impl RedisLedger {
                 removed += self.remove_run(run, groups).await?;
             }
         }
-        for key in [self.keys.runs(), self.keys.active(), self.keys.unkept(), self.keys.workers_alive()] {
+        let keys = &self.keys;
+        for key in [keys.runs(), keys.active(), keys.unkept(), keys.unkept_is_whole(), keys.workers_alive()] {
             // On a cluster they may be on different nodes.
             removed += self.unlink(&[key]).await?;
         }

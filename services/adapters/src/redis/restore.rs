@@ -41,7 +41,8 @@ impl RedisLedger {
         self.connection.script(&format!("run {run}"), &forget).await
     }
 
-    /// Listed after it is written, as a new run is: a repeat completes what a crash in between left out.
+    /// Listed after it is written, as a new run is: a repeat completes what a crash in between left out. A run that goes on may have
+    /// ended here before, and whoever retired it may not be done: whoever looks after ends keeps an eye on it.
     pub(super) async fn bring_back(&self, kept: &KeptRun) -> Result<RunRecord> {
         let KeptRun { spec, state, revision, cursor, pacing, ended_at_ms, failure } = kept;
         let mut restore = self.scripts.restore_run.prepare_invoke();
@@ -52,8 +53,9 @@ impl RedisLedger {
         let fields: Fields = self.connection.script(&format!("run {}", spec.run_id), &restore).await?;
         let record = parse_record(&fields)?;
         self.list(&spec.run_id, record.state).await?;
-        if record.state.is_terminal() {
-            self.retire(&spec.run_id, record.revision).await?;
+        match record.state.is_terminal() {
+            true => self.retire(&spec.run_id, record.revision).await?,
+            false => self.note_end(&spec.run_id, record.revision).await?,
         }
         Ok(record)
     }

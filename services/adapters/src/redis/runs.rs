@@ -122,14 +122,10 @@ impl RedisLedger {
             self.list(run, current.state).await?;
             return Ok(current);
         }
-        if current.state.is_terminal() && !change.state.is_terminal() {
-            // Whoever looks after ends lists it as active again, should this process die after the transition.
-            self.note_end(run, current.revision).await?;
-        }
         let total = total_field(change.spec.total);
-        let mut transition = self.transition(run, None, &current, &total, change.state);
+        let mut transition = self.transition(None, &current, &total, change.state)?;
         transition.arg("spec").arg(to_json(&change.spec)?).arg("total").arg(&total);
-        self.finish_transition(run, &transition, current.state, change.state).await
+        self.take_step(&transition, &current, change.state).await
     }
 
     pub(super) async fn apply_advance(
@@ -146,11 +142,11 @@ impl RedisLedger {
             if !check_advance(&record, next, self.is_drained(&record).await?)? {
                 return Ok(record);
             }
-            let mut transition = self.transition(run, Some(fence), &record, "", next);
+            let mut transition = self.transition(Some(fence), &record, "", next)?;
             failure.into_iter().for_each(|reason| {
                 transition.arg("failure").arg(reason);
             });
-            match self.finish_transition(run, &transition, record.state, next).await {
+            match self.take_step(&transition, &record, next).await {
                 // A caller changed the run meanwhile, or the fence is lost: the next round sees which.
                 Err(error) if error.kind == ErrorKind::Aborted => {}
                 result => return result,
@@ -161,32 +157,43 @@ impl RedisLedger {
 
     fn transition(
         &self,
-        run: &RunId,
         fence: Option<Fence>,
         current: &RunRecord,
         total: &str,
         next: RunState,
-    ) -> ScriptInvocation<'_> {
+    ) -> Result<ScriptInvocation<'_>> {
         let mut transition = self.scripts.transition.prepare_invoke();
-        transition.key(self.keys.run(run)).arg(fence.map_or(String::new(), |fence| fence.epoch.to_string()));
+        let run = self.keys.run(&current.spec.run_id);
+        transition.key(run).arg(fence.map_or(String::new(), |fence| fence.epoch.to_string()));
         transition.arg(current.revision).arg(total).arg(u8::from(next.is_terminal()));
         transition.arg("state").arg(next.name());
-        transition
+        if let Some(pacing) = current.pacing_on_step(next) {
+            transition.arg("pacing").arg(to_json(&pacing)?);
+        }
+        Ok(transition)
     }
 
-    async fn finish_transition(
+    /// Makes the transition, and brings the lists of runs up to date with it.
+    async fn take_step(
         &self,
-        run: &RunId,
         transition: &ScriptInvocation<'_>,
-        before: RunState,
+        before: &RunRecord,
         next: RunState,
     ) -> Result<RunRecord> {
+        let run = &before.spec.run_id;
+        let goes_on = before.state.is_terminal() && !next.is_terminal();
+        if goes_on {
+            // Whoever looks after ends lists it as active again, should this process die after the transition.
+            self.note_end(run, before.revision).await?;
+        }
         let fields: Fields = self.connection.script(&format!("run {run}"), transition).await?;
         let record = parse_record(&fields)?;
         if next.is_terminal() {
             self.retire(run, record.revision).await?;
-        } else if before.is_terminal() {
+        } else if goes_on {
             self.list_active(run).await?;
+            // Once more: whoever still kept that end may have taken the entry away meanwhile.
+            self.note_end(run, before.revision).await?;
         }
         Ok(record)
     }

@@ -3,6 +3,10 @@
 //! A run's own keys and this list may live on different nodes of a cluster, so no script touches both. An end is not lost all the
 //! same: the run stands among the active ones until it is on the list, and whoever reads those moves what has ended. An entry names
 //! the revision of the end, so an end is never taken off the list in the place of a later one.
+//!
+//! A run that FAILED may go on while somebody still retires it, who may take it off the active ones at any time after that and die
+//! before looking again. So the entry of an end stays for as long as the run goes on, and whoever looks at the list makes sure that
+//! such a run is active; its next end takes the entry's place.
 
 use futures::future::try_join_all;
 use paceline_core::Result;
@@ -17,6 +21,8 @@ use super::runs::unreadable;
 const SEPARATOR: char = '#';
 /// Sorts after the separator, and before every character of an id: the end of a run's entries.
 const AFTER_SEPARATOR: char = '$';
+/// Runs that are read at once, to find the ends of before.
+const PAGE_RUNS: usize = 100;
 
 /// An end as it is listed.
 struct End {
@@ -55,7 +61,33 @@ impl RedisLedger {
         self.connection.command(cmd("ZADD").arg(self.keys.unkept()).arg(0).arg(end.member())).await
     }
 
+    /// A namespace from before there was this list has its ends on it once somebody has used it. Doing it twice only keeps them twice.
+    async fn with_ends_of_before(&self) -> Result<()> {
+        self.has_ends_of_before.get_or_try_init(|| self.note_ends_of_before()).await.map(|_| ())
+    }
+
+    async fn note_ends_of_before(&self) -> Result<()> {
+        let marker = self.keys.unkept_is_whole();
+        if self.connection.command::<bool>(cmd("EXISTS").arg(&marker)).await? {
+            return Ok(());
+        }
+        let mut runs = self.list_runs(None, PAGE_RUNS).await?;
+        while let Some(last) = runs.last().cloned() {
+            let states = try_join_all(runs.iter().map(|run| self.read_state(run))).await?;
+            for (run, state) in runs.iter().zip(states) {
+                if let Some((state, revision)) = state
+                    && state.is_terminal()
+                {
+                    self.note_end(run, revision).await?;
+                }
+            }
+            runs = self.list_runs(Some(&last), PAGE_RUNS).await?;
+        }
+        self.connection.command(cmd("SET").arg(marker).arg(1)).await
+    }
+
     pub(super) async fn list_unkept(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        self.with_ends_of_before().await?;
         let mut from = after.map_or("-".to_owned(), |run| format!("({run}{AFTER_SEPARATOR}"));
         let mut unkept = Vec::new();
         while unkept.len() < limit {
@@ -75,14 +107,19 @@ impl RedisLedger {
         Ok(unkept)
     }
 
-    /// The run of an entry, if this is still its end; removes the entry if the run went on since then, or is gone.
+    /// The run of an entry, if this is still its end. Makes sure that a run which goes on is active, and removes the entry once the run
+    /// has another end, or is gone.
     async fn still_unkept(&self, member: &str) -> Result<Option<RunId>> {
         let end = End::parse(member)?;
         match self.read_state(&end.run).await? {
             Some((state, revision)) if state.is_terminal() && revision == end.revision => return Ok(Some(end.run)),
-            // Whoever retired it may have taken it off the active ones after it was listed there again.
-            Some((state, _)) if !state.is_terminal() => self.list(&end.run, state).await?,
-            _ => (),
+            Some((state, _)) if !state.is_terminal() => {
+                self.list(&end.run, state).await?;
+                return Ok(None);
+            }
+            // Whoever made that end may not have listed it yet, and the run may not be active.
+            Some((_, revision)) => self.note_end(&end.run, revision).await?,
+            None => (),
         }
         self.remove(&end).await?;
         Ok(None)
@@ -97,8 +134,14 @@ impl RedisLedger {
         Ok(state.map(parse).transpose()?.zip(revision))
     }
 
+    /// Puts the entry back if the run has gone on by then.
     pub(super) async fn note_end_kept(&self, run: &RunId, revision: u64) -> Result<()> {
-        self.remove(&End { run: run.clone(), revision }).await
+        self.with_ends_of_before().await?;
+        self.remove(&End { run: run.clone(), revision }).await?;
+        match self.read_state(run).await? {
+            Some((state, _)) if !state.is_terminal() => self.note_end(run, revision).await,
+            _ => Ok(()),
+        }
     }
 
     async fn remove(&self, end: &End) -> Result<()> {

@@ -7,6 +7,7 @@ pub mod dev;
 pub mod doctor;
 pub mod run;
 pub mod serve;
+mod stop_flag;
 pub mod verify;
 pub mod watch;
 
@@ -54,6 +55,9 @@ pub enum Command {
     /// Reach everything that Paceline needs and say what to do about the rest
     Doctor(doctor::Arguments),
     /// Measure Paceline on the configured services, in a namespace of its own, and prove the run
+    ///
+    /// Exit code 1: the run is not proved, something warned meanwhile, or something made by it could not be removed. What it
+    /// makes is named `bench-…` and removed at the end; `--namespace` does not apply.
     #[command(subcommand)]
     Bench(bench::Command),
 }

@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use super::Context;
 use super::admin_flags::AdminFlags;
 use super::connections::connections;
+use super::stop_flag::StopFlag;
 use crate::exit::Exit;
 use crate::in_process::{self, Limits};
 use crate::waiting::connected;
@@ -37,6 +38,8 @@ pub struct Listen {
     listen: Option<SocketAddr>,
     #[command(flatten)]
     admin: AdminFlags,
+    #[command(flatten)]
+    stop: StopFlag,
     /// Name of this process in leases, counts and logs [default: host, process id and a random part]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
@@ -65,7 +68,8 @@ pub struct Worker {
     /// Consume only these queues [default: all that are configured]
     #[arg(long = "queue", value_name = "QUEUE")]
     queues: Vec<String>,
-    /// Consumers a queue, each on a channel of its own [default: as many as hold 640 jobs together, 4 to 64]
+    /// Consumers a queue, each on a channel of its own [default: as many as hold 1,920 jobs
+    /// together, 4 to 192, and fewer with many queues]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     consumers: Option<u32>,
     /// Unacknowledged jobs a consumer may hold
@@ -82,6 +86,8 @@ pub struct Worker {
     grace: f64,
     #[command(flatten)]
     admin: AdminFlags,
+    #[command(flatten)]
+    stop: StopFlag,
     /// Name of this worker in documents, counts and logs [default: host, process id and a random part]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
@@ -99,7 +105,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Result<Exit> {
-    let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
+    let (settings, shutdown) = (&context.settings, arguments.listen.stop.shutdown()?);
     let id = name(arguments.listen.id.as_deref(), "scheduler")?;
     let settings = &Settings {
         producers: arguments.producers.unwrap_or(settings.producers.clone()),
@@ -134,7 +140,7 @@ async fn schedule(
 }
 
 pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow::Result<Exit> {
-    let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
+    let (settings, shutdown) = (&context.settings, arguments.listen.stop.shutdown()?);
     let id = name(arguments.listen.id.as_deref(), "producer")?;
     let listener = bind(&arguments.listen, settings, DEFAULT_PRODUCER).await?;
     let port = arguments.listen.admin.bind(admin::PRODUCER_PORT, settings).await?;
@@ -162,7 +168,7 @@ async fn produce(
 }
 
 pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit> {
-    let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
+    let (settings, shutdown) = (&context.settings, arguments.stop.shutdown()?);
     let queues = queues(&arguments.queues, settings)?;
     let id = name(arguments.id.as_deref(), "worker")?;
     let port = arguments.admin.bind(admin::WORKER_PORT, settings).await?;
@@ -187,8 +193,9 @@ async fn work(
     let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(());
     };
-    let consumers =
-        arguments.consumers.map_or_else(|| consumers_default(arguments.prefetch), |consumers| consumers as usize);
+    let consumers = arguments
+        .consumers
+        .map_or_else(|| consumers_default(arguments.prefetch, queues.len()), |consumers| consumers as usize);
     tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers, prefetch = arguments.prefetch, "working");
     let limits = Limits {
         consumers,

@@ -203,8 +203,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// neither. `Aborted`: the revision moved on, read again. `FailedPrecondition`: the state diagram forbids it (DRAINING,
     /// COMPLETED and STOPPED are the owner's steps), the total is below what is enqueued, or rate or total come too late.
     ///
-    /// A run that goes on after it FAILED is active again, without end and failure, and its ranges are outstanding as they were. A
-    /// repeat of that change completes what a crash in between left out.
+    /// A run that goes on after it FAILED is active again, without end and failure, and its ranges are outstanding as they were; the
+    /// same step stores [`RunRecord::pacing_on_step`]. A repeat of that change completes what a crash in between left out.
     async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunRecord>;
 
     /// Takes or renews the lease of a run for `ttl`. `Some`: `owner` has it; the same epoch while it held it all along, a new
@@ -250,7 +250,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Brings a run back to at least what is known of it elsewhere, after the ledger lost it or went back in time; never takes
     /// anything away, and needs no fence, because what is kept has happened:
     /// * A run that the ledger does not know is created, with the kept spec, state, revision, cursor and pacing, without an owner.
-    /// * A lower revision takes over the kept spec, state, failure and end, and the kept revision.
+    /// * A lower revision takes over the kept spec, state, failure and end, and the kept revision. Where that takes the run out of
+    ///   FAILED it takes the kept pacing too: by its own the time in FAILED would be an outage.
     /// * A lower cursor rises to the kept one, but not above the total, and takes the kept pacing with it, or the time between would
     ///   earn its jobs again; `published` rises by the same number, so the jobs between are missing until they are counted or
     ///   published again. The revision grows, so an owner that did not know reads again. A run that has ended here

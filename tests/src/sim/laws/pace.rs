@@ -156,5 +156,5 @@ impl Pace {
 /// True time up to which the pacer had earned, at the earliest.
 fn as_of_us(now_us: u64, pacing: &Pacing, clock_span_ms: i64) -> u64 {
     let as_of_ms = (pacing.as_of_ms - WALL_MS - clock_span_ms).max(0);
-    now_us.min(u64::try_from(as_of_ms * 1000).unwrap_or(0))
+    now_us.min(u64::try_from(as_of_ms.saturating_mul(1000)).unwrap_or(0))
 }

@@ -225,6 +225,7 @@ impl LedgerModel {
     /// Every change of a run is a new revision.
     fn step(&mut self, now_ms: i64, run: &RunId, next: RunState, failure: Option<&str>) -> RunRecord {
         let record = &mut self.runs[self.index[run]].record;
+        record.pacing = record.pacing_on_step(next).unwrap_or(record.pacing);
         record.state = next;
         record.revision += 1;
         record.ended_at_ms = next.is_terminal().then_some(now_ms);

@@ -14,6 +14,8 @@ pub struct SinkModel {
     kept: BTreeMap<RunId, KeptRun>,
     /// Runs that it will not keep.
     pub refused: BTreeSet<RunId>,
+    /// How often it was asked to.
+    pub refusals: usize,
 }
 
 impl SinkModel {
@@ -60,6 +62,7 @@ impl SinkModel {
     pub fn keep_run(&mut self, kept: &KeptRun) -> Result<()> {
         let run = &kept.spec.run_id;
         if self.refused.contains(run) {
+            self.refusals += 1;
             return Err(Error::unavailable(format!("run {run} is refused")));
         }
         let is_older =

@@ -39,7 +39,7 @@ pub struct EmbeddedLedger {
 impl EmbeddedLedger {
     /// Opens or makes `folder/ledger.db`. Leases left by an earlier process are void: it is gone, or the folder would be locked.
     pub fn open(folder: &Path, clock: SharedClock) -> Result<Self> {
-        let schema = format!("{}{}", schema::TABLES, leases::VOID_ALL);
+        let schema = [schema::TABLES, unkept::TABLE, leases::VOID_ALL].concat();
         Ok(Self { database: Database::open(folder, "ledger.db", &schema)?, clock })
     }
 }

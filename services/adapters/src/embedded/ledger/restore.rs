@@ -45,20 +45,24 @@ pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, W
         None => insert(c, kept)?,
     };
     let mut total = held.spec.total;
-    if kept.revision > held.revision {
+    let takes_over = kept.revision > held.revision;
+    if takes_over {
         overwrite(c, kept)?;
         total = kept.spec.total;
     }
     let cursor = total.map_or(kept.cursor, |total| kept.cursor.min(total));
+    if takes_over && cursor == held.cursor && held.state.leaves_failed(kept.state) {
+        // By its own pacing the time in FAILED would be an outage.
+        let update = "UPDATE runs SET pacing = ?2 WHERE run_id = ?1";
+        c.prepare_cached(update)?.execute([run.as_str(), &to_json(&kept.pacing)?])?;
+    }
     if cursor > held.cursor {
         // An owner that reserves at the revision it knows is refused, and reads again.
         let update =
             "UPDATE runs SET cursor = ?2, published = published + ?2 - cursor, revision = revision + 1, pacing = ?3
                       WHERE run_id = ?1";
         c.prepare_cached(update)?.execute(params![run.as_str(), signed(cursor), to_json(&kept.pacing)?])?;
-        if kept.revision <= held.revision
-            && let Some(state) = held.state.reopened()
-        {
+        if !takes_over && let Some(state) = held.state.reopened() {
             // Its numbers do not close any more, so somebody has to own it again.
             let update = "UPDATE runs SET state = ?2, ended_at_ms = NULL WHERE run_id = ?1";
             c.prepare_cached(update)?.execute([run.as_str(), state.name()])?;

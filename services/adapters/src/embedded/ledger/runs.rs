@@ -62,7 +62,7 @@ pub(super) fn change(c: &Connection, run: &RunId, change: &RunChange, now_ms: i6
         .execute([run.as_str(), &to_json(&change.spec)?])?;
     c.prepare_cached("UPDATE runs SET total = ?2 WHERE run_id = ?1")?
         .execute(params![run.as_str(), change.spec.total.map(signed)])?;
-    step(c, run, change.state, None, now_ms)
+    step(c, &current, change.state, None, now_ms)
 }
 
 pub(super) fn advance(
@@ -78,21 +78,23 @@ pub(super) fn advance(
     if !check_advance(&record, next, snapshot::is_drained(c, &record)?)? {
         return Ok(record);
     }
-    step(c, run, next, failure, now_ms)
+    step(c, &record, next, failure, now_ms)
 }
 
 /// Every change of a run is a new revision.
 fn step(
     c: &Connection,
-    run: &RunId,
+    before: &RunRecord,
     next: RunState,
     failure: Option<&str>,
     now_ms: i64,
 ) -> Result<RunRecord, WriteError> {
-    let update =
-        "UPDATE runs SET state = ?2, revision = revision + 1, ended_at_ms = ?3, failure = ?4 WHERE run_id = ?1";
+    let run = &before.spec.run_id;
+    let update = "UPDATE runs SET state = ?2, revision = revision + 1, ended_at_ms = ?3, failure = ?4, pacing = ?5
+                  WHERE run_id = ?1";
     let ended_at_ms = next.is_terminal().then_some(now_ms);
-    c.prepare_cached(update)?.execute(params![run.as_str(), next.name(), ended_at_ms, failure])?;
+    let pacing = to_json(&before.pacing_on_step(next).unwrap_or(before.pacing))?;
+    c.prepare_cached(update)?.execute(params![run.as_str(), next.name(), ended_at_ms, failure, pacing])?;
     let record = known(c, run)?;
     unkept::update(c, &record)?;
     Ok(record)

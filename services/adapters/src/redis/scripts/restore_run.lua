@@ -32,6 +32,10 @@ local cursor, kept_cursor = tonumber(held[2] or 0), tonumber(ARGV[5])
 if total ~= '' then
   kept_cursor = math.min(kept_cursor, tonumber(total))
 end
+if takes_over and kept_cursor == cursor and held[4] == 'FAILED' and ARGV[7] == '' then
+  -- It went on since: by its own pacing the time in FAILED would be an outage.
+  redis.call('HSET', run, 'pacing', ARGV[6])
+end
 if kept_cursor > cursor then
   redis.call('HSET', run, 'cursor', text(kept_cursor), 'pacing', ARGV[6])
   redis.call('HINCRBY', run, 'published', text(kept_cursor - cursor))

@@ -1,7 +1,8 @@
 //! What a benchmark makes: a namespace on every service, and folders of embedded adapters. All of it goes when the benchmark
-//! ends, however it ends; what cannot be removed is named, with a way to remove it by hand.
+//! ends, by itself, by an error or by one signal; what cannot be removed is named, with a way to remove it by hand.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paceline_adapters::elasticsearch::{ElasticConfig, ElasticSink};
@@ -12,6 +13,7 @@ use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
 use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
 
+use super::left::{self, Left};
 use crate::commands::connections::is_embedded;
 
 const EMBEDDED: &str = "embedded:";
@@ -30,23 +32,17 @@ pub struct Belongings {
     /// The user's, but for the namespace, the group and the queues.
     pub settings: Settings,
     /// Of embedded adapters.
-    folders: Vec<PathBuf>,
+    folders: Vec<Folder>,
+    /// From then on there may be something on the services.
+    has_begun: AtomicBool,
     clock: SharedClock,
 }
 
-/// Something that is still there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// Such as "in the broker: exchange x".
-    pub what: String,
-    /// A command for a person.
-    pub by_hand: String,
-}
-
-impl std::fmt::Display for Left {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}\n    to remove it: {}", self.what, self.by_hand)
-    }
+/// A folder of our own in the user's.
+struct Folder {
+    path: PathBuf,
+    /// The user's was there before, so it stays, empty or not.
+    was_around: bool,
 }
 
 impl Belongings {
@@ -56,7 +52,17 @@ impl Belongings {
         let id = RunId::generate(clock.wall_ms()).to_string();
         let namespace = format!("bench-{}", &id[id.len() - RANDOM_CHARS..]);
         let (settings, folders) = own_settings(user, &namespace);
-        Self { settings, folders, clock }
+        let folders = folders.into_iter().map(Folder::new).collect();
+        Self { settings, folders, has_begun: AtomicBool::new(false), clock }
+    }
+
+    /// To be called before the first thing is made on a service.
+    pub fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 
     /// Every role must be in this process.
@@ -66,8 +72,8 @@ impl Belongings {
 
     /// All of it by name, as long as it is there.
     pub fn all(&self) -> Vec<Left> {
-        let services = [self.broker_left(), self.sink_left(), self.ledger_left()].into_iter().flatten();
-        services.chain(self.folders.iter().map(|folder| folder_left(folder))).collect()
+        let services = left::on_services(&self.settings).into_iter().flatten();
+        services.chain(self.folders.iter().map(Folder::left)).collect()
     }
 
     /// Removes all of it; answers what is left, and why. `is_quiet`: the roles had nothing on its way when they ended.
@@ -91,23 +97,26 @@ impl Belongings {
 
     /// What was there and is gone now, as far as it is counted, and what could not be removed.
     async fn remove_once(&self) -> (u64, Vec<(Left, Error)>) {
-        let (broker, sink, ledger) = tokio::join!(
-            in_time(self.remove_queues()),
-            in_time(self.remove_documents()),
-            in_time(self.remove_counts())
-        );
-        let services =
-            [(self.broker_left(), broker), (self.sink_left(), sink), (self.ledger_left(), ledger)].into_iter();
-        let services = services.filter_map(|(left, result)| Some((left?, result)));
-        let folders = self.folders.iter().map(|folder| (folder_left(folder), remove_folder(folder)));
+        let services = if self.has_begun() { self.remove_from_services().await } else { Vec::new() };
+        let folders = self.folders.iter().map(|folder| (folder.left(), folder.remove()));
         let (mut removed, mut failures) = (0, Vec::new());
-        for (left, result) in services.chain(folders) {
+        for (left, result) in services.into_iter().chain(folders) {
             match result {
                 Ok(count) => removed += count,
                 Err(error) => failures.push((left, error)),
             }
         }
         (removed, failures)
+    }
+
+    async fn remove_from_services(&self) -> Vec<(Left, Result<u64>)> {
+        let (broker, sink, ledger) = tokio::join!(
+            in_time(self.remove_queues()),
+            in_time(self.remove_documents()),
+            in_time(self.remove_counts())
+        );
+        let services = left::on_services(&self.settings).into_iter().zip([broker, sink, ledger]);
+        services.filter_map(|(left, result)| Some((left?, result))).collect()
     }
 
     async fn remove_queues(&self) -> Result<u64> {
@@ -141,57 +150,29 @@ impl Belongings {
         let config = RedisConfig { url: ledger_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
         RedisLedger::connect(config).await?.remove_namespace(&[DEFAULT_GROUP.to_owned()]).await
     }
-
-    fn broker_left(&self) -> Option<Left> {
-        let namespace = &self.settings.namespace;
-        (!is_embedded(&self.settings.broker_url)).then(|| Left {
-            what: format!("in the broker: exchange {namespace} and the queues whose names begin with {namespace}."),
-            by_hand: format!(
-                "rabbitmqctl -q list_queues name | grep '^{namespace}\\.' | xargs -n 1 rabbitmqctl delete_queue; \
-                 rabbitmqadmin delete exchange name={namespace}"
-            ),
-        })
-    }
-
-    fn sink_left(&self) -> Option<Left> {
-        let namespace = &self.settings.namespace;
-        (!is_embedded(&self.settings.sink_url)).then(|| Left {
-            what: format!(
-                "in the sink: indices {namespace}-jobs-<date> and {namespace}-runs, index templates {namespace} and {namespace}:runs"
-            ),
-            by_hand: format!(
-                "for i in $(curl -s \"$PACELINE_SINK_URL/_cat/indices/{namespace}-*?h=index\"); do \
-                 curl -X DELETE \"$PACELINE_SINK_URL/$i\"; done; \
-                 for t in {namespace} {namespace}:runs; do curl -X DELETE \"$PACELINE_SINK_URL/_index_template/$t\"; done"
-            ),
-        })
-    }
-
-    fn ledger_left(&self) -> Option<Left> {
-        let namespace = &self.settings.namespace;
-        (!is_embedded(&self.settings.ledger_url)).then(|| Left {
-            what: format!("in the ledger: the keys that begin with {namespace}:"),
-            by_hand: format!(
-                "redis-cli -u \"$PACELINE_LEDGER_URL\" --scan --pattern '{namespace}:*' | \
-                 xargs redis-cli -u \"$PACELINE_LEDGER_URL\" unlink"
-            ),
-        })
-    }
 }
 
-fn folder_left(folder: &Path) -> Left {
-    Left { what: format!("the folder {}", folder.display()), by_hand: format!("rm -r '{}'", folder.display()) }
-}
+impl Folder {
+    fn new(path: PathBuf) -> Self {
+        Self { was_around: path.parent().is_some_and(Path::exists), path }
+    }
 
-/// The folder around it is ours only if we made it, and then it is empty.
-fn remove_folder(folder: &Path) -> Result<u64> {
-    let removed = match std::fs::remove_dir_all(folder) {
-        Ok(()) => 1,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(Error::internal(error.to_string())),
-    };
-    _ = folder.parent().map(std::fs::remove_dir);
-    Ok(removed)
+    fn left(&self) -> Left {
+        left::folder(&self.path)
+    }
+
+    /// The folder around it goes too if we made it and nobody has put anything else in it.
+    fn remove(&self) -> Result<u64> {
+        let removed = match std::fs::remove_dir_all(&self.path) {
+            Ok(()) => 1,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(Error::internal(error.to_string())),
+        };
+        if !self.was_around {
+            _ = self.path.parent().map(std::fs::remove_dir);
+        }
+        Ok(removed)
+    }
 }
 
 async fn in_time(removal: impl Future<Output = Result<u64>>) -> Result<u64> {
@@ -236,6 +217,7 @@ mod tests {
             ..Settings::default()
         };
         let own = Belongings::new(&user);
+        assert!(!own.has_begun());
         let (settings, namespace) = (&own.settings, &own.settings.namespace);
         assert!(namespace.starts_with("bench-") && *namespace != Belongings::new(&user).settings.namespace);
         assert_eq!((settings.group.as_str(), &settings.broker_url), (DEFAULT_GROUP, &user.broker_url));
@@ -260,15 +242,26 @@ mod tests {
         let url = || format!("embedded:{}/data", around.path().display());
         let user = Settings { broker_url: url(), sink_url: url(), ledger_url: url(), ..Settings::default() };
         let own = Belongings::new(&user);
-        std::fs::create_dir_all(&own.folders[0]).unwrap();
-        std::fs::write(own.folders[0].join("broker.db"), "x").unwrap();
+        let (path, data) = (&own.folders[0].path, around.path().join("data"));
+        std::fs::create_dir_all(path).unwrap();
+        std::fs::write(path.join("broker.db"), "x").unwrap();
         assert!(own.remove(true).await.is_empty());
-        assert!(around.path().exists() && !around.path().join("data").exists());
+        assert!(around.path().exists() && !data.exists());
 
-        std::fs::create_dir_all(&own.folders[0]).unwrap();
-        std::fs::write(around.path().join("data/another"), "x").unwrap();
+        std::fs::create_dir_all(path).unwrap();
+        std::fs::write(data.join("another"), "x").unwrap();
         assert!(own.remove(true).await.is_empty());
-        assert!(around.path().join("data/another").exists() && !own.folders[0].exists());
+        assert!(data.join("another").exists() && !path.exists());
+    }
+
+    #[tokio::test]
+    async fn an_empty_folder_that_was_there_before_stays() {
+        let around = tempfile::tempdir().unwrap();
+        let ledger_url = format!("embedded:{}", around.path().display());
+        let own = Belongings::new(&Settings { ledger_url, ..Settings::default() });
+        std::fs::create_dir(&own.folders[0].path).unwrap();
+        assert!(own.remove(true).await.is_empty());
+        assert!(around.path().exists() && !own.folders[0].path.exists());
     }
 
     #[tokio::test]
@@ -281,6 +274,9 @@ mod tests {
             ..Settings::default()
         };
         let own = Belongings::new(&user);
+        // As long as nothing was made there, nobody is told of it.
+        assert!(own.remove(true).await.is_empty());
+        own.begin();
         let left: Vec<Left> = own.remove(true).await.into_iter().map(|(left, _)| left).collect();
         assert_eq!(left, own.all());
     }

@@ -53,7 +53,7 @@ impl Load {
     pub fn config(&self, stage: &Stage) -> Config {
         let is_embedded = stage.is_embedded();
         let prefetch = self.prefetch.unwrap_or(if is_embedded { PREFETCH_EMBEDDED } else { PREFETCH_DEFAULT });
-        let consumers = if is_embedded { CONSUMERS_EMBEDDED } else { consumers_default(prefetch) as u32 };
+        let consumers = if is_embedded { CONSUMERS_EMBEDDED } else { consumers_default(prefetch, 1) as u32 };
         Config {
             workers: self.workers,
             consumers: self.consumers.unwrap_or(consumers),

@@ -12,6 +12,26 @@ use super::usage::TICK_US;
 
 /// State "listening" in /proc/net/tcp.
 const LISTENING: &str = "0A";
+/// Programs that listen for a service which runs elsewhere, by what the kernel calls them. Theirs is not the service's time, and
+/// an unknown number is better than a wrong one.
+const PROXIES: [&str; 16] = [
+    "docker-proxy",
+    "envoy",
+    "haproxy",
+    "kubectl",
+    "nginx",
+    "pasta",
+    "rootlesskit",
+    "rootlessport",
+    "slirp4netns",
+    "socat",
+    "ssh",
+    "sshd",
+    "sshd-session",
+    "stunnel",
+    "stunnel4",
+    "systemd",
+];
 
 /// The time that all cores together were busy since the machine started: what was idle, waited for a disk or was taken by
 /// another machine on the same hardware does not count.
@@ -53,12 +73,17 @@ fn local_port(url: &str) -> Option<u16> {
     is_local.then(|| url.port().or(default))?
 }
 
-/// The process that listens on a port.
+/// The process that listens on a port, unless it is a proxy.
 fn listener(port: u16) -> Option<u32> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
     let sockets: BTreeSet<String> = tables.iter().flat_map(|table| listening(table, port)).collect();
     let processes = std::fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    processes.into_iter().find(|pid| holds(*pid, &sockets))
+    processes.into_iter().find(|pid| holds(*pid, &sockets) && !is_proxy(*pid))
+}
+
+fn is_proxy(pid: u32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    PROXIES.contains(&name.trim_end())
 }
 
 /// What the sockets are called in the folders of their processes.

@@ -10,6 +10,7 @@ mod fill;
 mod flow;
 mod inside;
 mod latency;
+mod left;
 mod load;
 mod logs;
 mod machine;
@@ -32,8 +33,7 @@ use report::Report;
 use roles::Roles;
 use stage::Stage;
 
-/// What to measure. The exit code is 1 if the run cannot be proved afterwards, if anything warned meanwhile, or if something
-/// could not be removed.
+/// The modes.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// How fast workers empty a full queue
@@ -74,8 +74,14 @@ async fn perform(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<Report>> {
     let Some(stage) = shutdown.or(Stage::open(context, belongings)).await.transpose()? else { return Ok(None) };
-    let mut roles = Roles::new(&stage);
+    let (mut roles, keeps) = (Roles::new(&stage), command.keeps());
     let measured = shutdown.or(Box::pin(measure(command, &stage, &mut roles))).await;
+    if measured.is_none() {
+        stage.talk(match keeps {
+            true => "stopping the roles; a second signal leaves them",
+            false => "stopping the roles, then removing what was made; a second signal leaves both",
+        });
+    }
     let warnings = roles.stop().await;
     Ok(measured.transpose()?.map(|report| Report { warnings, ..report }))
 }
@@ -88,9 +94,12 @@ async fn measure(command: Command, stage: &Stage, roles: &mut Roles<'_>) -> anyh
     }
 }
 
-/// Whether what is left is what shall be left; it is named either way.
+/// Answers whether what is left is what shall be left; it is named either way.
 async fn tidy_up(context: &Context, belongings: &Belongings, keeps: bool, is_quiet: bool) -> bool {
-    if keeps {
+    // Without a beginning there is nothing on a service, and nothing that anybody wants to look at.
+    let has_begun = belongings.has_begun();
+    let is_quiet = is_quiet || !has_begun;
+    if keeps && has_begun {
         belongings.all().iter().for_each(|left| context.output.talk(format!("kept {left}")));
         return true;
     }

@@ -50,7 +50,8 @@ pub struct Roles<'a> {
     inside: Inside,
 }
 
-/// A role in a process of its own, which is killed with this value.
+/// A role in a process of its own, which is killed with this value. It stops by itself when its stdin ends, and so when this
+/// process has ended without killing it; until then the pipe is kept in `process`.
 struct Role {
     kind: &'static str,
     name: String,
@@ -186,8 +187,10 @@ impl<'a> Roles<'a> {
 async fn terminate(mut roles: Vec<Role>) {
     let pids: Vec<String> = roles.iter().map(|role| role.process.id().to_string()).collect();
     if !pids.is_empty() {
-        // One that has ended already is none of its business; without `kill` all that is left is SIGKILL.
-        _ = Command::new("kill").args(["-s", "TERM"]).args(pids).stderr(Stdio::null()).status();
+        // The shell's own `kill`, because the program is not on every machine; without a shell all that is left is SIGKILL. One
+        // that has ended already is none of its business.
+        let kill = ["-c", r#"kill -s "$@""#, "kill", "TERM"];
+        _ = Command::new("sh").args(kill).args(pids).stderr(Stdio::null()).status();
     }
     let all_ended = async {
         while roles.iter_mut().any(|role| matches!(role.process.try_wait(), Ok(None))) {
@@ -211,15 +214,16 @@ fn first_line(mut stdout: BufReader<ChildStdout>) -> std::io::Result<(String, Bu
 }
 
 impl Role {
-    /// This executable as another role, with our settings and no file: it starts in a folder that has none.
+    /// This executable as another role, with our settings and no file: it starts in a folder in which nobody can put one.
     fn spawn(stage: &Stage, kind: &'static str, name: &str, arguments: &[&str], stdout: Stdio) -> anyhow::Result<Self> {
         let executable = std::env::current_exe().context("cannot find this executable")?;
         let mut command = Command::new(executable);
-        command.arg(kind).args(["--admin", "off"]).args(arguments).env_remove("PACELINE_CONFIG").current_dir("/");
+        command.arg(kind).args(["--admin", "off", "--stop-with-stdin"]).args(arguments);
+        command.env_remove("PACELINE_CONFIG").current_dir("/proc");
         pass_on(&stage.settings, &mut command);
         // A Ctrl-C is for the benchmark, which stops its roles in order.
         command.process_group(0);
-        let spawned = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn();
+        let spawned = command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn();
         let mut process = spawned.with_context(|| format!("cannot start a {kind}"))?;
         let log = process.stderr.take().expect("stderr is piped");
         let log = logs::relay(log, name, stage.settings.log_format, stage.warnings.clone());
@@ -233,12 +237,14 @@ fn pass_on(settings: &Settings, command: &mut Command) {
         LogFormat::Json => "json",
     };
     let is_chosen = settings.log != Settings::default().log;
+    let high_water = settings.high_water.to_string();
     command.envs([
         ("PACELINE_BROKER_URL", settings.broker_url.as_str()),
         ("PACELINE_SINK_URL", &settings.sink_url),
         ("PACELINE_LEDGER_URL", &settings.ledger_url),
         ("PACELINE_NAMESPACE", &settings.namespace),
         ("PACELINE_GROUP", &settings.group),
+        ("PACELINE_HIGH_WATER", &high_water),
         ("PACELINE_SINK_PAYLOAD", &settings.sink.payload),
         ("PACELINE_LOG", if is_chosen { &settings.log } else { "warn" }),
         ("PACELINE_LOG_FORMAT", format),

@@ -31,6 +31,7 @@ impl Stage {
     pub async fn open(context: &Context, belongings: &Belongings) -> Result<Self> {
         let (clock, settings) = (SystemClock::shared(), belongings.settings.clone());
         let ports = resolve::connect(&connections(&settings), clock.clone()).await?;
+        belongings.begin();
         ports.sink.prepare().await?;
         let (output, warnings) = (context.output, context.warnings.clone());
         let services = machine::services(&settings);

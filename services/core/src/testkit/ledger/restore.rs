@@ -3,6 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::pacing::NEVER_MS;
 use crate::run::KeptRun;
 
 fn kept(spec: RunSpec, revision: u64, cursor: u64) -> KeptRun {
@@ -107,6 +108,25 @@ pub async fn a_lower_revision_takes_over_what_is_kept(harness: &impl Harness) {
     assert_eq!(ledger.keep(&owned.run, owned.fence, LONG, &pacing(5)).await.unwrap().revision, after.revision);
     become_state(&*ledger, &owned.run, RunState::Running).await.unwrap();
     assert_eq!(reserve(&*ledger, &owned, 50).await.unwrap().count, 10, "the kept total holds");
+}
+
+/// The ledger forgot that the run was taken out of FAILED.
+pub async fn a_run_that_went_on_after_it_failed_takes_the_kept_pacing(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    let owned = owned_with(&*ledger, 20).await;
+    let failed = ledger.advance_state(&owned.run, owned.fence, RunState::Failed, Some("no queue")).await.unwrap();
+    let newer = KeptRun { revision: failed.revision + 1, pacing: pacing(3), ..KeptRun::from(&failed) };
+    assert_eq!(ledger.restore_run(&newer).await.unwrap().pacing, failed.pacing, "it is FAILED still");
+    let resumed = KeptRun {
+        state: RunState::Running,
+        revision: failed.revision + 2,
+        pacing: Pacing { as_of_ms: NEVER_MS, ..pacing(4) },
+        ended_at_ms: None,
+        failure: None,
+        ..KeptRun::from(&failed)
+    };
+    assert_eq!(ledger.restore_run(&resumed).await.unwrap(), record_of(resumed.clone()));
+    assert_eq!(read(&*ledger, &owned.run).await, record_of(resumed));
 }
 
 pub async fn a_lower_cursor_rises_up_to_the_total(harness: &impl Harness) {

@@ -3,6 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::pacing::NEVER_MS;
 
 pub async fn a_change_applies_to_the_revision_it_was_made_for(harness: &impl Harness) {
     let ledger = harness.open().await;
@@ -132,6 +133,7 @@ pub async fn a_failed_run_goes_on_where_it_was(harness: &impl Harness) {
             revision: failed.revision + 1,
             ended_at_ms: None,
             failure: None,
+            pacing: Pacing { as_of_ms: NEVER_MS, ..failed.pacing },
             ..failed.clone()
         };
         assert_eq!(again, expected);
@@ -155,6 +157,24 @@ pub async fn a_failed_run_goes_on_where_it_was(harness: &impl Harness) {
                 assert!(ended.ended_at_ms.is_some() && ended.failure.is_none());
                 assert!(!ledger.active_run_ids().await.unwrap().contains(&owned.run));
             }
+        }
+    }
+}
+
+/// Whoever made it FAILED may have died at once, so the step that leads out says by itself that no time counts until then. What was
+/// earned before stays, and a run that was only paused is left alone.
+pub async fn a_run_earns_nothing_while_it_is_failed(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    for (between, expected) in [(RunState::Failed, NEVER_MS), (RunState::Paused, pacing(17).as_of_ms)] {
+        for (is_callers, next) in [(true, RunState::Running), (true, RunState::Stopping), (false, RunState::Running)] {
+            let owned = owned(&*ledger, None).await;
+            ledger.keep(&owned.run, owned.fence, LONG, &pacing(17)).await.unwrap();
+            let step = async |next| ledger.advance_state(&owned.run, owned.fence, next, None).await.unwrap();
+            assert_eq!(step(between).await.pacing, pacing(17), "to {between}");
+            let after =
+                if is_callers { become_state(&*ledger, &owned.run, next).await.unwrap() } else { step(next).await };
+            assert_eq!(after.pacing, Pacing { as_of_ms: expected, ..pacing(17) }, "{between} to {next}");
+            assert_eq!(read(&*ledger, &owned.run).await, after);
         }
     }
 }

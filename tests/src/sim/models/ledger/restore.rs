@@ -29,6 +29,7 @@ impl LedgerModel {
         let entry = &mut self.runs[number];
         let record = &mut entry.record;
         let is_older = record.revision < kept.revision;
+        let leaves_failed = is_older && record.state.leaves_failed(kept.state);
         if is_older {
             record.spec = kept.spec.clone();
             record.state = kept.state;
@@ -45,6 +46,8 @@ impl LedgerModel {
             if !is_older && let Some(state) = record.state.reopened() {
                 (record.state, record.ended_at_ms) = (state, None);
             }
+        } else if leaves_failed && record.cursor == limit {
+            record.pacing = kept.pacing;
         }
         record.clone()
     }
