@@ -18,8 +18,12 @@ pub struct Groups(Vec<String>);
 
 impl Groups {
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
-        let mut names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
         names.iter().try_for_each(|name| check_group("groups", name))?;
+        Self::of(names)
+    }
+
+    fn of(mut names: Vec<String>) -> Result<Self> {
         names.sort();
         names.dedup();
         if names.is_empty() || names.len() > GROUPS_MAX {
@@ -64,8 +68,9 @@ impl std::fmt::Display for Groups {
 impl TryFrom<Vec<String>> for Groups {
     type Error = Error;
 
+    /// As they are kept: a run from before today's rules for names must still be read.
     fn try_from(names: Vec<String>) -> Result<Self> {
-        Self::new(names)
+        Self::of(names)
     }
 }
 

@@ -104,7 +104,8 @@ impl OnItsWay<'_> {
     /// It did not come through.
     pub fn failed(self, why: &str) {
         let (mut state, now) = (self.all.lock(), Instant::now());
-        let first = state.refusals.as_ref().map_or(now, |refusals| refusals.first);
+        let recent = state.refusals.as_ref().filter(|refusals| refusals.last.elapsed() < REFUSAL_FRESH);
+        let first = recent.map_or(now, |refusals| refusals.first);
         state.refusals = Some(Refusals { first, last: now, why: why.to_owned() });
     }
 }
@@ -156,6 +157,8 @@ mod tests {
         all.begin(1).await.failed("not allowed");
         tokio::time::advance(REFUSAL_FRESH).await;
         all.check_refusals().expect("nobody has tried for long");
+        all.begin(1).await.failed("not allowed");
+        all.check_refusals().expect("one alone again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -157,6 +157,14 @@ impl Member {
         Ok((ticket, Share { member: self, bytes, begun: now }))
     }
 
+    /// The end of its cool-down, while it is left out.
+    pub fn cools_until(&self) -> Option<Instant> {
+        match self.lock().breaker.phase() {
+            Phase::Open(until) => Some(until),
+            Phase::Closed | Phase::HalfOpen => None,
+        }
+    }
+
     /// When the next call may be let through; `None` while one is on its way that decides.
     pub fn opens_at(&self) -> Option<Instant> {
         match self.lock().breaker.phase() {

@@ -153,12 +153,16 @@ impl Producers {
 
     /// Until something changes, or a cool-down is over: who is left out needs a range to come back, whoever else is full.
     async fn wait_for_room(&self, changed: impl Future<Output = ()>) {
-        let now = Instant::now();
-        let until = self.members.iter().filter_map(Member::opens_at).filter(|at| *at > now).min();
+        let cooled = async {
+            match self.members.iter().filter_map(Member::cools_until).min() {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = changed => (),
-            () = async { tokio::time::sleep_until(until.unwrap_or(now)).await }, if until.is_some() => (),
+            () = cooled => (),
         }
     }
 

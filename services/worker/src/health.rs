@@ -27,6 +27,8 @@ pub struct Health {
     broker: Condition,
     queues: BTreeMap<String, Queue>,
     consumers_opened: AtomicU64,
+    /// Openings that were wanted: those at the start, and the spare ones.
+    consumers_planned: AtomicU64,
     /// Batches on their way to the sink.
     storing: AtomicUsize,
 }
@@ -53,6 +55,7 @@ impl Health {
             ledger: readiness.tolerant("ledger", HICCUP),
             stalled: readiness.condition("not stalled"),
             consumers_opened: AtomicU64::new(0),
+            consumers_planned: AtomicU64::new((config.consumers.always * config.queues.len()) as u64),
             storing: AtomicUsize::new(0),
             readiness,
         });
@@ -68,11 +71,9 @@ impl Health {
         // The readiness is this value's, so it must not keep it.
         let open = Arc::downgrade(self);
         self.readiness.fact("consumers_open", move || open.upgrade().map_or(0, |health| health.consumers_open()));
-        let (opened, consumers) = (Arc::downgrade(self), (config.consumers * config.queues.len()) as u64);
-        self.readiness.fact("consumers_rebuilt", move || {
-            let opened = opened.upgrade().map_or(0, |health| health.consumers_opened.load(Ordering::Relaxed));
-            opened.saturating_sub(consumers)
-        });
+        let rebuilt = Arc::downgrade(self);
+        self.readiness
+            .fact("consumers_rebuilt", move || rebuilt.upgrade().map_or(0, |health| health.consumers_rebuilt()));
     }
 
     /// A consumer of `queue` is open.
@@ -104,6 +105,16 @@ impl Health {
 
     fn consumers_open(&self) -> usize {
         self.queues.values().map(|queue| *lock(&queue.open)).sum()
+    }
+
+    fn consumers_rebuilt(&self) -> u64 {
+        let planned = self.consumers_planned.load(Ordering::Relaxed);
+        self.consumers_opened.load(Ordering::Relaxed).saturating_sub(planned)
+    }
+
+    /// A spare consumer is about to open.
+    pub fn plans_one_more(&self) {
+        self.consumers_planned.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn hears_every_queue(&self) -> bool {

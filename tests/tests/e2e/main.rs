@@ -17,5 +17,6 @@ mod readiness;
 mod refusals;
 mod restarts;
 mod seams;
+mod spare;
 #[cfg(feature = "services")]
 mod stalls;

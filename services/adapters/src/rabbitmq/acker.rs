@@ -19,7 +19,7 @@ use super::connection::{REQUEST_TIMEOUT, Shared, locked};
 /// So many acks are due at once, however many more the consumer may hold.
 const ACKS_GATHERED_MAX: usize = 128;
 /// The longest that acks wait for more of their channel.
-const ACK_WAIT_MAX: Duration = Duration::from_millis(10);
+const ACK_WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// Settles deliveries of a channel. Once the channel is closed nothing is sent: the broker gives them out again anyway.
 #[derive(Clone)]

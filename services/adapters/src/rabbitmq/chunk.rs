@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
-use lapin::message::BasicReturnMessage;
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
@@ -80,7 +79,8 @@ impl Chunk {
         }
         // lapin gives a returned message to any of the confirms of its channel, so the message says which it is.
         for message in returned {
-            let confirm = returned_index(&message).and_then(|index| confirms.get_mut(index));
+            let index = message::returned_index(&message.delivery.data);
+            let confirm = index.and_then(|index| confirms.get_mut(index));
             *confirm.ok_or(lapin::ErrorKind::FutureCompleted)? = Confirm::Unroutable;
         }
         Ok(confirms)
@@ -96,8 +96,4 @@ async fn publish(
 ) -> lapin::Result<Confirmation> {
     let mandatory = BasicPublishOptions { mandatory: true, immediate: false };
     channel.basic_publish(exchange, routing_key, mandatory, &body, properties).await?.await
-}
-
-fn returned_index(returned: &BasicReturnMessage) -> Option<usize> {
-    returned.delivery.properties.correlation_id().as_ref()?.as_str().parse().ok()
 }

@@ -39,6 +39,8 @@ const CHANNELS_MAX: ChannelId = 2047;
 /// uses that number again. It is asked for the next one then. One spoilt number in so many of all is one too many: the connection is
 /// replaced, with every consumer on it, while there is still room for them.
 const STALE_NUMBERS_SHARE: usize = 2;
+/// One in so many is too much when there is no room left.
+const STALE_NUMBERS_SHARE_FULL: usize = 8;
 /// lapin queues a heartbeat every 1.5 s for a broker that blocks publishers, and sends none: the connection is replaced after an hour.
 const BLOCKED_MAX: Duration = Duration::from_secs(60 * 60);
 /// How many channels for short use are kept.
@@ -170,11 +172,20 @@ impl Connection {
                 Err(error) => error,
             };
             // No broker answers an open with such an error: it is that of an earlier channel, see `STALE_NUMBERS_SHARE`.
-            if !error.is_amqp_soft_error() {
+            let (is_stale, numbers) =
+                (error.is_amqp_soft_error(), usize::from(self.lapin.configuration().channel_max()));
+            let stale =
+                self.shared.stale_numbers.fetch_add(usize::from(is_stale), Ordering::Relaxed) + usize::from(is_stale);
+            // lapin counts the spoilt ones as open.
+            let is_full = matches!(error.kind(), lapin::ErrorKind::ChannelsLimitReached);
+            let is_worn = match is_full {
+                true => stale * STALE_NUMBERS_SHARE_FULL >= numbers,
+                false => is_stale && stale * STALE_NUMBERS_SHARE >= numbers,
+            };
+            if !is_stale && !is_worn {
                 return Err(self.shared.explain(&error));
             }
-            let stale = self.shared.stale_numbers.fetch_add(1, Ordering::Relaxed) + 1;
-            if stale * STALE_NUMBERS_SHARE >= usize::from(self.lapin.configuration().channel_max()) {
+            if is_worn {
                 let worn = errors::connection_lost(&self.shared.label, "the broker closed too many of its channels");
                 self.fail(worn.clone());
                 return Err(worn);
@@ -204,6 +215,12 @@ impl Connection {
     /// An answer that takes too long.
     pub fn overdue(&self) -> Error {
         self.shared.overdue()
+    }
+
+    /// Messages that the broker has not confirmed in all that time.
+    pub fn unconfirmed(&self, waited: Duration) -> Error {
+        let (label, seconds) = (&self.shared.label, waited.as_secs());
+        Error::unavailable(format!("RabbitMQ at {label} did not confirm some messages within {seconds} s"))
     }
 
     pub fn declared(&self) -> &Declared {

@@ -39,13 +39,14 @@ pub async fn start(
     if prefetch == 0 {
         return Err(Error::invalid_field("prefetch", "0 would mean no limit; use 1 or more"));
     }
+    connection.declared().may_consume(&names)?;
     connection.declared().ensure(connection, &names).await?;
     let channel = connection.channel().await?;
     // From here on an attempt that is given up closes the channel: a late answer would make a consumer that nobody reads.
     let acker = CloseOnDrop(Some(connection.acker(channel.clone(), prefetch)));
     let consumers = connection.request(consume(&channel, &names, prefetch)).await;
-    if let Err(error) = &consumers {
-        connection.declared().refused(&names, error).await;
+    connection.declared().consumed(&names, consumers.as_ref().err());
+    if consumers.is_err() {
         // Maybe since somebody has deleted a queue: the next attempt declares it.
         connection.declared().forget();
     }
@@ -181,8 +182,8 @@ impl RabbitStream {
     }
 
     fn hand_out(&mut self, (source, incoming): (Source, Incoming)) -> Delivery {
-        let Incoming { delivery_tag: tag, redelivered, properties, data, .. } = incoming;
-        let (message, envelope) = self.decoder.decode(&properties, redelivered, data.into());
+        let Incoming { delivery_tag: tag, redelivered, data, .. } = incoming;
+        let (message, envelope) = self.decoder.decode(redelivered, data.into());
         let given_up = (source == Source::GivenUp).then(|| {
             let reason = envelope.broker_reason.as_deref().unwrap_or("unknown reason");
             format!("the broker gave up on it: {reason}")

@@ -229,7 +229,10 @@ pub fn put_content(out: &mut Vec<u8>, channel: u16, properties: &[u8], body: &[u
         put_u64(out, body.len() as u64);
         out.extend_from_slice(properties);
     });
-    put_frame(out, BODY, channel, |out| out.extend_from_slice(body));
+    // An empty body is no frame at all.
+    if !body.is_empty() {
+        put_frame(out, BODY, channel, |out| out.extend_from_slice(body));
+    }
 }
 
 pub fn put_close(out: &mut Vec<u8>, channel: u16, code: u16, text: &str) {

@@ -1,13 +1,18 @@
-//! Stands between the socket and lapin, and rewrites what lapin's parser would take for a broken connection.
+//! Stands between the socket and lapin, and rewrites what lapin's parser would take for a broken connection, or would take long for.
 //!
 //! lapin reads every short string as UTF-8, recurses into nested headers, and refuses a header frame above the agreed size: any of
 //! these ends the connection. RabbitMQ checks none of them, so one message of a foreign client would cut off every worker that it is
-//! delivered to, for ever. The guard passes such a message on without its properties: it is then not a job, and ends in the dead
-//! queue. A goodbye that crosses the broker's own on the way is kept from lapin, which knows the channel no more. The guard also reads
-//! the broker's name and version, which lapin does not tell.
+//! delivered to, for ever. And what lapin makes of well-formed properties costs a worker more than the rest of a delivery. So the
+//! guard moves the properties of every message to the beginning of its body, where [`properties`](super::properties) reads them;
+//! properties above the agreed size are left out, and so are the names of exchange and routing key, which nobody reads.
+//!
+//! A goodbye that crosses the broker's own on the way is kept from lapin, which knows the channel no more. The guard also reads the
+//! broker's name and version, which lapin does not tell.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
+
+use super::properties::{PREFIX_BYTES, Reader, Value, entries};
 
 const FRAME_METHOD: u8 = 1;
 const FRAME_HEADER: u8 = 2;
@@ -16,14 +21,13 @@ const FRAME_HEARTBEAT: u8 = 8;
 const FRAME_END: u8 = 0xCE;
 /// Type, channel and size come before a frame's payload.
 const FRAME_HEAD_BYTES: usize = 7;
-/// Class, weight and body size come before a header's properties.
+/// Class and weight come before a header's body size, and that before the properties.
+const BODY_BYTES_AT: usize = 4;
 const PROPERTIES_AT: usize = 12;
-/// The largest method or header frame that is looked at as a whole.
-const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// The largest method, which is looked at as a whole.
+const METHOD_BYTES_MAX: usize = 1024 * 1024;
 const CHANNEL_CLOSE: &[u8] = &[0, 20, 0, 40];
 const CHANNEL_CLOSE_OK: &[u8] = &[0, 20, 0, 41];
-/// How deep headers may be nested.
-const DEPTH_MAX: usize = 16;
 /// A TLS alert, which is how a port that speaks TLS answers plain AMQP.
 const TLS_ALERT: u8 = 0x15;
 
@@ -42,6 +46,11 @@ pub struct Guard {
     taken: usize,
     /// What is left of a body frame that is passed on as it arrives.
     passing: usize,
+    /// What is left of a header frame that is left out as it arrives.
+    skipping: usize,
+    /// Properties, with their length, that wait for the body of their message; and the channel of that.
+    moving: Vec<u8>,
+    moving_on: [u8; 2],
     /// The broker's product and version, once it has said them.
     server: Arc<OnceLock<String>>,
     /// Channels that the broker closed. lapin uses their numbers no more.
@@ -56,6 +65,9 @@ impl Guard {
             output: Vec::new(),
             taken: 0,
             passing: 0,
+            skipping: 0,
+            moving: Vec::new(),
+            moving_on: [0; 2],
             server,
             closed: BTreeSet::new(),
         }
@@ -95,29 +107,47 @@ impl Guard {
         if input.is_empty() {
             return Ok(None);
         }
-        if self.passing > 0 {
-            let count = self.passing.min(input.len());
-            self.output.extend_from_slice(&input[..count]);
-            self.passing -= count;
-            return Ok(Some(count));
+        if self.passing > 0 || self.skipping > 0 {
+            return Ok(Some(self.pass_or_skip(input)));
         }
         self.check_first(input)?;
         let Some(head) = input.first_chunk::<FRAME_HEAD_BYTES>() else { return Ok(None) };
         let payload_bytes = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
         let frame_bytes = FRAME_HEAD_BYTES + payload_bytes + 1;
-        if !matches!(head[0], FRAME_METHOD | FRAME_HEADER) {
-            self.passing = frame_bytes;
-            return Ok(Some(0));
+        if self.joins_properties(head, payload_bytes) {
+            return Ok(Some(FRAME_HEAD_BYTES));
         }
-        if frame_bytes > FRAME_BYTES_MAX {
-            return Err(NotAmqp(format!("it sent a frame of {frame_bytes} bytes")));
+        match head[0] {
+            FRAME_HEADER if frame_bytes > self.frame_bytes_max => return Ok(self.large_header(input, frame_bytes)),
+            FRAME_METHOD if frame_bytes > METHOD_BYTES_MAX => {
+                return Err(NotAmqp(format!("it sent a frame of {frame_bytes} bytes")));
+            }
+            FRAME_METHOD | FRAME_HEADER => (),
+            _ => {
+                self.passing = frame_bytes;
+                return Ok(Some(0));
+            }
         }
         let Some(frame) = input.get(..frame_bytes) else { return Ok(None) };
+        if frame.last() != Some(&FRAME_END) {
+            return Err(NotAmqp("it sent a frame without an end".into()));
+        }
         match head[0] {
             FRAME_METHOD => self.method(frame),
             _ => self.header(frame),
         }
         Ok(Some(frame_bytes))
+    }
+
+    fn pass_or_skip(&mut self, input: &[u8]) -> usize {
+        let count = self.passing.max(self.skipping).min(input.len());
+        if self.passing > 0 {
+            self.output.extend_from_slice(&input[..count]);
+            self.passing -= count;
+        } else {
+            self.skipping -= count;
+        }
+        count
     }
 
     fn check_first(&self, input: &[u8]) -> Result<(), NotAmqp> {
@@ -144,10 +174,8 @@ impl Guard {
             return;
         }
         match Delivered::find(payload(frame)) {
-            Some(delivered) if !delivered.is_readable() => {
-                put_frame(&mut self.output, frame, &[delivered.before, &[0, 0], delivered.after]);
-            }
-            _ => self.output.extend_from_slice(frame),
+            Some(Delivered { before, after }) => put_frame(&mut self.output, frame, &[before, &[0, 0], after]),
+            None => self.output.extend_from_slice(frame),
         }
     }
 
@@ -164,15 +192,61 @@ impl Guard {
         }
     }
 
+    /// The header without its properties, and these as the first part of the body.
     fn header(&mut self, frame: &[u8]) {
-        let payload = payload(frame);
-        let fits = frame.len() <= self.frame_bytes_max;
-        match payload.get(PROPERTIES_AT..) {
-            Some(properties) if fits && Properties(properties).are_readable() => self.output.extend_from_slice(frame),
-            // No property is there: both bytes of the flags are zero.
-            Some(_) => put_frame(&mut self.output, frame, &[&payload[..PROPERTIES_AT], &[0, 0]]),
+        match payload(frame).split_at_checked(PROPERTIES_AT) {
+            Some((head, properties)) => self.moved(frame, head, properties),
             None => self.output.extend_from_slice(frame),
         }
+    }
+
+    /// A header above the agreed size, of which RabbitMQ makes no parts: without its properties.
+    fn large_header(&mut self, input: &[u8], frame_bytes: usize) -> Option<usize> {
+        let start = input.get(..FRAME_HEAD_BYTES + PROPERTIES_AT)?;
+        self.moved(start, &start[FRAME_HEAD_BYTES..], &[]);
+        self.skipping = frame_bytes - start.len();
+        Some(start.len())
+    }
+
+    fn moved(&mut self, frame: &[u8], head: &[u8], properties: &[u8]) {
+        let (class, body_bytes) = head.split_at(BODY_BYTES_AT);
+        let body_bytes = u64::from_be_bytes(body_bytes.try_into().expect("eight bytes are left"));
+        let more_bytes = (PREFIX_BYTES + properties.len()) as u64;
+        // No property is there: both bytes of the flags are zero.
+        put_frame(&mut self.output, frame, &[class, &body_bytes.saturating_add(more_bytes).to_be_bytes(), &[0, 0]]);
+        let length = u32::try_from(properties.len()).expect("smaller than a frame");
+        self.moving.extend_from_slice(&length.to_be_bytes());
+        self.moving.extend_from_slice(properties);
+        self.moving_on = [frame[1], frame[2]];
+        if body_bytes == 0 {
+            self.flush_properties();
+        }
+    }
+
+    /// Joins properties that wait to the body that follows them: one frame less for lapin. Where they do not fit, or something else
+    /// comes, they are a frame of their own.
+    fn joins_properties(&mut self, head: &[u8; FRAME_HEAD_BYTES], payload_bytes: usize) -> bool {
+        if self.moving.is_empty() {
+            return false;
+        }
+        let bytes = self.moving.len() + payload_bytes;
+        if head[0] != FRAME_BODY || head[1..3] != self.moving_on || FRAME_HEAD_BYTES + bytes + 1 > self.frame_bytes_max
+        {
+            self.flush_properties();
+            return false;
+        }
+        let length = u32::try_from(bytes).expect("smaller than a frame");
+        self.output.extend_from_slice(&head[..3]);
+        self.output.extend_from_slice(&length.to_be_bytes());
+        self.output.append(&mut self.moving);
+        self.passing = payload_bytes + 1;
+        true
+    }
+
+    fn flush_properties(&mut self) {
+        let [high, low] = self.moving_on;
+        put_frame(&mut self.output, &[FRAME_BODY, high, low], &[&self.moving]);
+        self.moving.clear();
     }
 }
 
@@ -180,7 +254,7 @@ fn payload(frame: &[u8]) -> &[u8] {
     &frame[FRAME_HEAD_BYTES..frame.len() - 1]
 }
 
-/// Writes `frame` with another payload.
+/// Writes a frame of the type and channel of `frame` with another payload.
 fn put_frame(out: &mut Vec<u8>, frame: &[u8], payload: &[&[u8]]) {
     let bytes = u32::try_from(payload.iter().map(|part| part.len()).sum::<usize>()).expect("smaller than a frame");
     out.extend_from_slice(&frame[..3]);
@@ -199,7 +273,6 @@ fn tuned(payload: &[u8]) -> Option<usize> {
 /// The method of a delivery, around its exchange and routing key.
 struct Delivered<'a> {
     before: &'a [u8],
-    names: &'a [u8],
     after: &'a [u8],
 }
 
@@ -214,114 +287,24 @@ impl<'a> Delivered<'a> {
             _ => return None,
         };
         let (before, rest) = payload.split_at_checked(names_at)?;
-        let (names, after) = rest.split_at_checked(rest.len().checked_sub(after_bytes)?)?;
-        Some(Self { before, names, after })
-    }
-
-    fn is_readable(&self) -> bool {
-        let mut names = Properties(self.names);
-        (0..2).all(|_| names.short_string().is_some())
+        let (_, after) = rest.split_at_checked(rest.len().checked_sub(after_bytes)?)?;
+        Some(Self { before, after })
     }
 }
 
 /// Product and version, if the method is the broker's start.
 fn server_name(frame: &[u8]) -> Option<String> {
     // The version of the protocol comes before the table.
-    let mut entries = Properties(payload(frame).strip_prefix(&[0, 10, 0, 10])?.get(2..)?);
-    let mut entries = Properties(entries.long()?);
-    let (mut product, mut version) = ("AMQP broker".to_owned(), String::new());
-    while !entries.0.is_empty() {
-        let key_bytes = usize::from(entries.bytes(1)?[0]);
-        let key = entries.bytes(key_bytes)?;
-        let mut value = Properties(entries.0);
-        entries.value(DEPTH_MAX)?;
-        let text = match value.bytes(1)?[0] {
-            b'S' => String::from_utf8_lossy(value.long()?).into_owned(),
-            _ => continue,
-        };
-        match key {
-            b"product" => product = text,
-            b"version" => version = text,
+    let mut start = Reader(payload(frame).strip_prefix(&[0, 10, 0, 10])?.get(2..)?);
+    let (mut product, mut version) = ("AMQP broker", "");
+    for (key, value) in entries(start.long()?) {
+        match (key, value) {
+            ("product", Value::Text(text)) => product = text,
+            ("version", Value::Text(text)) => version = text,
             _ => (),
         }
     }
     Some(format!("{product} {version}").trim_end().to_owned())
-}
-
-/// The rest of a message's properties. Each reader answers `None` where lapin's would fail.
-struct Properties<'a>(&'a [u8]);
-
-impl<'a> Properties<'a> {
-    /// The fields of basic properties, most significant flag first: text, table, byte or 8 bytes.
-    const FIELDS: &'static [u8; 14] = b"sstbbssssTssss";
-
-    fn are_readable(mut self) -> bool {
-        self.all().is_some() && self.0.is_empty()
-    }
-
-    fn all(&mut self) -> Option<()> {
-        let flags = u16::from_be_bytes(self.bytes(2)?.try_into().ok()?);
-        for (index, field) in Self::FIELDS.iter().enumerate() {
-            if flags & (0x8000 >> index) == 0 {
-                continue;
-            }
-            match field {
-                b's' => self.short_string(),
-                b't' => self.table(DEPTH_MAX),
-                b'b' => self.bytes(1).map(drop),
-                _ => self.bytes(8).map(drop),
-            }?;
-        }
-        Some(())
-    }
-
-    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn long(&mut self) -> Option<&'a [u8]> {
-        let bytes = u32::from_be_bytes(self.bytes(4)?.try_into().ok()?);
-        self.bytes(bytes as usize)
-    }
-
-    fn short_string(&mut self) -> Option<()> {
-        let bytes = usize::from(self.bytes(1)?[0]);
-        std::str::from_utf8(self.bytes(bytes)?).ok().map(drop)
-    }
-
-    fn table(&mut self, depth: usize) -> Option<()> {
-        let mut entries = Self(self.long()?);
-        while !entries.0.is_empty() {
-            entries.short_string()?;
-            entries.value(depth)?;
-        }
-        Some(())
-    }
-
-    fn array(&mut self, depth: usize) -> Option<()> {
-        let mut values = Self(self.long()?);
-        while !values.0.is_empty() {
-            values.value(depth)?;
-        }
-        Some(())
-    }
-
-    fn value(&mut self, depth: usize) -> Option<()> {
-        match self.bytes(1)?[0] {
-            b't' | b'b' | b'B' => self.bytes(1).map(drop),
-            b's' | b'U' | b'u' => self.bytes(2).map(drop),
-            b'I' | b'i' | b'f' => self.bytes(4).map(drop),
-            b'D' => self.bytes(5).map(drop),
-            b'L' | b'l' | b'd' | b'T' => self.bytes(8).map(drop),
-            b'S' | b'x' => self.long().map(drop),
-            b'A' => self.array(depth.checked_sub(1)?),
-            b'F' => self.table(depth.checked_sub(1)?),
-            b'V' => Some(()),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::rabbitmq::fake_broker::{
-    BODY, put, put_content, put_delivery, put_frame, put_long_string, put_short_string, put_u16,
+    BODY, HEADER, put, put_content, put_delivery, put_frame, put_long_string, put_short_string, put_u16, put_u64,
 };
 
 const FRAME_BYTES: usize = 64 * 1024;
@@ -32,68 +32,64 @@ fn content(properties: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A value in a header of the name "h".
-fn header(value: &[u8]) -> Vec<u8> {
-    let mut table = b"\x01h".to_vec();
-    table.extend_from_slice(value);
-    let mut properties = (1_u16 << 13).to_be_bytes().to_vec();
-    put_long_string(&mut properties, &table);
-    properties
+fn put_moved_header(out: &mut Vec<u8>, channel: u16, properties: &[u8], body: &[u8]) {
+    put_frame(out, HEADER, channel, |out| {
+        put_u16(out, 60);
+        put_u16(out, 0);
+        put_u64(out, (4 + properties.len() + body.len()) as u64);
+        out.extend_from_slice(&[0, 0]);
+    });
 }
 
-/// So many tables in each other.
-fn nested(depth: usize) -> Vec<u8> {
-    let mut value = b"V".to_vec();
-    for _ in 0..depth {
-        let mut table = b"\x01h".to_vec();
-        table.extend_from_slice(&value);
-        value = b"F".to_vec();
-        put_long_string(&mut value, &table);
-    }
-    value
+/// Header and body as lapin gets them.
+fn put_moved(out: &mut Vec<u8>, channel: u16, properties: &[u8], body: &[u8]) {
+    put_moved_header(out, channel, properties, body);
+    put_frame(out, BODY, channel, |out| {
+        put_long_string(out, properties);
+        out.extend_from_slice(body);
+    });
 }
 
-#[test]
-fn what_lapin_reads_passes_unchanged_however_it_arrives() {
+fn moved(properties: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    put_delivery(&mut bytes, 1, 1, &header(&nested(5)), b"first");
-    put_delivery(&mut bytes, 2, 1, &header(b"S\x00\x00\x00\x02\xff\xfe"), &[7; 3000]);
-    put_frame(&mut bytes, 8, 0, |_| ());
-    put_delivery(&mut bytes, 2, 2, &[0, 0], b"");
-    for step in [1, 3, 7, 64, 5000] {
-        assert_eq!(passed(&bytes, step), bytes, "in pieces of {step}");
-    }
+    put_moved(&mut bytes, 3, properties, b"body");
+    bytes
 }
 
 #[test]
-fn properties_that_lapin_cannot_read_are_left_out_and_the_body_stays() {
-    let short_text = |bytes: &[u8]| {
-        let mut properties = (1_u16 << 7).to_be_bytes().to_vec();
-        properties.push(u8::try_from(bytes.len()).unwrap());
-        properties.extend_from_slice(bytes);
-        properties
-    };
-    let mut key = (1_u16 << 13).to_be_bytes().to_vec();
-    put_long_string(&mut key, b"\x01\xffV");
-    let mut left_over = short_text(b"id");
-    left_over.push(0);
-    for properties in [
-        short_text(b"caf\xe9"),
-        key,
-        left_over,
-        header(&nested(DEPTH_MAX + 1)),
-        header(b"?"),
-        header(b"S\x00\x00\x00\x09short"),
-        header(&[b"S".as_slice(), &70_000_u32.to_be_bytes(), &[b'x'; 70_000]].concat()),
+fn properties_move_into_the_body_however_they_arrive() {
+    let (mut sent, mut expected) = (Vec::new(), Vec::new());
+    let long = [7; 3000];
+    for (channel, tag, properties, body) in [
+        (1, 1, b"\x00\x80\x02id".as_slice(), b"first".as_slice()),
+        (2, 1, b"any \xff\xfe", &long),
+        (2, 2, &[0, 0], b""),
     ] {
-        assert_eq!(passed(&content(&properties), 100), content(&[0, 0]));
+        put_delivery(&mut sent, channel, tag, properties, body);
+        put_frame(&mut sent, 8, 0, |_| ());
+        put(&mut expected, channel, (60, 60), |out| {
+            put_short_string(out, "m");
+            put_u64(out, tag);
+            // Not delivered before, and neither exchange nor routing key.
+            out.extend_from_slice(&[0, 0, 0]);
+        });
+        put_moved(&mut expected, channel, properties, body);
+        put_frame(&mut expected, 8, 0, |_| ());
     }
-    let deep = content(&header(&nested(DEPTH_MAX)));
-    assert_eq!(passed(&deep, 100), deep);
+    for step in [1, 3, 7, 64, 5000] {
+        assert_eq!(passed(&sent, step), expected, "in pieces of {step}");
+    }
 }
 
 #[test]
-fn names_that_lapin_cannot_read_are_left_out_of_a_delivery() {
+fn a_header_that_is_too_short_passes_as_it_is() {
+    let mut bytes = Vec::new();
+    put_frame(&mut bytes, HEADER, 1, |out| out.extend_from_slice(&[0; 5]));
+    assert_eq!(passed(&bytes, 4), bytes);
+}
+
+#[test]
+fn names_are_left_out_of_a_delivery() {
     let delivery = |key: &[u8]| {
         let mut bytes = Vec::new();
         put(&mut bytes, 1, (60, 60), |out| {
@@ -106,11 +102,11 @@ fn names_that_lapin_cannot_read_are_left_out_of_a_delivery() {
         bytes
     };
     assert_eq!(passed(&delivery(b"\xff"), 10), delivery(b""));
-    assert_eq!(passed(&delivery(b"jobs"), 10), delivery(b"jobs"));
+    assert_eq!(passed(&delivery(b"jobs"), 10), delivery(b""));
 }
 
 #[test]
-fn names_that_lapin_cannot_read_are_left_out_of_the_answer_to_a_get() {
+fn names_are_left_out_of_the_answer_to_a_get() {
     let got = |key: &[u8]| {
         let mut bytes = Vec::new();
         put(&mut bytes, 1, (60, 71), |out| {
@@ -123,7 +119,7 @@ fn names_that_lapin_cannot_read_are_left_out_of_the_answer_to_a_get() {
         bytes
     };
     assert_eq!(passed(&got(b"\xff"), 10), got(b""));
-    assert_eq!(passed(&got(b"jobs"), 10), got(b"jobs"));
+    assert_eq!(passed(&got(b"jobs"), 10), got(b""));
 }
 
 #[test]
@@ -134,9 +130,50 @@ fn the_largest_header_is_that_of_the_connection() {
         out.extend_from_slice(&5_000_u32.to_be_bytes());
         put_u16(out, 60);
     });
-    let large = content(&header(&[b"S".as_slice(), &6_000_u32.to_be_bytes(), &[b'x'; 6_000]].concat()));
-    assert_eq!(passed(&large, 100), large);
-    assert_eq!(passed(&[tune.clone(), large].concat(), 100), [tune, content(&[0, 0])].concat());
+    let large = [7; 6_000];
+    assert!(passed(&content(&large), 100) == moved(&large));
+    assert!(passed(&[tune.clone(), content(&large)].concat(), 100) == [tune.clone(), moved(b"")].concat());
+    // A header's frame may be as large as the connection's, and not a byte more.
+    let (most, too_much) = (&large[..5_000 - 20], &large[..5_000 - 19]);
+    assert!(passed(&[tune.clone(), content(too_much)].concat(), 7) == [tune.clone(), moved(b"")].concat());
+    assert!(passed(&[tune.clone(), content(most)].concat(), 7) == [tune.clone(), moved(most)].concat());
+    // Properties and body just fit into one frame, and do not.
+    for (body, put_expected) in
+        [([1; 8].as_slice(), put_moved as fn(&mut Vec<u8>, u16, &[u8], &[u8])), (&[1; 9], put_apart)]
+    {
+        let (mut sent, mut expected) = (tune.clone(), tune.clone());
+        put_content(&mut sent, 3, most, body);
+        put_expected(&mut expected, 3, most, body);
+        assert!(passed(&sent, 100) == expected, "{} bytes", body.len());
+    }
+}
+
+/// Properties in a frame of their own.
+fn put_apart(out: &mut Vec<u8>, channel: u16, properties: &[u8], body: &[u8]) {
+    put_moved_header(out, channel, properties, body);
+    put_frame(out, BODY, channel, |out| put_long_string(out, properties));
+    put_frame(out, BODY, channel, |out| out.extend_from_slice(body));
+}
+
+#[test]
+fn properties_that_wait_for_their_body_are_overtaken_by_nothing() {
+    let (mut sent, mut expected) = (Vec::new(), Vec::new());
+    let mut whole = content(b"\x00\x00");
+    let body = whole.split_off(whole.len() - (7 + 4 + 1));
+    put_frame(&mut sent, 8, 0, |_| ());
+    let between = sent.clone();
+    let sent = [whole, between.clone(), body.clone()].concat();
+    put_moved_header(&mut expected, 3, b"\x00\x00", b"body");
+    put_frame(&mut expected, BODY, 3, |out| put_long_string(out, b"\x00\x00"));
+    assert_eq!(passed(&sent, 5), [expected, between, body].concat());
+}
+
+#[test]
+fn a_frame_without_an_end_is_named() {
+    let mut bytes = content(&[0, 0]);
+    let end = bytes.iter().position(|byte| *byte == 0xCE).unwrap();
+    bytes[end] = 0;
+    assert!(guard().feed(&bytes).is_err_and(|NotAmqp(what)| what.contains("without an end")));
 }
 
 #[test]
@@ -166,7 +203,7 @@ fn what_is_not_amqp_is_named() {
     assert!(fed(b"\x15\x03\x03").contains("amqps://"));
     assert!(fed(b"HTTP/1.1").contains("something else"));
     assert!(fed(b"AMQP\0\x01\0\0").contains("another version"));
-    assert!(fed(&[FRAME_HEADER, 0, 1, 0xff, 0xff, 0xff, 0xff]).contains("4294967303 bytes"));
+    assert!(fed(&[FRAME_METHOD, 0, 1, 0xff, 0xff, 0xff, 0xff]).contains("4294967303 bytes"));
 }
 
 #[test]

@@ -98,7 +98,7 @@ async fn get_letters(
         for message in got {
             let Some(message) = message else { return Ok(letters) };
             let delivery = message.delivery;
-            let (message, envelope) = decoder.decode(&delivery.properties, delivery.redelivered, delivery.data.into());
+            let (message, envelope) = decoder.decode(delivery.redelivered, delivery.data.into());
             letters.push(DeadLetter { message, reason: envelope.reason.unwrap_or_default() });
         }
     }

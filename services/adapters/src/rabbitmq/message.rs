@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable};
 use paceline_core::ids::NAME_BYTES_MAX;
 use paceline_core::ports::broker::Message;
 use paceline_core::{Error, Result};
 
 use super::config::SHORT_STRING_BYTES_MAX;
+use super::properties::{self, Properties, Value};
 
 const RUN: &str = "x-paceline-run";
 const SEQ: &str = "x-paceline-seq";
@@ -121,74 +122,62 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// What cannot be read is left out: whoever handles the message says what is missing.
-    pub fn decode(&mut self, properties: &BasicProperties, redelivered: bool, body: Bytes) -> (Message, Envelope) {
-        let text = |text: &Option<ShortString>| text.as_ref().map_or_else(String::new, |text| text.as_str().to_owned());
-        let timestamp_ms = properties.timestamp().and_then(|s| i64::try_from(s).ok()?.checked_mul(1000));
+    /// Reads what the guard put together: properties and body. What cannot be read is left out: whoever handles the message says what
+    /// is missing.
+    pub fn decode(&mut self, redelivered: bool, data: Bytes) -> (Message, Envelope) {
+        let properties = Properties::of(&data);
+        let timestamp_ms = properties.timestamp_s.and_then(|s| i64::try_from(s).ok()?.checked_mul(1000));
         let mut message = Message {
-            id: text(properties.message_id()),
-            handler: known(&mut self.handler, properties.kind().as_ref().map_or("", |kind| kind.as_str())),
+            id: properties.message_id.to_owned(),
+            handler: known(&mut self.handler, properties.kind),
             run: known(&mut self.run, ""),
             seq: None,
             attempt: 1,
             timestamp_ms: timestamp_ms.unwrap_or(0),
             traceparent: None,
-            body,
+            body: Bytes::new(),
         };
         let mut envelope = Envelope { deliveries_before: u32::from(redelivered), ..Envelope::default() };
-        for (key, value) in properties.headers().iter().flatten() {
-            self.read_header(key.as_str(), value, &mut message, &mut envelope);
+        for (key, value) in properties.headers() {
+            self.read_header(key, value, &mut message, &mut envelope);
         }
+        message.body = properties::body(data);
         (message, envelope)
     }
 
-    fn read_header(&mut self, key: &str, value: &AMQPValue, message: &mut Message, envelope: &mut Envelope) {
-        match (key, text(value), int(value)) {
-            (RUN, Some(run), _) if run.len() <= NAME_BYTES_MAX => message.run = known(&mut self.run, run),
-            (SEQ, _, Some(seq)) => message.seq = u64::try_from(seq).ok(),
-            (ATTEMPT, _, Some(attempt)) => message.attempt = u32::try_from(attempt).unwrap_or(1).max(1),
-            (TIMESTAMP_MS, _, Some(timestamp_ms)) => message.timestamp_ms = timestamp_ms,
-            (TRACEPARENT, Some(traceparent), _) if traceparent.len() <= TRACEPARENT_BYTES_MAX => {
+    fn read_header(&mut self, key: &str, value: Value<'_>, message: &mut Message, envelope: &mut Envelope) {
+        match (key, value) {
+            (RUN, Value::Text(run)) if run.len() <= NAME_BYTES_MAX => message.run = known(&mut self.run, run),
+            (SEQ, Value::Int(seq)) => message.seq = u64::try_from(seq).ok(),
+            (ATTEMPT, Value::Int(attempt)) => message.attempt = u32::try_from(attempt).unwrap_or(1).max(1),
+            (TIMESTAMP_MS, Value::Int(timestamp_ms)) => message.timestamp_ms = timestamp_ms,
+            (TRACEPARENT, Value::Text(traceparent)) if traceparent.len() <= TRACEPARENT_BYTES_MAX => {
                 message.traceparent = Some(traceparent.to_owned());
             }
-            (REASON, Some(reason), _) => envelope.reason = Some(reason.to_owned()),
+            (REASON, Value::Text(reason)) => envelope.reason = Some(reason.to_owned()),
             // RabbitMQ 4 counts acquisitions apart from failed deliveries; every one of them is a delivery to us.
-            ("x-delivery-count" | "x-acquired-count", _, Some(count)) => {
+            ("x-delivery-count" | "x-acquired-count", Value::Int(count)) => {
                 envelope.deliveries_before = envelope.deliveries_before.max(u32::try_from(count).unwrap_or(0));
             }
-            ("x-death", ..) => envelope.broker_reason = last_death(value),
+            ("x-death", Value::Array(deaths)) => envelope.broker_reason = last_death(deaths),
             _ => (),
         }
     }
 }
 
 /// The reason in the first table of `x-death`, which is the most recent.
-fn last_death(deaths: &AMQPValue) -> Option<String> {
-    let AMQPValue::FieldArray(deaths) = deaths else { return None };
-    let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else { return None };
-    text(death.inner().get("reason")?).map(str::to_owned)
-}
-
-fn text(value: &AMQPValue) -> Option<&str> {
-    match value {
-        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
-        AMQPValue::ByteArray(text) => std::str::from_utf8(text.as_slice()).ok(),
+fn last_death(deaths: &[u8]) -> Option<String> {
+    let Some(Value::Table(death)) = properties::values(deaths).next() else { return None };
+    let reason = |(key, value)| match (key, value) {
+        ("reason", Value::Text(reason)) => Some(reason.to_owned()),
         _ => None,
-    }
+    };
+    properties::entries(death).find_map(reason)
 }
 
-/// Any of AMQP's integers.
-fn int(value: &AMQPValue) -> Option<i64> {
-    Some(match *value {
-        AMQPValue::ShortShortInt(int) => int.into(),
-        AMQPValue::ShortShortUInt(int) => int.into(),
-        AMQPValue::ShortInt(int) => int.into(),
-        AMQPValue::ShortUInt(int) => int.into(),
-        AMQPValue::LongInt(int) => int.into(),
-        AMQPValue::LongUInt(int) => int.into(),
-        AMQPValue::LongLongInt(int) => int,
-        _ => return None,
-    })
+/// The index that the properties of a returned message carry.
+pub fn returned_index(data: &[u8]) -> Option<usize> {
+    Properties::of(data).correlation_id.parse().ok()
 }
 
 fn known(last: &mut Arc<str>, text: &str) -> Arc<str> {
@@ -218,8 +207,21 @@ mod tests {
         }
     }
 
+    /// As lapin writes them.
+    fn written(properties: &BasicProperties) -> Vec<u8> {
+        let writer = lapin::protocol::basic::gen_properties(properties);
+        writer(Vec::new().into()).unwrap().into_inner().0
+    }
+
+    /// As the guard puts them together.
+    fn data(properties: &BasicProperties) -> Bytes {
+        let properties = written(properties);
+        let length = u32::try_from(properties.len()).unwrap();
+        [&length.to_be_bytes(), properties.as_slice()].concat().into()
+    }
+
     fn decoded(headers: FieldTable) -> (Message, Envelope) {
-        Decoder::default().decode(&BasicProperties::default().with_headers(headers), true, Bytes::new())
+        Decoder::default().decode(true, data(&BasicProperties::default().with_headers(headers)))
     }
 
     #[test]
@@ -243,9 +245,9 @@ mod tests {
     #[test]
     fn properties_read_back() {
         let sent = Message { id: "r1-9".into(), handler: "record".into(), timestamp_ms: 5_000, ..empty() };
-        let properties = properties(&sent, 3, None);
-        assert_eq!(properties.correlation_id().as_ref().map(|id| id.as_str()), Some("3"));
-        let (message, envelope) = Decoder::default().decode(&properties, false, Bytes::new());
+        let data = data(&properties(&sent, 3, None));
+        assert_eq!(returned_index(&data), Some(3));
+        let (message, envelope) = Decoder::default().decode(false, data);
         assert_eq!((message, envelope), (sent, Envelope::default()));
     }
 

@@ -23,6 +23,7 @@ mod inspect;
 #[cfg(all(test, feature = "services"))]
 mod live_tests;
 mod message;
+mod properties;
 mod publisher;
 mod settle;
 mod singles;

@@ -22,6 +22,8 @@ use crate::link::{Epoch, Link};
 
 /// The longest that a publish takes, connecting included.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// A chunk that is not confirmed after so long ends the connection, whatever else it confirms: its channel is free again only then.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Each channel carries one chunk at a time; so many chunks are on their way at once, and the broker serves each on its own core.
 const CHANNELS: usize = 8;
 
@@ -34,7 +36,7 @@ pub struct Publisher {
 
 /// One epoch: a connection with the exchange declared and its channels in confirm mode.
 struct Publishing {
-    connection: Connection,
+    connection: Arc<Connection>,
     channels: Arc<Channels>,
     singles: Singles,
     /// Messages on which the broker has decided.
@@ -103,7 +105,7 @@ impl Publisher {
         let channels = Channels { free: Mutex::new(free), permits: Arc::new(Semaphore::new(CHANNELS)) };
         let channels = Arc::new(channels);
         let (singles, confirmed, confirming) = Default::default();
-        Ok(Publishing { connection, channels, singles, confirmed, confirming })
+        Ok(Publishing { connection: Arc::new(connection), channels, singles, confirmed, confirming })
     }
 }
 
@@ -176,11 +178,16 @@ impl Publishing {
     ) {
         let channel = locked(&self.channels.free).pop().expect("a permit is a free channel");
         let chunk = Chunk::send(&channel, messages);
-        let (channels, confirmed) = (self.channels.clone(), self.confirmed.clone());
+        let (connection, channels) = (self.connection.clone(), self.channels.clone());
+        let confirmed = self.confirmed.clone();
         let mut confirming = locked(&self.confirming);
         while confirming.try_join_next().is_some() {}
         confirming.spawn(async move {
-            let confirms = chunk.confirmed(&confirmed).await;
+            let confirms = tokio::time::timeout(CHUNK_TIMEOUT, chunk.confirmed(&confirmed)).await;
+            let confirms = confirms.unwrap_or_else(|_| {
+                connection.fail(connection.unconfirmed(CHUNK_TIMEOUT));
+                Err(lapin::ErrorKind::InvalidChannel(0).into())
+            });
             // Before the answer: who publishes the next chunk finds it.
             locked(&channels.free).push(channel);
             drop(permit);

@@ -31,6 +31,10 @@ impl Single {
         let Self { exchange, routing_key, reason, message } = self;
         (Target { exchange, routing_key, reason: reason.as_deref() }, message)
     }
+
+    fn is_beside(&self, other: &Self) -> bool {
+        (&self.exchange, &self.routing_key) == (&other.exchange, &other.routing_key)
+    }
 }
 
 impl Singles {
@@ -47,21 +51,23 @@ impl Singles {
         receiver
     }
 
-    /// The oldest, as many as a chunk takes, without those whose publisher has given up. Empty only if none is left.
+    /// The oldest and what goes to the same queue, as many as a chunk takes, without those whose publisher has given up: a queue that
+    /// confirms nothing holds up no message to another. Empty only if none is left.
     pub fn take(&self) -> (Vec<Single>, Vec<Answer>) {
-        let (mut taken, mut bytes) = (Vec::new(), 0);
         let mut waiting = locked(&self.0);
-        while let Some((first, answer)) = waiting.front() {
-            if answer.is_closed() {
-                waiting.pop_front();
-                continue;
+        let (mut taken, mut left, mut bytes) = (Vec::<(Single, Answer)>::new(), VecDeque::new(), 0);
+        for (single, answer) in waiting.drain(..).filter(|(_, answer)| !answer.is_closed()) {
+            let is_first = taken.is_empty();
+            let goes_along = taken.first().is_none_or(|(first, _)| first.is_beside(&single));
+            let fits = taken.len() < MESSAGES_MAX && bytes + single.message.body.len() <= BYTES_MAX;
+            if is_first || (goes_along && fits) {
+                bytes += single.message.body.len();
+                taken.push((single, answer));
+            } else {
+                left.push_back((single, answer));
             }
-            bytes += first.message.body.len();
-            if taken.len() == MESSAGES_MAX || (bytes > BYTES_MAX && !taken.is_empty()) {
-                break;
-            }
-            taken.extend(waiting.pop_front());
         }
+        *waiting = left;
         taken.into_iter().unzip()
     }
 }
@@ -85,6 +91,17 @@ mod tests {
         assert_eq!(singles.take().0.len(), 2);
         drop(answers);
         assert!(singles.take().0.is_empty());
+    }
+
+    #[test]
+    fn a_chunk_goes_to_one_queue() {
+        let singles = Singles::default();
+        let elsewhere = Target { routing_key: "retry", ..TARGET };
+        let answers =
+            [TARGET, elsewhere, TARGET, elsewhere, elsewhere].map(|target| singles.add(target, &message("m")));
+        let taken = [singles.take(), singles.take(), singles.take()].map(|(taken, _)| taken.len());
+        assert_eq!(taken, [2, 3, 0]);
+        drop(answers);
     }
 
     #[test]

@@ -104,6 +104,8 @@ async fn declare(channel: &Channel, names: &Names) -> lapin::Result<()> {
 pub struct Declared {
     /// By main queue; each behind a lock of its own, so that a queue that hangs holds up no other.
     queues: std::sync::Mutex<HashMap<String, Arc<Mutex<Option<Last>>>>>,
+    /// The queues of which the broker refused a consumer, by main queue, and when somebody tried last.
+    not_consumed: std::sync::Mutex<HashMap<String, (Instant, Error)>>,
     /// Grows when a queue is found gone: what was declared before is to be declared again.
     generation: AtomicU64,
 }
@@ -140,11 +142,25 @@ impl Declared {
         tokio::time::timeout(REQUEST_TIMEOUT, declaring).await.unwrap_or_else(|_| Err(connection.overdue()))
     }
 
-    /// The broker refused to let the queue be consumed.
-    pub async fn refused(&self, names: &Names, error: &Error) {
-        if is_refusal(error) {
-            let last = Last { at: Instant::now(), generation: 0, refusal: Some(error.clone()) };
-            *self.queue(names).lock().await = Some(last);
+    /// Leave to start a consumer: of a queue that was refused, one a second tries.
+    pub fn may_consume(&self, names: &Names) -> Result<()> {
+        match locked(&self.not_consumed).get_mut(&names.main) {
+            Some((at, refusal)) if at.elapsed() < FRESH => Err(refusal.clone()),
+            Some((at, _)) => {
+                *at = Instant::now();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The broker's word on a consumer of the queue.
+    pub fn consumed(&self, names: &Names, error: Option<&Error>) {
+        let mut refused = locked(&self.not_consumed);
+        match error {
+            None => _ = refused.remove(&names.main),
+            Some(error) if is_refusal(error) => _ = refused.insert(names.main.clone(), (Instant::now(), error.clone())),
+            Some(_) => (),
         }
     }
 
