@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use crate::Config;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// The others are full in so many looks in a row before the spare ones open: a second. A worker that just keeps up is full now and then.
-const FULL_LOOKS: u32 = 20;
+/// The others are full in so many looks in a row before the spare ones open: a fifth of a second. Each bulk that is stored empties a
+/// third of them for a moment, so a long queue hardly shows a whole second without one.
+const FULL_LOOKS: u32 = 4;
 /// So little is held, by all of them, that the others would not be full, in so many looks in a row before the spare ones close: two
 /// seconds.
 const CALM_LOOKS: u32 = 40;
