@@ -1,4 +1,4 @@
-//! What happens to publishes when the broker misbehaves: always an error in bounded time, and never a confirm that was none.
+//! Publishes while the broker misbehaves: always an error in bounded time, and never a confirm that was none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

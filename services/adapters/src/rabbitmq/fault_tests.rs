@@ -1,4 +1,4 @@
-//! What happens to connections and consumers when the broker misbehaves: always an error in bounded time, and always a way back.
+//! Connections and consumers while the broker misbehaves: always an error in bounded time, and always a way back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};

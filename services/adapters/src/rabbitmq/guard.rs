@@ -46,7 +46,7 @@ pub struct Guard {
     taken: usize,
     /// What is left of a body frame that is passed on as it arrives.
     passing: usize,
-    /// What is left of a header frame that is left out as it arrives.
+    /// Bytes still to come of a header frame that is left out as it arrives.
     skipping: usize,
     /// Properties, with their length, that wait for the body of their message; and the channel of that.
     moving: Vec<u8>,

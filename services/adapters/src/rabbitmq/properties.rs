@@ -5,12 +5,12 @@
 
 use bytes::{Buf as _, Bytes};
 
-/// How deep headers may be nested.
+/// The deepest that headers may be nested.
 const DEPTH_MAX: usize = 16;
 /// The length of the properties comes first.
 pub const PREFIX_BYTES: usize = 4;
 
-/// What Paceline reads of the properties; what a message does not have is empty.
+/// The properties that Paceline reads; those that a message does not have are empty.
 #[derive(Debug, Default)]
 pub struct Properties<'a> {
     pub correlation_id: &'a str,

@@ -1,4 +1,4 @@
-//! What a benchmark has left, in words for a person: each thing, and a command that removes it.
+//! The things that a benchmark has left, in words for a person, each with a command that removes it.
 
 use std::path::Path;
 
