@@ -18,7 +18,7 @@ use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_scheduler::{Context, Limits, Producers, Rules};
-use paceline_worker::{Config, Consumers, Handlers};
+use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -49,7 +49,7 @@ pub struct Mesh {
 
 /// What a test may change about a worker.
 pub struct WorkerOptions {
-    pub consumers: Consumers,
+    pub consumers: usize,
     pub prefetch: u16,
     pub policy: Policy,
     pub handlers: Handlers,
@@ -59,7 +59,7 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
-            consumers: 4.into(),
+            consumers: 4,
             prefetch: 10,
             policy: Policy::default(),
             handlers: Handlers::builtin(),

@@ -13,7 +13,7 @@ use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_scheduler::{Context as SchedulerContext, Producers};
-use paceline_worker::{Config, Consumers, Handlers};
+use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -22,7 +22,7 @@ use crate::commands::serve::{limits, rules};
 /// How much a worker holds and sends at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    pub consumers: Consumers,
+    pub consumers: usize,
     pub prefetch: u16,
     pub batch_max: usize,
     pub grace: Duration,

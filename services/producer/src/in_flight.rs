@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 /// The longest time in which something waits and nothing at all is confirmed, before the producer says that it cannot do its work.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(2);
-/// A refusal counts for so long: whoever publishes tries again more often than that.
+/// A refusal counts for so long without another try: whoever publishes tries again more often than that. The time in which a try waits
+/// for its end does not count.
 const REFUSAL_FRESH: Duration = Duration::from_secs(10);
 /// The most bytes of messages that wait at once, whoever asked for them: the rest is not encoded yet.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -37,6 +38,7 @@ struct Refusals {
 /// One publish; ends when it is dropped, whatever became of it.
 pub struct OnItsWay<'a> {
     all: &'a InFlight,
+    begun: Instant,
     _room: SemaphorePermit<'a>,
 }
 
@@ -53,12 +55,12 @@ impl InFlight {
         // A publish that is larger than all the room gets all of it.
         let bytes = u32::try_from(bytes.min(BYTES_MAX)).expect("the room is smaller");
         let room = self.room.acquire_many(bytes).await.expect("the room is never closed");
-        let mut state = self.lock();
+        let (mut state, now) = (self.lock(), Instant::now());
         if state.waiting == 0 {
-            state.since = Instant::now();
+            state.since = now;
         }
         state.waiting += 1;
-        OnItsWay { all: self, _room: room }
+        OnItsWay { all: self, begun: now, _room: room }
     }
 
     pub fn check(&self) -> Result<()> {
@@ -76,9 +78,11 @@ impl InFlight {
 
     /// An error if publishes have failed for a while, and none came through: the broker refuses them, or its connection for them.
     pub fn check_refusals(&self) -> Result<()> {
-        match &self.lock().refusals {
-            Some(Refusals { first, last, why })
-                if last.elapsed() < REFUSAL_FRESH && last.duration_since(*first) >= CONFIRM_PATIENCE =>
+        let state = self.lock();
+        let tried = if state.waiting > 0 { state.since } else { Instant::now() };
+        match &state.refusals {
+            Some(refusals @ Refusals { first, last, why })
+                if refusals.is_fresh(tried) && last.duration_since(*first) >= CONFIRM_PATIENCE =>
             {
                 Err(Error::unavailable(format!("no publish has come through for a while, the last one failed: {why}")))
             }
@@ -88,6 +92,13 @@ impl InFlight {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while it holds the publishes")
+    }
+}
+
+impl Refusals {
+    /// Whether a try that began then follows them.
+    fn is_fresh(&self, begun: Instant) -> bool {
+        begun.saturating_duration_since(self.last) < REFUSAL_FRESH
     }
 }
 
@@ -104,7 +115,7 @@ impl OnItsWay<'_> {
     /// It did not come through.
     pub fn failed(self, why: &str) {
         let (mut state, now) = (self.all.lock(), Instant::now());
-        let recent = state.refusals.as_ref().filter(|refusals| refusals.last.elapsed() < REFUSAL_FRESH);
+        let recent = state.refusals.as_ref().filter(|refusals| refusals.is_fresh(self.begun));
         let first = recent.map_or(now, |refusals| refusals.first);
         state.refusals = Some(Refusals { first, last: now, why: why.to_owned() });
     }
@@ -159,6 +170,23 @@ mod tests {
         all.check_refusals().expect("nobody has tried for long");
         all.begin(1).await.failed("not allowed");
         all.check_refusals().expect("one alone again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publish_that_takes_long_to_fail_counts_too() {
+        let all = InFlight::new();
+        for _ in 0..2 {
+            all.check_refusals().unwrap();
+            let publish = all.begin(1).await;
+            tokio::time::advance(REFUSAL_FRESH).await;
+            publish.failed("not confirmed");
+        }
+        all.check_refusals().unwrap_err();
+        let publish = all.begin(1).await;
+        tokio::time::advance(REFUSAL_FRESH).await;
+        all.check_refusals().expect_err("the third is on its way");
+        publish.answered(None);
+        all.check_refusals().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::execute::Ended;
 use crate::intake::{Hold, Holding};
-use crate::spare::Demand;
 use crate::stubs::{self, Answer, CountingLedger, NotingSettle, ScriptedSink, Settlements};
 
 struct Bench {
@@ -50,10 +49,7 @@ impl Bench {
         let settle = Box::new(NotingSettle(self.settlements.clone()));
         let delivery = Delivery { message, redeliveries: 0, given_up: None, settle };
         let ended = Ended { document: Some(document(seq)), delivery, dead: None };
-        Held {
-            ended,
-            hold: Hold::new(TaskTracker::new().token(), &Holding::new(self.stats.clone(), Arc::new(Demand::new()))),
-        }
+        Held { ended, hold: Hold::new(TaskTracker::new().token(), &Holding::new(self.stats.clone())) }
     }
 
     /// Hands the jobs 0 .. `count` over at once and waits until the flusher is done.

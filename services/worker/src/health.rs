@@ -27,8 +27,6 @@ pub struct Health {
     broker: Condition,
     queues: BTreeMap<String, Queue>,
     consumers_opened: AtomicU64,
-    /// Openings that were wanted: those at the start, and the spare ones.
-    consumers_planned: AtomicU64,
     /// Batches on their way to the sink.
     storing: AtomicUsize,
 }
@@ -55,7 +53,6 @@ impl Health {
             ledger: readiness.tolerant("ledger", HICCUP),
             stalled: readiness.condition("not stalled"),
             consumers_opened: AtomicU64::new(0),
-            consumers_planned: AtomicU64::new((config.consumers.always * config.queues.len()) as u64),
             storing: AtomicUsize::new(0),
             readiness,
         });
@@ -71,9 +68,11 @@ impl Health {
         // The readiness is this value's, so it must not keep it.
         let open = Arc::downgrade(self);
         self.readiness.fact("consumers_open", move || open.upgrade().map_or(0, |health| health.consumers_open()));
-        let rebuilt = Arc::downgrade(self);
-        self.readiness
-            .fact("consumers_rebuilt", move || rebuilt.upgrade().map_or(0, |health| health.consumers_rebuilt()));
+        let (opened, consumers) = (Arc::downgrade(self), (config.consumers * config.queues.len()) as u64);
+        self.readiness.fact("consumers_rebuilt", move || {
+            let opened = opened.upgrade().map_or(0, |health| health.consumers_opened.load(Ordering::Relaxed));
+            opened.saturating_sub(consumers)
+        });
     }
 
     /// A consumer of `queue` is open.
@@ -105,16 +104,6 @@ impl Health {
 
     fn consumers_open(&self) -> usize {
         self.queues.values().map(|queue| *lock(&queue.open)).sum()
-    }
-
-    fn consumers_rebuilt(&self) -> u64 {
-        let planned = self.consumers_planned.load(Ordering::Relaxed);
-        self.consumers_opened.load(Ordering::Relaxed).saturating_sub(planned)
-    }
-
-    /// A spare consumer is about to open.
-    pub fn plans_one_more(&self) {
-        self.consumers_planned.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn hears_every_queue(&self) -> bool {

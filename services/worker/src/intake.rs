@@ -22,7 +22,6 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::Config;
 use crate::execute::{Ended, Executed, execute};
 use crate::health::Health;
-use crate::spare::Demand;
 use crate::stats::Stats;
 
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
@@ -43,24 +42,22 @@ pub struct Hold {
 /// What the deliveries of one consumer share.
 pub struct Holding {
     stats: Arc<Stats>,
-    demand: Arc<Demand>,
     unsettled: Shutdown,
 }
 
 impl Holding {
-    pub fn new(stats: Arc<Stats>, demand: Arc<Demand>) -> Arc<Self> {
-        Arc::new(Self { stats, demand, unsettled: Shutdown::new() })
+    pub fn new(stats: Arc<Stats>) -> Arc<Self> {
+        Arc::new(Self { stats, unsettled: Shutdown::new() })
     }
 }
 
 impl Hold {
     pub fn new(open: TaskTrackerToken, consumer: &Arc<Holding>) -> Self {
         Stats::add(&consumer.stats.held, 1);
-        consumer.demand.taken();
         Self { _open: open, consumer: consumer.clone() }
     }
 
-    /// The delivery could not be settled, so its consumer holds it until it ends: it has to, and a new one is made.
+    /// The delivery could not be settled and stays with its consumer while that is open. So the consumer is ended, and a new one is made.
     pub fn end_consumer(&self) {
         self.consumer.unsettled.trigger();
     }
@@ -69,7 +66,6 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.consumer.stats.held.fetch_sub(1, Ordering::Relaxed);
-        self.consumer.demand.settled();
     }
 }
 
@@ -88,22 +84,15 @@ pub async fn consume(intake: Intake, shutdown: Shutdown, crashed: Shutdown) {
     let mut consumers = JoinSet::new();
     let config = intake.config.clone();
     for (queue, policy) in &config.queues {
-        let demand = Arc::new(Demand::new());
-        for number in 0..config.consumers.most() {
+        for _ in 0..config.consumers {
             let reader = Reader {
                 intake: intake.clone(),
                 worker_id: config.id.as_str().into(),
                 queue: queue.clone(),
                 policy: *policy,
-                demand: demand.clone(),
-                is_spare: number >= config.consumers.always,
                 shutdown: shutdown.clone(),
             };
             consumers.spawn(reader.run());
-        }
-        if config.consumers.spare > 0 {
-            let (config, shutdown) = (config.clone(), shutdown.clone());
-            consumers.spawn(async move { _ = shutdown.or(demand.watch(&config)).await });
         }
     }
     // The flusher ends with the last of them.
@@ -119,9 +108,6 @@ struct Reader {
     worker_id: Arc<str>,
     queue: String,
     policy: Policy,
-    demand: Arc<Demand>,
-    /// It consumes only while that is wanted.
-    is_spare: bool,
     shutdown: Shutdown,
 }
 
@@ -131,12 +117,6 @@ impl Reader {
         let health = self.intake.health.clone();
         let mut is_known_away = false;
         while !self.shutdown.is_triggered() {
-            if self.is_spare {
-                if self.shutdown.or(self.demand.until(true)).await.is_none() {
-                    return;
-                }
-                health.plans_one_more();
-            }
             match self.shutdown.clone().or(self.open()).await {
                 None => return,
                 Some(Ok(consumer)) => {
@@ -163,22 +143,20 @@ impl Reader {
         config.broker.consume(&self.queue, &config.group, config.prefetch).await
     }
 
-    /// Until the consumer ends; or until a stop comes, it is not wanted any more, or a delivery cannot be settled, and all others that
-    /// it handed out are. Answers why it ended.
+    /// Until the consumer ends; or until a stop comes, or a delivery cannot be settled, and all others that it handed out are.
+    /// Answers why it ended.
     async fn work(&self, mut consumer: Consumer) -> String {
         let held = TaskTracker::new();
-        let holding = Holding::new(self.intake.stats.clone(), self.demand.clone());
+        let holding = Holding::new(self.intake.stats.clone());
         // Made once: each would register anew with every delivery.
         let mut stopped = pin!(self.shutdown.triggered());
         let mut unsettled = pin!(holding.unsettled.triggered());
-        let mut unwanted = pin!(self.demand.until(false));
         let mut running = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = &mut stopped => break,
                 () = &mut unsettled => break,
-                () = &mut unwanted, if self.is_spare => break,
                 Some(_) = running.join_next() => (),
                 delivery = consumer.deliveries.next() => match delivery {
                     Some(Ok(delivery)) => self.start(delivery, Hold::new(held.token(), &holding), &mut running).await,
@@ -194,12 +172,10 @@ impl Reader {
         held.close();
         held.wait().await;
         consumer.close().await;
-        let why = match (self.shutdown.is_triggered(), holding.unsettled.is_triggered()) {
-            (true, _) => "it is stopping",
-            (false, true) => "a delivery could not be settled",
-            (false, false) => "it is not needed now",
-        };
-        why.to_owned()
+        match self.shutdown.is_triggered() {
+            true => "it is stopping".to_owned(),
+            false => "a delivery could not be settled".to_owned(),
+        }
     }
 
     /// Most handlers end without waiting for anything: those take no task of their own.

@@ -1,8 +1,8 @@
 //! The worker role: consume → handle → sink → ledger → ack, any number of them at once.
 //!
 //! [`intake`] reads deliveries from N consumers and starts [`execute`] on each; what has ended goes through one bounded
-//! channel to [`flush`], which shares one bulk request and one ledger script among what is there, then settles. [`spare`] opens
-//! more consumers for a long queue. [`registry`] announces the worker and its numbers, [`health`] whether it can
+//! channel to [`flush`], which shares one bulk request and one ledger script among what is there, then settles.
+//! [`registry`] announces the worker and its numbers, [`health`] whether it can
 //! work, and [`stall`] that it was stopped for a while. A stop takes no more, finishes what is held, gives the rest back.
 
 mod execute;
@@ -11,7 +11,6 @@ pub mod handlers;
 mod health;
 mod intake;
 mod registry;
-mod spare;
 mod stall;
 mod stats;
 #[cfg(test)]
@@ -36,12 +35,9 @@ use health::Health;
 use intake::Intake;
 
 pub use handlers::{Context as JobContext, Handler, Handlers};
-pub use spare::Consumers;
 
-/// Jobs that the consumers of a queue hold together, unless told otherwise: enough for full batches, little to give back.
-const HELD_DEFAULT: usize = 640;
-/// The same with the spare ones.
-const HELD_DEFAULT_MAX: usize = 1_920;
+/// Jobs that the consumers of a worker hold together, unless told otherwise: enough for full batches, little to give back.
+const HELD_DEFAULT: usize = 1_920;
 /// Consumers of all queues of a worker together, unless told otherwise.
 const CONSUMERS_DEFAULT_MAX: usize = 1_024;
 /// The most documents in one bulk request.
@@ -49,16 +45,11 @@ pub const BATCH_MAX_DEFAULT: usize = 1_000;
 /// How long a stop may take to finish what is held.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(20);
 
-/// Consumers a queue, each on a channel of its own with its own prefetch. For one queue: 64 at a prefetch of 10 and 128 spare ones,
-/// 4 at one of 1000; both are measured (`docs/performance.md`). Many queues share the channels of a connection, of which RabbitMQ
-/// gives 2,047.
-pub fn consumers_default(prefetch: u16, queues: usize) -> Consumers {
-    let share = (CONSUMERS_DEFAULT_MAX / queues.max(1)).max(4);
-    let holding = |jobs: usize| (jobs / usize::from(prefetch.max(1))).max(4);
-    let always = holding(HELD_DEFAULT).min(64).min(share);
-    // The spare ones of all queues together hold no more than those of one.
-    let most = holding(HELD_DEFAULT_MAX / queues.max(1)).min(192).min(share).max(always);
-    Consumers { always, spare: most - always }
+/// Consumers a queue, each on a channel of its own with its own prefetch. For one queue: 192 at a prefetch of 10, 4 at one of 1000;
+/// both are measured (`docs/performance.md`). Many queues share the channels of a connection, of which RabbitMQ gives 2,047.
+pub fn consumers_default(prefetch: u16, queues: usize) -> usize {
+    let most = (CONSUMERS_DEFAULT_MAX / queues.max(1)).clamp(4, 192);
+    (HELD_DEFAULT / usize::from(prefetch.max(1))).clamp(4, most)
 }
 
 /// What a worker works with.
@@ -68,7 +59,8 @@ pub struct Config {
     pub group: String,
     /// The queues to consume, each with its policy.
     pub queues: BTreeMap<String, Policy>,
-    pub consumers: Consumers,
+    /// Consumers a queue.
+    pub consumers: usize,
     pub prefetch: u16,
     pub batch_max: usize,
     pub grace: Duration,
@@ -89,8 +81,7 @@ pub async fn run(config: Config, readiness: Readiness, shutdown: Shutdown) -> Re
     prepare(&config, &health, &shutdown).await;
     let config = Arc::new(config);
     // Bounded by what the broker hands out: every entry is an unsettled delivery.
-    let (ended, ended_queue) =
-        mpsc::channel(usize::from(config.prefetch) * config.consumers.most() * config.queues.len());
+    let (ended, ended_queue) = mpsc::channel(usize::from(config.prefetch) * config.consumers * config.queues.len());
     let (crashed, settled) = (Shutdown::new(), Shutdown::new());
     let announcing = registry::announce(config.clone(), stats.clone(), health.clone(), settled.clone());
     let intake = Intake { config: config.clone(), stats: stats.clone(), health: health.clone(), ended };
@@ -124,7 +115,7 @@ fn check(config: &Config) -> Result<()> {
     let mut violations = Violations::default();
     let limits = [
         ("queues", config.queues.len()),
-        ("consumers", config.consumers.always),
+        ("consumers", config.consumers),
         ("prefetch", config.prefetch.into()),
         ("batch_max", config.batch_max),
     ];

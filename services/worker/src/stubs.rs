@@ -281,7 +281,7 @@ pub fn config(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: u
         id: "w".into(),
         group: "main".into(),
         queues: BTreeMap::new(),
-        consumers: 1.into(),
+        consumers: 1,
         prefetch: 10,
         batch_max,
         grace: Duration::ZERO,

@@ -140,7 +140,7 @@ impl Roles {
             id: self.id(&process),
             group: DEFAULT_GROUP.into(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), POLICY)]),
-            consumers: self.plan.consumers.into(),
+            consumers: self.plan.consumers,
             prefetch: self.plan.prefetch,
             batch_max: self.plan.batch_max,
             grace: GRACE,

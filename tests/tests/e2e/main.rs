@@ -17,6 +17,5 @@ mod readiness;
 mod refusals;
 mod restarts;
 mod seams;
-mod spare;
 #[cfg(feature = "services")]
 mod stalls;

@@ -17,7 +17,7 @@ async fn a_thousand_a_minute(backend: Backend) {
     let workers = [mesh.worker(WorkerOptions::default()).await, mesh.worker(WorkerOptions::default()).await];
     // Nobody begins with a head start: the shares are compared below.
     for worker in &workers {
-        worker.until_consuming(WorkerOptions::default().consumers.always).await;
+        worker.until_consuming(WorkerOptions::default().consumers).await;
     }
     let mut client = Client::of(&scheduler).await;
 

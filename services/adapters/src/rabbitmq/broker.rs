@@ -41,7 +41,7 @@ impl RabbitBroker {
         Ok(broker)
     }
 
-    /// Deletes the queue, its dead queue and its delay queues for `group`, with all that is in them.
+    /// Deletes every queue of (`queue`, `group`), with all that is in them, and the exchange when nothing else uses it.
     pub async fn remove(&self, queue: &str, group: &str) -> Result<()> {
         let names = self.names(queue, group)?;
         let connection = self.connection().await?;

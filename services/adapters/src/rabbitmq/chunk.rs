@@ -5,21 +5,45 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
 use paceline_core::ports::broker::{Confirm, Message};
 
+use super::connection::Connection;
 use super::message::{self, Target};
 
 /// The most messages of a chunk, and the most bytes unless one message alone has more: what waits for the socket is bounded by both.
 pub const MESSAGES_MAX: usize = 256;
 pub const BYTES_MAX: usize = 1024 * 1024;
 
+/// How long a chunk waits for the next confirm. Its channel cannot be used again before all its confirms are in, so it is given up then.
+pub const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the broker says to a message.
 type Publish = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>;
 
 pub struct Chunk(Vec<Publish>);
+
+/// Why there is no confirm.
+#[derive(Debug, Clone)]
+pub enum Unconfirmed {
+    /// The broker has confirmed no message of the chunk for [`CHUNK_TIMEOUT`]. That may be one queue's fault, so only the channel is lost.
+    Expired,
+    /// The channel has ended.
+    Lost(lapin::Error),
+}
+
+/// The broker's word, or why there is none.
+pub type Decided<T> = std::result::Result<T, Unconfirmed>;
+
+impl From<lapin::Error> for Unconfirmed {
+    fn from(error: lapin::Error) -> Self {
+        Self::Lost(error)
+    }
+}
 
 /// A batch in parts that a channel takes at once.
 pub fn chunks(batch: &[Message]) -> impl Iterator<Item = &[Message]> {
@@ -59,11 +83,12 @@ impl Chunk {
         Self(messages.enumerate().map(publish).collect())
     }
 
-    /// One confirm for each message, when the broker has decided on all; `decided` grows with each.
-    pub async fn confirmed(self, decided: &AtomicU64) -> lapin::Result<Vec<Confirm>> {
+    /// One confirm for each message, when the broker has decided on all; `decided` grows with each. A queue confirms in order, so
+    /// messages are waited for in order too: that wakes nobody for those that are decided meanwhile.
+    pub async fn confirmed(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
         let (mut confirms, mut returned) = (Vec::with_capacity(self.0.len()), Vec::new());
         for published in self.0 {
-            let confirm = match published.await? {
+            let confirm = match in_time(connection, published).await?? {
                 Confirmation::Ack(message) => {
                     returned.extend(message);
                     Confirm::Confirmed
@@ -72,7 +97,7 @@ impl Chunk {
                     returned.extend(message);
                     Confirm::Refused("RabbitMQ refused the message: the queue is full or about to stop".into())
                 }
-                Confirmation::NotRequested => return Err(lapin::ErrorKind::FutureCompleted.into()),
+                Confirmation::NotRequested => return Err(foreign().into()),
             };
             decided.fetch_add(1, Ordering::Relaxed);
             confirms.push(confirm);
@@ -81,9 +106,33 @@ impl Chunk {
         for message in returned {
             let index = message::returned_index(&message.delivery.data);
             let confirm = index.and_then(|index| confirms.get_mut(index));
-            *confirm.ok_or(lapin::ErrorKind::FutureCompleted)? = Confirm::Unroutable;
+            *confirm.ok_or_else(foreign)? = Confirm::Unroutable;
         }
         Ok(confirms)
+    }
+}
+
+/// The broker has said something that belongs to none of the messages.
+fn foreign() -> lapin::Error {
+    lapin::ErrorKind::FutureCompleted.into()
+}
+
+/// Waits for the broker's next decision on a chunk.
+async fn in_time<T>(connection: &Connection, decision: impl Future<Output = T>) -> Decided<T> {
+    tokio::select! {
+        biased;
+        decision = decision => Ok(decision),
+        () = time_to_confirm(connection) => Err(Unconfirmed::Expired),
+    }
+}
+
+/// Ends when the broker has had [`CHUNK_TIMEOUT`]. A broker that takes no publishes is well and confirms nothing, so only the seconds
+/// that begin while it takes some are counted.
+async fn time_to_confirm(connection: &Connection) {
+    for _ in 0..CHUNK_TIMEOUT.as_secs() {
+        // The failure of the connection reaches the chunk through lapin.
+        _ = connection.ready_to_publish().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use super::acker::{self, Acker, Acking};
 use super::config::Endpoint;
 use super::guard::Guard;
+use super::priority::Places;
 use super::socket::{self, Cut, Socket};
 use super::topology::Declared;
 use super::{errors, transport};
@@ -36,10 +37,10 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const HEARTBEAT_S: u16 = 3;
 const CHANNELS_MAX: ChannelId = 2047;
 /// lapin 4.12 answers the opening of a channel with the error by which the broker closed an earlier one of the same number, and never
-/// uses that number again. It is asked for the next one then. One spoilt number in so many of all is one too many: the connection is
-/// replaced, with every consumer on it, while there is still room for them.
+/// uses that number again. We then ask lapin for another channel. When one in so many of all numbers is spoilt, we replace the
+/// connection, with every consumer on it, while there is still room for them.
 const STALE_NUMBERS_SHARE: usize = 2;
-/// One in so many is too much when there is no room left.
+/// When no number is free, one spoilt number in so many is enough.
 const STALE_NUMBERS_SHARE_FULL: usize = 8;
 /// lapin queues a heartbeat every 1.5 s for a broker that blocks publishers, and sends none: the connection is replaced after an hour.
 const BLOCKED_MAX: Duration = Duration::from_secs(60 * 60);
@@ -55,6 +56,7 @@ pub struct Connection {
     tasks: JoinSet<()>,
     server: Arc<OnceLock<String>>,
     declared: Declared,
+    places: Places,
 }
 
 /// What a connection, its channels and its tasks share.
@@ -160,7 +162,7 @@ impl Connection {
         // It ends the socket when it ends.
         tasks.spawn(keep(lapin.clone(), shared.clone(), given_up));
         tasks.spawn(acker::run(shared.clone()));
-        Ok(Self { lapin, shared, tasks, server, declared: Declared::default() })
+        Ok(Self { lapin, shared, tasks, server, declared: Declared::default(), places: Places::default() })
     }
 
     /// Opens a channel.
@@ -225,6 +227,10 @@ impl Connection {
 
     pub fn declared(&self) -> &Declared {
         &self.declared
+    }
+
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Settles the deliveries of `channel` for a consumer with `prefetch`.

@@ -13,7 +13,7 @@ use futures::stream::{Stream, StreamExt as _};
 use futures::task::AtomicWaker;
 use lapin::message::Delivery as Incoming;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use paceline_core::ports::broker::{Consumer, Delivery};
 use paceline_core::{Error, Result};
 
@@ -21,6 +21,7 @@ use super::acker::Acker;
 use super::connection::Connection;
 use super::incoming::{End, Merged, Source};
 use super::message::Decoder;
+use super::priority::Place;
 use super::publisher::Publisher;
 use super::settle::{Held, RabbitSettle};
 use super::topology::Names;
@@ -44,7 +45,8 @@ pub async fn start(
     let channel = connection.channel().await?;
     // From here on an attempt that is given up closes the channel: a late answer would make a consumer that nobody reads.
     let acker = CloseOnDrop(Some(connection.acker(channel.clone(), prefetch)));
-    let consumers = connection.request(consume(&channel, &names, prefetch)).await;
+    let place = connection.places().take(&names.main);
+    let consumers = connection.request(consume(&channel, &names, prefetch, &place)).await;
     connection.declared().consumed(&names, consumers.as_ref().err());
     if consumers.is_err() {
         // Maybe since somebody has deleted a queue: the next attempt declares it.
@@ -63,6 +65,7 @@ pub async fn start(
         decoder: Decoder::default(),
         early: VecDeque::new(),
         has_ended: false,
+        _place: place,
     };
     Ok(Consumer { deliveries: stream.boxed(), closing })
 }
@@ -89,16 +92,19 @@ async fn consume(
     channel: &lapin::Channel,
     names: &Names,
     prefetch: u16,
+    place: &Place,
 ) -> lapin::Result<(lapin::Consumer, lapin::Consumer)> {
-    let consumer = async |queue: &str, tag: &str, prefetch| {
+    let consumer = async |queue: &str, tag: &str, prefetch, arguments| {
         // The prefetch is that of the consumers that the channel starts from now on.
         let limited = channel.basic_qos(prefetch, BasicQosOptions::default());
         let options = BasicConsumeOptions::default();
-        let started = channel.basic_consume(queue.into(), tag.into(), options, FieldTable::default());
+        let started = channel.basic_consume(queue.into(), tag.into(), options, arguments);
         futures::try_join!(limited, started).map(|((), consumer)| consumer)
     };
-    let main = consumer(&names.main, CONSUMER_MAIN, prefetch);
-    let given_up = consumer(&names.given_up, CONSUMER_GIVEN_UP, PREFETCH_GIVEN_UP);
+    let mut placed = FieldTable::default();
+    placed.insert("x-priority".into(), AMQPValue::LongInt(place.priority()));
+    let main = consumer(&names.main, CONSUMER_MAIN, prefetch, placed);
+    let given_up = consumer(&names.given_up, CONSUMER_GIVEN_UP, PREFETCH_GIVEN_UP, FieldTable::default());
     futures::try_join!(main, given_up)
 }
 
@@ -111,6 +117,7 @@ struct RabbitStream {
     /// Read while the consumer was full: at most what the broker sends beyond one queue's prefetch.
     early: VecDeque<(Source, Incoming)>,
     has_ended: bool,
+    _place: Place,
 }
 
 /// What is held goes back to the queue.

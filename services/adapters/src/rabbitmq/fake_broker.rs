@@ -19,6 +19,7 @@ pub const METHOD: u8 = 1;
 pub const HEADER: u8 = 2;
 pub const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
+pub const PUBLISH: (u16, u16) = (60, 40);
 /// Few, so that a test can use them up.
 pub const CHANNELS_MAX: u16 = 24;
 const FRAME_END: u8 = 0xCE;
@@ -28,8 +29,8 @@ pub const MESSAGE_ID: u16 = 1 << 7;
 /// The most that anything here takes on a slow machine; a defect shows as a failure then and not as a test that hangs.
 const STORY_MAX: Duration = Duration::from_secs(120);
 
-/// Sees the class, method and channel of each method from the client, and writes what it likes.
-type Script = Arc<dyn Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync>;
+/// Sees the class, method, channel and arguments of each method from the client, and writes what it likes.
+type Script = Arc<dyn Fn((u16, u16), u16, &[u8], &mut Vec<u8>) -> Act + Send + Sync>;
 
 /// What the broker does after its script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,18 +53,28 @@ pub struct FakeBroker {
 impl FakeBroker {
     /// Without heartbeats: who waits for them takes it for dead.
     pub async fn start(script: impl Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync + 'static) -> Self {
-        Self::listen(script, false).await
+        Self::listen(move |method, channel, _, out| script(method, channel, out), false).await
     }
 
     /// Answers each heartbeat with one.
     pub async fn with_heartbeats(
         script: impl Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync + 'static,
     ) -> Self {
+        Self::listen(move |method, channel, _, out| script(method, channel, out), true).await
+    }
+
+    /// With heartbeats, and a script that sees the routing key of each publish; that of other methods is empty.
+    pub async fn with_routing_keys(
+        script: impl Fn((u16, u16), u16, &str, &mut Vec<u8>) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        let script = move |method: (u16, u16), channel: u16, arguments: &[u8], out: &mut Vec<u8>| {
+            script(method, channel, if method == PUBLISH { routing_key(arguments) } else { "" }, out)
+        };
         Self::listen(script, true).await
     }
 
     async fn listen(
-        script: impl Fn((u16, u16), u16, &mut Vec<u8>) -> Act + Send + Sync + 'static,
+        script: impl Fn((u16, u16), u16, &[u8], &mut Vec<u8>) -> Act + Send + Sync + 'static,
         has_heartbeats: bool,
     ) -> Self {
         let script: Script = Arc::new(script);
@@ -313,10 +324,17 @@ impl Frame {
     }
 }
 
+/// The arguments of a publish are a reserved number, the exchange and the routing key.
+fn routing_key(arguments: &[u8]) -> &str {
+    let key_at = 3 + usize::from(arguments[2]);
+    let key_end = key_at + 1 + usize::from(arguments[key_at]);
+    std::str::from_utf8(&arguments[key_at + 1..key_end]).unwrap()
+}
+
 fn respond(frame: &Frame, script: &Script, out: &mut Vec<u8>) -> Act {
     let number = |at: usize| u16::from_be_bytes([frame.payload[at], frame.payload[at + 1]]);
     let method = (number(0), number(2));
-    let act = script(method, frame.channel, out);
+    let act = script(method, frame.channel, &frame.payload[4..], out);
     if act != Act::Answer {
         return act;
     }

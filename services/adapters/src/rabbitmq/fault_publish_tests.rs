@@ -9,13 +9,12 @@ use paceline_core::ErrorKind;
 use paceline_core::ports::broker::Confirm;
 
 use super::fake_broker::{
-    Act, CORRELATION_ID, FakeBroker, message, put, put_ack, put_close, put_content, put_short_string, put_u16, put_u64,
-    with_text, within,
+    Act, CORRELATION_ID, FakeBroker, PUBLISH, message, put, put_ack, put_close, put_content, put_short_string, put_u16,
+    put_u64, with_text, within,
 };
 use super::message::Target;
 use super::publisher::Publisher;
 
-const PUBLISH: (u16, u16) = (60, 40);
 const TARGET: Target<'_> = Target { exchange: "test", routing_key: "jobs", reason: None };
 
 // lapin speaks to the socket from a thread of its own, which paused time would overtake. So time is paused where nothing but time
@@ -29,7 +28,7 @@ fn confirm_each(method: (u16, u16), channel: u16, tag: &AtomicU64, out: &mut Vec
 }
 
 #[tokio::test]
-async fn a_silent_broker_ends_a_publish_in_bounded_time_and_the_next_one_reconnects() {
+async fn a_broker_that_confirms_nothing_ends_a_publish_in_bounded_time_and_the_next_one_has_another_channel() {
     let (is_silent, tag) = (Arc::new(AtomicBool::new(true)), AtomicU64::new(0));
     let script_silent = is_silent.clone();
     let broker = FakeBroker::start(move |method, channel, out| match script_silent.load(Ordering::Relaxed) {
@@ -49,6 +48,7 @@ async fn a_silent_broker_ends_a_publish_in_bounded_time_and_the_next_one_reconne
     tokio::time::resume();
     is_silent.store(false, Ordering::Relaxed);
     assert_eq!(publisher.publish(TARGET, &[message("1")]).await.unwrap(), [Confirm::Confirmed]);
+    assert_eq!(publisher.rebuilt(), 0, "what confirms nothing may be one queue");
 }
 
 /// A publish whose time passes once it waits for nothing but the broker's word.
@@ -66,15 +66,20 @@ async fn publish_blocked(publisher: &Publisher) -> paceline_core::Error {
     published.unwrap_err()
 }
 
-#[tokio::test]
-async fn a_broker_that_blocks_publishers_is_named_as_the_reason() {
-    let broker = FakeBroker::with_heartbeats(|method, _, out| {
+/// It blocks publishers at the first publish.
+async fn blocking_broker() -> FakeBroker {
+    let script = |method: (u16, u16), _: u16, out: &mut Vec<u8>| {
         if method == PUBLISH {
             put(out, 0, (10, 60), |out| put_short_string(out, "low on memory"));
         }
         Act::Answer
-    });
-    let broker = broker.await;
+    };
+    FakeBroker::with_heartbeats(script).await
+}
+
+#[tokio::test]
+async fn a_broker_that_blocks_publishers_is_named_as_the_reason() {
+    let broker = blocking_broker().await;
     let publisher = broker.publisher();
     for _ in 0..2 {
         let start = tokio::time::Instant::now();
@@ -84,6 +89,19 @@ async fn a_broker_that_blocks_publishers_is_named_as_the_reason() {
         assert_eq!(publisher.blocked().as_deref(), Some("low on memory"), "also while nothing is published");
         assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
     }
+}
+
+#[tokio::test]
+async fn a_broker_that_blocks_publishers_keeps_its_connection_whatever_it_does_not_confirm_meanwhile() {
+    let broker = blocking_broker().await;
+    let publisher = broker.publisher();
+    publish_blocked(&publisher).await;
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    tokio::time::resume();
+    assert_eq!(publisher.blocked().as_deref(), Some("low on memory"), "the connection has ended");
+    publish_blocked(&publisher).await;
+    assert_eq!(publisher.rebuilt(), 0);
 }
 
 #[tokio::test]
@@ -183,7 +201,8 @@ async fn a_refusal_that_comes_with_anothers_return_is_still_a_refusal() {
 #[tokio::test]
 async fn messages_that_wait_for_a_channel_go_together() {
     const SINGLES: u64 = 200;
-    const CHANNELS: usize = 8;
+    /// As many as one target may have at once.
+    const CHANNELS: usize = super::publisher::CHANNELS / 2;
     #[derive(Default)]
     struct Seen {
         received: u64,

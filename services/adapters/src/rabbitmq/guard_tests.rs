@@ -148,6 +148,43 @@ fn the_largest_header_is_that_of_the_connection() {
     }
 }
 
+#[test]
+fn an_agreed_size_below_the_least_of_amqp_is_that_least() {
+    let (mut tune, mut short) = (Vec::new(), Vec::new());
+    put(&mut tune, 0, (10, 30), |out| {
+        put_u16(out, 0);
+        out.extend_from_slice(&8_u32.to_be_bytes());
+        put_u16(out, 60);
+    });
+    put_frame(&mut short, HEADER, 3, |out| out.extend_from_slice(&[0; 5]));
+    let properties = [7; FRAME_BYTES_MIN - 20];
+    let sent = [tune.clone(), short.clone(), content(&properties)].concat();
+    assert!(passed(&sent, 9) == [tune, short, moved(&properties)].concat());
+}
+
+#[test]
+fn a_large_header_that_arrives_slowly_is_no_silence() {
+    let mut guard = guard();
+    guard.server.set("RabbitMQ".into()).unwrap();
+    let large = content(&[7; 3 * FRAME_BYTES]);
+    let mut out = Vec::new();
+    for piece in large[..2 * FRAME_BYTES].chunks(1000) {
+        guard.feed(piece).unwrap();
+        let some = taken(&mut guard);
+        assert!(!some.is_empty());
+        out.extend(some);
+    }
+    guard.feed(&large[2 * FRAME_BYTES..]).unwrap();
+    out.extend(taken(&mut guard));
+    let mut heartbeat = Vec::new();
+    put_frame(&mut heartbeat, 8, 0, |_| ());
+    let expected = moved(b"");
+    let header_bytes = expected.len() - (7 + 4 + 4 + 1);
+    let (start, end) = (&out[..header_bytes], &out[out.len() - (7 + 4 + 4 + 1)..]);
+    assert_eq!([start, end].concat(), expected);
+    assert!(out[header_bytes..out.len() - end.len()].chunks(heartbeat.len()).all(|frame| frame == heartbeat));
+}
+
 /// Properties in a frame of their own.
 fn put_apart(out: &mut Vec<u8>, channel: u16, properties: &[u8], body: &[u8]) {
     put_moved_header(out, channel, properties, body);

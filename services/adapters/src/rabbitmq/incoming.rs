@@ -24,8 +24,8 @@ pub enum End {
     Cancelled,
 }
 
-/// Two streams, each in order. What a stream shows was put there in the order of the tags: if one shows a tag, all lower ones of
-/// the other were put there before.
+/// Two streams, each in order. lapin fills both in the order of the tags: when one stream shows a tag, every lower tag is already in
+/// its stream.
 pub struct Merged<S> {
     main: S,
     given_up: S,

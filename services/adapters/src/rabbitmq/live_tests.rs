@@ -10,7 +10,7 @@ use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::{Broker as _, Consumer, Delivery};
 
 use super::topology::Names;
-use super::{RabbitBroker, RabbitConfig};
+use super::{RabbitBroker, RabbitConfig, priority};
 
 const QUEUE: &str = "jobs";
 const GROUP: &str = "main";
@@ -106,6 +106,29 @@ async fn a_deleted_queue_ends_its_consumer_and_consuming_anew_makes_it_again() {
     assert!(error.is_retryable() && error.message.contains("deleted"), "{error}");
     let _again = broker.consume(QUEUE, GROUP, 10).await.unwrap();
     assert_eq!(broker.depth(QUEUE, GROUP).await.unwrap().ready, 0);
+    broker.remove(QUEUE, GROUP).await.unwrap();
+}
+
+/// With equal priorities the last consumer would get one, and another one less.
+#[tokio::test]
+async fn a_level_of_consumers_is_filled_before_the_next() {
+    const PREFETCH: u16 = 2;
+    let config = config("levels");
+    let broker = RabbitBroker::connect(config.clone(), SystemClock::shared()).await.unwrap();
+    let mut consumers = Vec::new();
+    for _ in 0..=priority::LEVEL {
+        consumers.push(broker.consume(QUEUE, GROUP, PREFETCH).await.unwrap());
+    }
+    let (_last, first) = consumers.split_last_mut().unwrap();
+    for _ in 0..first.len() * usize::from(PREFETCH) {
+        publish_foreign(&config, false).await;
+    }
+    let mut held = Vec::new();
+    for consumer in first {
+        for _ in 0..PREFETCH {
+            held.push(next(consumer).await);
+        }
+    }
     broker.remove(QUEUE, GROUP).await.unwrap();
 }
 

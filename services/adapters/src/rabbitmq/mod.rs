@@ -1,7 +1,7 @@
 //! The broker port over RabbitMQ, 3.10 and later, without plugins. lapin speaks AMQP.
 //!
 //! [`publisher`] and [`consumer`] have a connection each, since a broker that blocks publishers stops reading from theirs. A
-//! connection and its channels are one epoch ([`link`]): when any of it fails, the next call builds all of it anew.
+//! connection and its channels are one epoch ([`crate::link`]): when any of it fails, the next call builds all of it anew.
 
 mod acker;
 mod acks;
@@ -14,6 +14,8 @@ mod errors;
 #[cfg(test)]
 mod fake_broker;
 #[cfg(test)]
+mod fault_channel_tests;
+#[cfg(test)]
 mod fault_publish_tests;
 #[cfg(test)]
 mod fault_tests;
@@ -23,6 +25,7 @@ mod inspect;
 #[cfg(all(test, feature = "services"))]
 mod live_tests;
 mod message;
+mod priority;
 mod properties;
 mod publisher;
 mod settle;

@@ -12,20 +12,19 @@ use paceline_core::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
-use super::chunk::{Chunk, chunks};
+use super::acker;
+use super::chunk::{CHUNK_TIMEOUT, Chunk, Decided, Unconfirmed, chunks};
 use super::config::Endpoint;
 use super::connection::{Connection, locked};
 use super::message::{self, Target};
-use super::singles::{Single, Singles};
+use super::singles::{Singles, Waiting};
 use super::topology;
 use crate::link::{Epoch, Link};
 
 /// The longest that a publish takes, connecting included.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// A chunk that is not confirmed after so long ends the connection, whatever else it confirms: its channel is free again only then.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Each channel carries one chunk at a time; so many chunks are on their way at once, and the broker serves each on its own core.
-const CHANNELS: usize = 8;
+pub const CHANNELS: usize = 8;
 
 pub struct Publisher {
     endpoint: Endpoint,
@@ -50,6 +49,9 @@ struct Channels {
     /// As many as there are free ones.
     permits: Arc<Semaphore>,
 }
+
+/// For a chunk, until its channel is free: a channel's, and the target's for messages that were published alone.
+type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 impl Epoch for Publishing {
     fn failure(&self) -> Option<Error> {
@@ -97,9 +99,7 @@ impl Publisher {
         let connection = Connection::open(&self.endpoint, self.ca_file.as_deref(), "paceline publisher").await?;
         let mut free = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
-            let channel = connection.channel().await?;
-            connection.request(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-            free.push(Arc::new(channel));
+            free.push(confirming_channel(&connection).await?);
         }
         connection.request(topology::declare_exchange(&free[0], &self.exchange)).await?;
         let channels = Channels { free: Mutex::new(free), permits: Arc::new(Semaphore::new(CHANNELS)) };
@@ -131,35 +131,36 @@ impl Publishing {
     /// Publishes a message together with all others that wait for a channel.
     async fn publish_one(&self, target: Target<'_>, message: &Message) -> Result<Confirm> {
         self.connection.ready_to_publish().await?;
-        let mut answer = self.singles.add(target, message);
+        let waiting = self.singles.to(target);
+        let mut answer = waiting.add(target.reason, message);
         loop {
             tokio::select! {
                 biased;
                 // Somebody else's chunk took it along.
                 answer = &mut answer => return self.answered(answer),
-                permit = self.permit() => {
-                    let (singles, answers) = self.singles.take();
+                permits = self.permits(&waiting) => {
+                    let (singles, answers) = waiting.take();
                     if singles.is_empty() {
-                        drop(permit);
+                        drop(permits);
                         return self.answered(answer.await);
                     }
                     // The publishers may have given up.
-                    let tell = |confirms: lapin::Result<Vec<Confirm>>| match confirms {
+                    let tell = |confirms: Decided<Vec<Confirm>>| match confirms {
                         Ok(confirms) => answers.into_iter().zip(confirms).for_each(|(answer, confirm)| _ = answer.send(Ok(confirm))),
                         Err(error) => answers.into_iter().for_each(|answer| _ = answer.send(Err(error.clone()))),
                     };
-                    self.start(permit, singles.iter().map(Single::addressed), tell);
+                    self.start(permits, singles.iter().map(|single| waiting.addressed(single)), tell);
                 }
             }
         }
     }
 
-    async fn send(&self, target: Target<'_>, messages: &[Message]) -> oneshot::Receiver<lapin::Result<Vec<Confirm>>> {
-        let permit = self.permit().await;
+    async fn send(&self, target: Target<'_>, messages: &[Message]) -> oneshot::Receiver<Decided<Vec<Confirm>>> {
+        let permits = (self.permit().await, None);
         let (answer, receiver) = oneshot::channel();
         let addressed = messages.iter().map(|message| (target, message));
         // The publisher may have given up.
-        self.start(permit, addressed, |confirms| _ = answer.send(confirms));
+        self.start(permits, addressed, |confirms| _ = answer.send(confirms));
         receiver
     }
 
@@ -168,13 +169,19 @@ impl Publishing {
         self.channels.permits.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 
+    /// Leave to send what waits for one target. The target's comes first, so that who waits for it keeps no channel from others.
+    async fn permits(&self, waiting: &Waiting) -> Permits {
+        let of_target = waiting.permit().await;
+        (self.permit().await, Some(of_target))
+    }
+
     /// Sends a chunk on a channel that has nothing else on its way, since lapin does not say which of several confirms a returned
     /// message belongs to.
     fn start<'a>(
         &self,
-        permit: OwnedSemaphorePermit,
+        permits: Permits,
         messages: impl Iterator<Item = (Target<'a>, &'a Message)>,
-        tell: impl FnOnce(lapin::Result<Vec<Confirm>>) + Send + 'static,
+        tell: impl FnOnce(Decided<Vec<Confirm>>) + Send + 'static,
     ) {
         let channel = locked(&self.channels.free).pop().expect("a permit is a free channel");
         let chunk = Chunk::send(&channel, messages);
@@ -183,21 +190,22 @@ impl Publishing {
         let mut confirming = locked(&self.confirming);
         while confirming.try_join_next().is_some() {}
         confirming.spawn(async move {
-            let confirms = tokio::time::timeout(CHUNK_TIMEOUT, chunk.confirmed(&confirmed)).await;
-            let confirms = confirms.unwrap_or_else(|_| {
-                connection.fail(connection.unconfirmed(CHUNK_TIMEOUT));
-                Err(lapin::ErrorKind::InvalidChannel(0).into())
-            });
+            let confirms = chunk.confirmed(&connection, &confirmed).await;
+            let is_expired = matches!(confirms, Err(Unconfirmed::Expired));
+            let channel = if is_expired { replaced(&connection, channel).await } else { channel };
             // Before the answer: who publishes the next chunk finds it.
             locked(&channels.free).push(channel);
-            drop(permit);
+            drop(permits);
             tell(confirms);
         });
     }
 
-    fn answered<T>(&self, answer: std::result::Result<lapin::Result<T>, oneshot::error::RecvError>) -> Result<T> {
-        let gone = |_| Err(lapin::ErrorKind::InvalidChannel(0).into());
-        answer.unwrap_or_else(gone).map_err(|error| self.give_up(self.connection.explain(&error)))
+    fn answered<T>(&self, answer: std::result::Result<Decided<T>, oneshot::error::RecvError>) -> Result<T> {
+        let gone = |_| Err(Unconfirmed::Lost(lapin::ErrorKind::InvalidChannel(0).into()));
+        answer.unwrap_or_else(gone).map_err(|unconfirmed| match unconfirmed {
+            Unconfirmed::Expired => self.connection.unconfirmed(CHUNK_TIMEOUT),
+            Unconfirmed::Lost(error) => self.give_up(self.connection.explain(&error)),
+        })
     }
 
     /// A channel that failed takes the epoch with it: the next publish builds all of it anew.
@@ -206,19 +214,52 @@ impl Publishing {
         Error::unavailable(format!("the publish is not confirmed: {error}"))
     }
 
-    /// The answer to a publish that took too long; `confirmed_before` is what was confirmed when it began.
+    /// The answer to a publish that took too long; `confirmed_before` is what was confirmed when it began. The connection stays: a broker
+    /// that is gone misses its heartbeats, one that answers nothing has no new channel for a chunk that it does not confirm, and a queue
+    /// that confirms nothing would confirm nothing on another connection either.
     fn overdue(&self, endpoint: &Endpoint, confirmed_before: u64) -> Error {
         let seconds = PUBLISH_TIMEOUT.as_secs();
-        if let Some(reason) = self.connection.blocked() {
-            // The broker is well and says so: the connection stays.
-            return Error::unavailable(format!("RabbitMQ at {endpoint} takes no publishes now: {reason}"));
+        let what = if let Some(reason) = self.connection.blocked() {
+            format!("takes no publishes now: {reason}")
+        } else if self.confirmed.load(Ordering::Relaxed) != confirmed_before {
+            format!("has more to confirm than {seconds} s were enough for")
+        } else {
+            format!("did not confirm within {seconds} s")
+        };
+        Error::unavailable(format!("RabbitMQ at {endpoint} {what}"))
+    }
+}
+
+async fn confirming_channel(connection: &Connection) -> Result<Arc<lapin::Channel>> {
+    let channel = connection.channel().await?;
+    connection.request(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    Ok(Arc::new(channel))
+}
+
+/// A new channel in place of one that has confirms outstanding. If there is none to be had the connection has failed, and the old one
+/// goes the way of all others.
+async fn replaced(connection: &Connection, channel: Arc<lapin::Channel>) -> Arc<lapin::Channel> {
+    match replacement(connection).await {
+        Ok(replacement) => {
+            tracing::warn!(reason = %connection.unconfirmed(CHUNK_TIMEOUT), "a channel to RabbitMQ is replaced");
+            // Nobody waits for the broker's answer: what it still confirms before that, lapin drops.
+            acker::send_now(channel.close(200, "done".into()));
+            replacement
         }
-        if self.confirmed.load(Ordering::Relaxed) != confirmed_before {
-            // It stays too while the broker confirms, be it for others: its end would send anew whatever they wait for.
-            return Error::unavailable(format!(
-                "RabbitMQ at {endpoint} has more to confirm than {seconds} s were enough for"
-            ));
+        Err(error) => {
+            connection.fail(error);
+            channel
         }
-        self.give_up(Error::unavailable(format!("RabbitMQ at {endpoint} did not confirm within {seconds} s")))
+    }
+}
+
+async fn replacement(connection: &Connection) -> Result<Arc<lapin::Channel>> {
+    loop {
+        connection.ready_to_publish().await?;
+        match confirming_channel(connection).await {
+            // lapin sends nothing to a broker that takes no publishes, so no answer is no failure then.
+            Err(_) if connection.blocked().is_some() => (),
+            opened => return opened,
+        }
     }
 }

@@ -1,115 +1,166 @@
 //! Messages that are published alone, as retries and dead letters are: whoever gets a channel takes along all that wait for one, so
 //! a thousand of them cost a few round trips and not a thousand.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
 
 use paceline_core::ports::broker::{Confirm, Message};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::chunk::{BYTES_MAX, MESSAGES_MAX};
+use super::chunk::{BYTES_MAX, Decided, MESSAGES_MAX};
 use super::connection::locked;
 use super::message::Target;
+use super::publisher::CHANNELS;
 
-/// A message and where it goes.
-pub struct Single {
+/// The most chunks to one target that are on their way at once: a queue that confirms nothing leaves the other channels to the others.
+const CHUNKS_MAX: usize = CHANNELS / 2;
+
+/// The targets that somebody publishes to, or that have not confirmed all yet.
+#[derive(Default)]
+pub struct Singles(Mutex<HashMap<(String, String), Arc<Waiting>>>);
+
+/// What waits to go to one target.
+pub struct Waiting {
     exchange: String,
     routing_key: String,
+    /// In the order in which they came. Each belongs to a publisher that waits, so there are no more of them than jobs are held.
+    messages: Mutex<VecDeque<(Single, Answer)>>,
+    /// As many as there are chunks to be sent.
+    permits: Arc<Semaphore>,
+}
+
+pub struct Single {
     reason: Option<String>,
     message: Message,
 }
 
 /// Where its publisher waits. Dropped, it says that the epoch has ended.
-pub type Answer = oneshot::Sender<lapin::Result<Confirm>>;
+pub type Answer = oneshot::Sender<Decided<Confirm>>;
 
-/// In the order in which they came. Each belongs to a publisher that waits, so there are no more of them than jobs are held.
-#[derive(Default)]
-pub struct Singles(Mutex<VecDeque<(Single, Answer)>>);
-
-impl Single {
-    pub fn addressed(&self) -> (Target<'_>, &Message) {
-        let Self { exchange, routing_key, reason, message } = self;
-        (Target { exchange, routing_key, reason: reason.as_deref() }, message)
-    }
-
-    fn is_beside(&self, other: &Self) -> bool {
-        (&self.exchange, &self.routing_key) == (&other.exchange, &other.routing_key)
+impl Singles {
+    pub fn to(&self, target: Target<'_>) -> Arc<Waiting> {
+        let mut all = locked(&self.0);
+        let key = (target.exchange.to_owned(), target.routing_key.to_owned());
+        if let Some(waiting) = all.get(&key) {
+            return waiting.clone();
+        }
+        // In use by a publisher, or by a chunk that may have outlived all of its publishers.
+        all.retain(|_, waiting| Arc::strong_count(waiting) > 1 || waiting.permits.available_permits() < CHUNKS_MAX);
+        let waiting = Arc::new(Waiting {
+            exchange: key.0.clone(),
+            routing_key: key.1.clone(),
+            messages: Mutex::default(),
+            permits: Arc::new(Semaphore::new(CHUNKS_MAX)),
+        });
+        all.insert(key, waiting.clone());
+        waiting
     }
 }
 
-impl Singles {
-    pub fn add(&self, target: Target<'_>, message: &Message) -> oneshot::Receiver<lapin::Result<Confirm>> {
+// === impl Waiting ===
+
+impl Waiting {
+    pub fn add(&self, reason: Option<&str>, message: &Message) -> oneshot::Receiver<Decided<Confirm>> {
         let (answer, receiver) = oneshot::channel();
-        let Target { exchange, routing_key, reason } = target;
-        let single = Single {
-            exchange: exchange.to_owned(),
-            routing_key: routing_key.to_owned(),
-            reason: reason.map(str::to_owned),
-            message: message.clone(),
-        };
-        locked(&self.0).push_back((single, answer));
+        let single = Single { reason: reason.map(str::to_owned), message: message.clone() };
+        let mut messages = locked(&self.messages);
+        // While nothing is confirmed nothing is taken, and what publishers have given up must not pile up.
+        while messages.front().is_some_and(|(_, answer)| answer.is_closed()) {
+            messages.pop_front();
+        }
+        messages.push_back((single, answer));
         receiver
     }
 
-    /// The oldest and what goes to the same queue, as many as a chunk takes, without those whose publisher has given up: a queue that
-    /// confirms nothing holds up no message to another. Empty only if none is left.
+    /// Leave to send a chunk, until it is dropped. Publishers get it in the order in which they ask, and each asks until its own message
+    /// is answered: so none waits without somebody who will send it.
+    pub async fn permit(&self) -> OwnedSemaphorePermit {
+        self.permits.clone().acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// The oldest, as many as a chunk takes, without those whose publisher has given up. Empty only if none is left.
     pub fn take(&self) -> (Vec<Single>, Vec<Answer>) {
-        let mut waiting = locked(&self.0);
-        let (mut taken, mut left, mut bytes) = (Vec::<(Single, Answer)>::new(), VecDeque::new(), 0);
-        for (single, answer) in waiting.drain(..).filter(|(_, answer)| !answer.is_closed()) {
-            let is_first = taken.is_empty();
-            let goes_along = taken.first().is_none_or(|(first, _)| first.is_beside(&single));
-            let fits = taken.len() < MESSAGES_MAX && bytes + single.message.body.len() <= BYTES_MAX;
-            if is_first || (goes_along && fits) {
-                bytes += single.message.body.len();
-                taken.push((single, answer));
-            } else {
-                left.push_back((single, answer));
+        let mut messages = locked(&self.messages);
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while let Some((single, answer)) = messages.pop_front() {
+            if answer.is_closed() {
+                continue;
             }
+            bytes += single.message.body.len();
+            let fits = taken.len() < MESSAGES_MAX && bytes <= BYTES_MAX;
+            if !fits && !taken.is_empty() {
+                messages.push_front((single, answer));
+                break;
+            }
+            taken.push((single, answer));
         }
-        *waiting = left;
         taken.into_iter().unzip()
+    }
+
+    pub fn addressed<'a>(&'a self, single: &'a Single) -> (Target<'a>, &'a Message) {
+        let Self { exchange, routing_key, .. } = self;
+        (Target { exchange, routing_key, reason: single.reason.as_deref() }, &single.message)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::super::fake_broker::message;
     use super::*;
 
-    const TARGET: Target<'_> = Target { exchange: "", routing_key: "dead", reason: Some("why") };
+    const TARGET: Target<'_> = Target { exchange: "", routing_key: "dead", reason: None };
 
     #[test]
     fn a_chunk_takes_the_oldest_and_none_that_nobody_waits_for() {
-        let singles = Singles::default();
+        let waiting = Singles::default().to(TARGET);
         let mut answers: Vec<_> =
-            (0..MESSAGES_MAX + 3).map(|index| singles.add(TARGET, &message(&index.to_string()))).collect();
+            (0..MESSAGES_MAX + 3).map(|index| waiting.add(Some("why"), &message(&index.to_string()))).collect();
         answers.remove(0);
-        let (taken, _) = singles.take();
+        let (taken, _) = waiting.take();
         assert_eq!((taken.len(), taken[0].message.id.as_str()), (MESSAGES_MAX, "1"));
-        assert_eq!(taken[0].addressed().0.reason, Some("why"));
-        assert_eq!(singles.take().0.len(), 2);
+        assert_eq!(waiting.addressed(&taken[0]).0.reason, Some("why"));
+        assert_eq!(waiting.take().0.len(), 2);
         drop(answers);
-        assert!(singles.take().0.is_empty());
+        assert!(waiting.take().0.is_empty());
     }
 
     #[test]
     fn a_chunk_goes_to_one_queue() {
         let singles = Singles::default();
-        let elsewhere = Target { routing_key: "retry", ..TARGET };
-        let answers =
-            [TARGET, elsewhere, TARGET, elsewhere, elsewhere].map(|target| singles.add(target, &message("m")));
-        let taken = [singles.take(), singles.take(), singles.take()].map(|(taken, _)| taken.len());
-        assert_eq!(taken, [2, 3, 0]);
+        let (dead, retry) = (singles.to(TARGET), singles.to(Target { routing_key: "retry", ..TARGET }));
+        let answers = [&dead, &retry, &dead, &retry, &retry].map(|waiting| waiting.add(None, &message("m")));
+        assert_eq!([&dead, &retry, &dead].map(|waiting| waiting.take().0.len()), [2, 3, 0]);
         drop(answers);
     }
 
     #[test]
     fn a_chunk_is_bounded_in_bytes_and_takes_a_larger_message_alone() {
-        let (singles, mut large) = (Singles::default(), message("large"));
+        let (waiting, mut large) = (Singles::default().to(TARGET), message("large"));
         large.body = vec![b' '; BYTES_MAX + 1].into();
-        let answers = [&large, &message("a"), &message("b")].map(|message| singles.add(TARGET, message));
-        assert_eq!([singles.take().0.len(), singles.take().0.len()], [1, 2]);
+        let answers = [&large, &message("a"), &message("b")].map(|message| waiting.add(None, message));
+        assert_eq!([waiting.take().0.len(), waiting.take().0.len()], [1, 2]);
         drop(answers);
+    }
+
+    #[test]
+    fn what_publishers_have_given_up_does_not_pile_up() {
+        let waiting = Singles::default().to(TARGET);
+        for _ in 0..3 {
+            drop(waiting.add(None, &message("m")));
+        }
+        assert_eq!(locked(&waiting.messages).len(), 1);
+    }
+
+    #[test]
+    fn a_target_is_forgotten_when_all_is_confirmed_and_not_before() {
+        let (singles, elsewhere) = (Singles::default(), Target { routing_key: "retry", ..TARGET });
+        let permits: Vec<_> = (0..CHUNKS_MAX).map(|_| singles.to(TARGET).permit().now_or_never().unwrap()).collect();
+        singles.to(elsewhere);
+        assert!(singles.to(TARGET).permit().now_or_never().is_none(), "its chunks are still on their way");
+        drop(permits);
+        singles.to(Target { routing_key: "another", ..TARGET });
+        assert_eq!(locked(&singles.0).len(), 1);
     }
 }

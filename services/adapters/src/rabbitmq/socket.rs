@@ -26,7 +26,7 @@ use super::transport::Transport;
 /// How much is read from the socket at once.
 const READ_BYTES: usize = 64 * 1024;
 /// The least time between two looks at a socket that has just been emptied. Each look wakes lapin's thread, and that one the readers
-/// of its channels, so a busy connection is read a few hundred times a second and not for every frame. What comes after a silence is
+/// of its channels, so a busy connection is read at most a thousand times a second and not for every frame. What comes after a silence is
 /// read at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 

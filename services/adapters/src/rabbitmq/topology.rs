@@ -28,7 +28,7 @@ use super::connection::{Connection, REQUEST_TIMEOUT, locked};
 /// a message after 20 looks at it.
 const DELIVERY_LIMIT_NONE: i64 = 1_000_000_000;
 
-/// For so long nothing is declared again that was, and nothing asked for again that was refused.
+/// For this long a successful declaration is not repeated, and a refused one is not tried again.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The names of a (queue, group).

@@ -55,7 +55,7 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
     // Without usable system certificates the CA file may still be enough; the handshake says so if it is not.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        let wrong = |reason: String| Error::invalid_field("broker_ca_file", format!("{}: {reason}", path.display()));
+        let wrong = |reason: String| Error::invalid_field("ca_file", format!("{}: {reason}", path.display()));
         let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?;
         let mut count = 0;
         for certificate in certificates {

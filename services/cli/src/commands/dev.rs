@@ -13,7 +13,7 @@ use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
-use paceline_worker::{BATCH_MAX_DEFAULT, Consumers};
+use paceline_worker::BATCH_MAX_DEFAULT;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -25,12 +25,8 @@ use crate::in_process::{self, Limits};
 use crate::output::table;
 
 /// Consumers of each worker: in one process more would only share the same lock.
-const LIMITS: Limits = Limits {
-    consumers: Consumers { always: 4, spare: 0 },
-    prefetch: 100,
-    batch_max: BATCH_MAX_DEFAULT,
-    grace: Duration::from_secs(5),
-};
+const LIMITS: Limits =
+    Limits { consumers: 4, prefetch: 100, batch_max: BATCH_MAX_DEFAULT, grace: Duration::from_secs(5) };
 
 #[derive(Debug, Args)]
 pub struct Arguments {

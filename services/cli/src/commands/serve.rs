@@ -68,8 +68,8 @@ pub struct Worker {
     /// Consume only these queues [default: all that are configured]
     #[arg(long = "queue", value_name = "QUEUE")]
     queues: Vec<String>,
-    /// Consumers a queue, each on a channel of its own [default: as many as hold 640 jobs together,
-    /// 4 to 64, and spare ones for a long queue, up to 192]
+    /// Consumers a queue, each on a channel of its own [default: as many as hold 1,920 jobs
+    /// together, 4 to 192, and fewer with many queues]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     consumers: Option<u32>,
     /// Unacknowledged jobs a consumer may hold
@@ -195,8 +195,8 @@ async fn work(
     };
     let consumers = arguments
         .consumers
-        .map_or_else(|| consumers_default(arguments.prefetch, queues.len()), |consumers| (consumers as usize).into());
-    tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers = consumers.always, spare = consumers.spare, prefetch = arguments.prefetch, "working");
+        .map_or_else(|| consumers_default(arguments.prefetch, queues.len()), |consumers| consumers as usize);
+    tracing::info!(worker = id, queues = ?queues.keys().collect::<Vec<_>>(), consumers, prefetch = arguments.prefetch, "working");
     let limits = Limits {
         consumers,
         prefetch: arguments.prefetch,

@@ -9,7 +9,7 @@ use paceline_runtime::readiness::Readiness;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::load::{CONSUMERS_EMBEDDED, Config};
+use super::load::Config;
 use super::stage::Stage;
 use crate::in_process::{self, Limits};
 
@@ -36,7 +36,7 @@ impl Inside {
 
     pub fn work(&mut self, stage: &Stage, id: String, config: &Config) {
         let limits = Limits {
-            consumers: (config.consumers.unwrap_or(CONSUMERS_EMBEDDED) as usize).into(),
+            consumers: config.consumers as usize,
             prefetch: config.prefetch,
             batch_max: config.batch as usize,
             grace: GRACE,

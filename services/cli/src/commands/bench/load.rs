@@ -2,14 +2,14 @@
 
 use clap::Args;
 use paceline_core::ports::broker::PREFETCH_DEFAULT;
-use paceline_worker::BATCH_MAX_DEFAULT;
+use paceline_worker::{BATCH_MAX_DEFAULT, consumers_default};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::stage::Stage;
 
 /// What `paceline dev` takes: in one process more consumers would only share the same lock.
-pub const CONSUMERS_EMBEDDED: u32 = 4;
+const CONSUMERS_EMBEDDED: u32 = 4;
 const PREFETCH_EMBEDDED: u16 = 100;
 
 #[derive(Debug, Clone, Args)]
@@ -41,8 +41,7 @@ pub struct Load {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
     pub workers: u32,
-    /// `None`: what `paceline worker` takes, with its spare ones.
-    pub consumers: Option<u32>,
+    pub consumers: u32,
     pub prefetch: u16,
     pub batch: u32,
     pub payload_bytes: u32,
@@ -54,10 +53,10 @@ impl Load {
     pub fn config(&self, stage: &Stage) -> Config {
         let is_embedded = stage.is_embedded();
         let prefetch = self.prefetch.unwrap_or(if is_embedded { PREFETCH_EMBEDDED } else { PREFETCH_DEFAULT });
-        let consumers = is_embedded.then_some(CONSUMERS_EMBEDDED);
+        let consumers = if is_embedded { CONSUMERS_EMBEDDED } else { consumers_default(prefetch, 1) as u32 };
         Config {
             workers: self.workers,
-            consumers: self.consumers.or(consumers),
+            consumers: self.consumers.unwrap_or(consumers),
             prefetch,
             batch: self.batch,
             payload_bytes: self.payload_bytes,

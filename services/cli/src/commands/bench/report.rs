@@ -221,7 +221,6 @@ fn warnings(heard: &Heard) -> String {
 fn setup(report: &Report) -> String {
     let Config { workers, consumers, prefetch, batch, payload_bytes, .. } = &report.config;
     let cores = report.machine.cores;
-    let consumers = consumers.map_or("the default".to_owned(), |consumers| consumers.to_string());
     format!(
         "{workers} workers × {consumers} consumers, prefetch {prefetch}, batch ≤ {batch}, payload {payload_bytes} B, {cores} cores"
     )
@@ -254,8 +253,7 @@ mod tests {
             busy_us: cpu_us * 5,
         };
         let interval = Interval { begin: moment(1_000_000_000, 100, 500), end: moment(3_000_000_000, 40_100, 400_500) };
-        let config =
-            Config { workers: 2, consumers: Some(64), prefetch: 10, batch: 1_000, payload_bytes: 0, verify: true };
+        let config = Config { workers: 2, consumers: 64, prefetch: 10, batch: 1_000, payload_bytes: 0, verify: true };
         Report::of("drain", "bench-x", &RunId::parse("r").unwrap(), &interval, config)
     }
 

@@ -95,10 +95,9 @@ impl<'a> Roles<'a> {
                 self.inside.work(self.stage, id, config);
                 continue;
             }
-            let (prefetch, batch) = (config.prefetch.to_string(), config.batch.to_string());
-            let mut arguments = vec!["--id", &id, "--prefetch", &prefetch, "--batch", &batch];
-            let consumers = config.consumers.map(|consumers| consumers.to_string());
-            consumers.iter().for_each(|consumers| arguments.extend(["--consumers", consumers]));
+            let (consumers, prefetch, batch) =
+                (config.consumers.to_string(), config.prefetch.to_string(), config.batch.to_string());
+            let arguments = ["--id", &id, "--consumers", &consumers, "--prefetch", &prefetch, "--batch", &batch];
             self.outside.push(Role::spawn(self.stage, WORKER, &id, &arguments, Stdio::null())?);
         }
         Ok(())

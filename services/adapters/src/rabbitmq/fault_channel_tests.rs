@@ -1,0 +1,148 @@
+//! Publishes to a queue that confirms late or nothing: it costs them their channel at most, and nobody else anything.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::join_all;
+use paceline_core::ports::broker::Confirm;
+use tokio::sync::mpsc;
+
+use super::fake_broker::{Act, FakeBroker, PUBLISH, message, put_ack, within};
+use super::message::Target;
+use super::publisher::CHANNELS;
+
+const CHANNEL_OPEN: (u16, u16) = (20, 10);
+const CHANNEL_CLOSE: (u16, u16) = (20, 40);
+const WELL: Target<'_> = Target { exchange: "test", routing_key: "well", reason: None };
+const STUCK: Target<'_> = Target { routing_key: "stuck", ..WELL };
+
+/// The channel of each publish to the stuck queue, or of each close, as the broker hears of them.
+type Told = mpsc::UnboundedReceiver<u16>;
+
+/// The channels as the broker sees them.
+#[derive(Default)]
+struct Seen {
+    opened: usize,
+    last_tags: BTreeMap<u16, u64>,
+    confirmed_well_on: BTreeSet<u16>,
+}
+
+impl Seen {
+    fn publish(&mut self, channel: u16) -> u64 {
+        let tag = self.last_tags.entry(channel).or_insert(0);
+        *tag += 1;
+        *tag
+    }
+}
+
+/// It confirms what goes to "well", at once, and of what goes to "stuck" one message with each of those if `is_slow`.
+async fn broker(is_slow: bool) -> (FakeBroker, Arc<Mutex<Seen>>, Told, Told) {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let (stuck, told_stuck) = mpsc::unbounded_channel();
+    let (closed, told_closed) = mpsc::unbounded_channel();
+    let script_seen = seen.clone();
+    let outstanding = Mutex::new(VecDeque::new());
+    let broker = FakeBroker::with_routing_keys(move |method, channel, routing_key, out| {
+        let mut seen = script_seen.lock().unwrap();
+        match method {
+            CHANNEL_OPEN => seen.opened += 1,
+            // The test may have ended.
+            CHANNEL_CLOSE => _ = closed.send(channel),
+            PUBLISH if routing_key == "stuck" => {
+                outstanding.lock().unwrap().push_back((channel, seen.publish(channel)));
+                _ = stuck.send(channel);
+            }
+            PUBLISH => {
+                if is_slow && let Some((channel, tag)) = outstanding.lock().unwrap().pop_front() {
+                    put_ack(out, channel, tag, false);
+                }
+                put_ack(out, channel, seen.publish(channel), false);
+                seen.confirmed_well_on.insert(channel);
+            }
+            _ => (),
+        }
+        Act::Answer
+    });
+    (broker.await, seen, told_stuck, told_closed)
+}
+
+/// Lets time pass in which the broker has nothing to say.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_chunk_of_which_a_message_is_confirmed_now_and_then_keeps_its_channel() {
+    const MESSAGES: usize = 4;
+    let (broker, seen, mut stuck, _closed) = broker(true).await;
+    let publisher = broker.publisher();
+    let (batch, other) = (["1", "2", "3", "4"].map(message), [message("other")]);
+    let story = async {
+        for _ in 0..MESSAGES {
+            within(stuck.recv()).await.unwrap();
+        }
+        // Each round confirms one of them. They take longer together than the broker has for one.
+        for _ in 0..MESSAGES {
+            assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
+            pass(20).await;
+        }
+    };
+    let (slow, ()) = tokio::join!(publisher.publish(STUCK, &batch), story);
+    assert!(slow.unwrap_err().is_retryable(), "its publisher does not wait so long");
+    assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
+    assert_eq!(publisher.rebuilt(), 0);
+    assert_eq!(seen.lock().unwrap().opened, CHANNELS, "none is replaced");
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_never_confirmed_costs_its_channel_and_not_the_connection() {
+    let (broker, seen, mut stuck, mut closed) = broker(false).await;
+    let publisher = broker.publisher();
+    let (stuck_batch, other) = ([message("stuck")], [message("other")]);
+    let story = async {
+        let channel = within(stuck.recv()).await.unwrap();
+        tokio::time::pause();
+        channel
+    };
+    let (late, channel) = tokio::join!(publisher.publish(STUCK, &stuck_batch), story);
+    tokio::time::resume();
+    assert!(late.unwrap_err().is_retryable());
+    // What is left of its time is the broker's, who is asked for another channel then.
+    pass(19).await;
+    assert_eq!(within(closed.recv()).await, Some(channel));
+    assert_eq!(seen.lock().unwrap().opened, CHANNELS + 1);
+    // One after the other, they would all go on the same channel.
+    let batches = (0..CHANNELS).map(|index| [message(&index.to_string()), other[0].clone()]);
+    let batches: Vec<_> = batches.collect();
+    let all = within(join_all(batches.iter().map(|batch| publisher.publish(WELL, batch)))).await;
+    assert!(all.into_iter().all(|confirms| confirms.unwrap() == [Confirm::Confirmed, Confirm::Confirmed]));
+    assert_eq!(publisher.rebuilt(), 0);
+    let confirmed_on = seen.lock().unwrap().confirmed_well_on.clone();
+    assert!(!confirmed_on.contains(&channel), "channel {channel} among {confirmed_on:?}");
+    assert_eq!(confirmed_on.len(), CHANNELS, "{confirmed_on:?}");
+}
+
+#[tokio::test]
+async fn a_queue_that_confirms_nothing_leaves_channels_to_the_others() {
+    let (broker, seen, mut stuck, _closed) = broker(false).await;
+    let publisher = broker.publisher();
+    let (stuck_batch, other) = ([message("stuck")], [message("other")]);
+    let stuck_publishes = join_all((0..CHANNELS).map(|_| publisher.publish(STUCK, &stuck_batch)));
+    let story = async {
+        // As many as it may have at once.
+        for _ in 0..CHANNELS / 2 {
+            within(stuck.recv()).await.unwrap();
+        }
+        assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
+        tokio::time::pause();
+    };
+    let (late, ()) = tokio::join!(stuck_publishes, story);
+    tokio::time::resume();
+    assert!(late.into_iter().all(|confirms| confirms.unwrap_err().is_retryable()));
+    assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
+    assert_eq!(publisher.rebuilt(), 0);
+    assert_eq!(seen.lock().unwrap().opened, CHANNELS, "none is replaced so soon");
+}
