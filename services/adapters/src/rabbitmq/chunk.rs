@@ -22,6 +22,9 @@ pub const BYTES_MAX: usize = 1024 * 1024;
 /// How long a chunk waits for the next confirm. Its channel cannot be used again before all its confirms are in, so it is given up then.
 pub const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The longest that a chunk keeps its channel while its confirms come one by one. Its publishers have given up long before.
+const CHUNK_TIMEOUT_IN_ALL: Duration = Duration::from_secs(120);
+
 /// What the broker says to a message.
 type Publish = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>;
 
@@ -30,7 +33,8 @@ pub struct Chunk(Vec<Publish>);
 /// Why there is no confirm.
 #[derive(Debug, Clone)]
 pub enum Unconfirmed {
-    /// The broker has confirmed no message of the chunk for [`CHUNK_TIMEOUT`]. That may be one queue's fault, so only the channel is lost.
+    /// The broker has confirmed no message of the chunk for [`CHUNK_TIMEOUT`]. That may be one queue's fault: if others are confirmed
+    /// meanwhile, only the channel is lost.
     Expired,
     /// The channel has ended.
     Lost(lapin::Error),
@@ -83,9 +87,17 @@ impl Chunk {
         Self(messages.enumerate().map(publish).collect())
     }
 
-    /// One confirm for each message, when the broker has decided on all; `decided` grows with each. A queue confirms in order, so
-    /// messages are waited for in order too: that wakes nobody for those that are decided meanwhile.
+    /// One confirm for each message, when the broker has decided on all; `decided` grows with each.
     pub async fn confirmed(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
+        tokio::select! {
+            biased;
+            confirms = self.confirmed_in_order(connection, decided) => confirms,
+            () = time_to_confirm(connection, CHUNK_TIMEOUT_IN_ALL) => Err(Unconfirmed::Expired),
+        }
+    }
+
+    /// A queue confirms in order, so messages are waited for in order too: that wakes nobody for those that are decided meanwhile.
+    async fn confirmed_in_order(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
         let (mut confirms, mut returned) = (Vec::with_capacity(self.0.len()), Vec::new());
         for published in self.0 {
             let confirm = match in_time(connection, published).await?? {
@@ -122,14 +134,14 @@ async fn in_time<T>(connection: &Connection, decision: impl Future<Output = T>) 
     tokio::select! {
         biased;
         decision = decision => Ok(decision),
-        () = time_to_confirm(connection) => Err(Unconfirmed::Expired),
+        () = time_to_confirm(connection, CHUNK_TIMEOUT) => Err(Unconfirmed::Expired),
     }
 }
 
-/// Ends when the broker has had [`CHUNK_TIMEOUT`]. A broker that takes no publishes is well and confirms nothing, so only the seconds
+/// Ends when the broker has had so long. A broker that takes no publishes is well and confirms nothing, so only the seconds
 /// that begin while it takes some are counted.
-async fn time_to_confirm(connection: &Connection) {
-    for _ in 0..CHUNK_TIMEOUT.as_secs() {
+async fn time_to_confirm(connection: &Connection, timeout: Duration) {
+    for _ in 0..timeout.as_secs() {
         // The failure of the connection reaches the chunk through lapin.
         _ = connection.ready_to_publish().await;
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -50,8 +50,8 @@ struct Channels {
     permits: Arc<Semaphore>,
 }
 
-/// For a chunk, until its channel is free: a channel's, and the target's for messages that were published alone.
-type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+/// For a chunk, until its channel is free: a channel's, and the target's.
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl Epoch for Publishing {
     fn failure(&self) -> Option<Error> {
@@ -156,7 +156,7 @@ impl Publishing {
     }
 
     async fn send(&self, target: Target<'_>, messages: &[Message]) -> oneshot::Receiver<Decided<Vec<Confirm>>> {
-        let permits = (self.permit().await, None);
+        let permits = self.permits(&self.singles.to(target)).await;
         let (answer, receiver) = oneshot::channel();
         let addressed = messages.iter().map(|message| (target, message));
         // The publisher may have given up.
@@ -164,15 +164,11 @@ impl Publishing {
         receiver
     }
 
-    /// Leave to take a free channel.
-    async fn permit(&self) -> OwnedSemaphorePermit {
-        self.channels.permits.clone().acquire_owned().await.expect("the semaphore is never closed")
-    }
-
-    /// Leave to send what waits for one target. The target's comes first, so that who waits for it keeps no channel from others.
+    /// Leave to send a chunk to one target. The target's comes first, so that who waits for it keeps no channel from others.
     async fn permits(&self, waiting: &Waiting) -> Permits {
         let of_target = waiting.permit().await;
-        (self.permit().await, Some(of_target))
+        let of_channel = self.channels.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+        (of_channel, of_target)
     }
 
     /// Sends a chunk on a channel that has nothing else on its way, since lapin does not say which of several confirms a returned
@@ -190,9 +186,22 @@ impl Publishing {
         let mut confirming = locked(&self.confirming);
         while confirming.try_join_next().is_some() {}
         confirming.spawn(async move {
+            let confirmed_before = confirmed.load(Ordering::Relaxed);
             let confirms = chunk.confirmed(&connection, &confirmed).await;
-            let is_expired = matches!(confirms, Err(Unconfirmed::Expired));
-            let channel = if is_expired { replaced(&connection, channel).await } else { channel };
+            let channel = match &confirms {
+                // Nothing is confirmed, whoever sent it: another connection may reach a broker of the cluster that is well.
+                Err(Unconfirmed::Expired) if confirmed.load(Ordering::Relaxed) == confirmed_before => {
+                    connection.fail(connection.unconfirmed(CHUNK_TIMEOUT));
+                    channel
+                }
+                Err(Unconfirmed::Expired) => replaced(&connection, channel).await,
+                Err(Unconfirmed::Lost(error)) => {
+                    // Said here too: the publishers may have given up, and the next would get a channel that has ended.
+                    connection.fail(connection.explain(error));
+                    channel
+                }
+                Ok(_) => channel,
+            };
             // Before the answer: who publishes the next chunk finds it.
             locked(&channels.free).push(channel);
             drop(permits);
@@ -215,8 +224,7 @@ impl Publishing {
     }
 
     /// The answer to a publish that took too long; `confirmed_before` is what was confirmed when it began. The connection stays: a broker
-    /// that is gone misses its heartbeats, one that answers nothing has no new channel for a chunk that it does not confirm, and a queue
-    /// that confirms nothing would confirm nothing on another connection either.
+    /// that is gone misses its heartbeats, and the chunk, which has more time, ends a connection on which nothing at all is confirmed.
     fn overdue(&self, endpoint: &Endpoint, confirmed_before: u64) -> Error {
         let seconds = PUBLISH_TIMEOUT.as_secs();
         let what = if let Some(reason) = self.connection.blocked() {

@@ -1,5 +1,5 @@
 //! Messages that are published alone, as retries and dead letters are: whoever gets a channel takes along all that wait for one, so
-//! a thousand of them cost a few round trips and not a thousand.
+//! a thousand of them cost a few round trips and not a thousand. And how many chunks a target may have on their way, alone or not.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use super::message::Target;
 use super::publisher::CHANNELS;
 
 /// The most chunks to one target that are on their way at once: a queue that confirms nothing leaves the other channels to the others.
-const CHUNKS_MAX: usize = CHANNELS / 2;
+pub const CHUNKS_MAX: usize = CHANNELS * 3 / 4;
 
 /// The targets that somebody publishes to, or that have not confirmed all yet.
 #[derive(Default)]
