@@ -96,7 +96,7 @@ impl InFlight {
 }
 
 impl Refusals {
-    /// Whether a try that began then follows them.
+    /// True if a try that began then follows them.
     fn is_fresh(&self, begun: Instant) -> bool {
         begun.saturating_duration_since(self.last) < REFUSAL_FRESH
     }

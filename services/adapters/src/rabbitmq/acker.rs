@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::acks::Acks;
-use super::connection::{REQUEST_TIMEOUT, Shared, locked};
+use super::connection::{REQUEST_TIMEOUT, Shared};
+use super::lock::locked;
 
 /// So many acks are due at once, however many more the consumer may hold.
 const ACKS_GATHERED_MAX: usize = 128;

@@ -19,13 +19,17 @@ use super::message::{self, Target};
 pub const MESSAGES_MAX: usize = 256;
 pub const BYTES_MAX: usize = 1024 * 1024;
 
-/// How long a chunk waits for the next confirm. Its channel cannot be used again before all its confirms are in, so it is given up then.
+/// Each channel carries one chunk at a time; so many chunks are on their way at once, and the broker serves each on its own core.
+pub const CHANNELS: usize = 8;
+
+/// The longest that a chunk waits for its next confirm. Its channel cannot be used again before all confirms are in, so it is given up
+/// then.
 pub const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest that a chunk keeps its channel while its confirms come one by one. Its publishers have given up long before.
 const CHUNK_TIMEOUT_IN_ALL: Duration = Duration::from_secs(120);
 
-/// What the broker says to a message.
+/// The broker's word on a message.
 type Publish = Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>;
 
 pub struct Chunk(Vec<Publish>);
@@ -89,18 +93,14 @@ impl Chunk {
 
     /// One confirm for each message, when the broker has decided on all; `decided` grows with each.
     pub async fn confirmed(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
-        tokio::select! {
-            biased;
-            confirms = self.confirmed_in_order(connection, decided) => confirms,
-            () = time_to_confirm(connection, CHUNK_TIMEOUT_IN_ALL) => Err(Unconfirmed::Expired),
-        }
+        in_time(connection, CHUNK_TIMEOUT_IN_ALL, self.confirmed_in_order(connection, decided)).await?
     }
 
     /// A queue confirms in order, so messages are waited for in order too: that wakes nobody for those that are decided meanwhile.
     async fn confirmed_in_order(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
         let (mut confirms, mut returned) = (Vec::with_capacity(self.0.len()), Vec::new());
         for published in self.0 {
-            let confirm = match in_time(connection, published).await?? {
+            let confirm = match in_time(connection, CHUNK_TIMEOUT, published).await?? {
                 Confirmation::Ack(message) => {
                     returned.extend(message);
                     Confirm::Confirmed
@@ -129,12 +129,12 @@ fn foreign() -> lapin::Error {
     lapin::ErrorKind::FutureCompleted.into()
 }
 
-/// Waits for the broker's next decision on a chunk.
-async fn in_time<T>(connection: &Connection, decision: impl Future<Output = T>) -> Decided<T> {
+/// Waits for a decision of the broker, not longer than `timeout`.
+async fn in_time<T>(connection: &Connection, timeout: Duration, decision: impl Future<Output = T>) -> Decided<T> {
     tokio::select! {
         biased;
         decision = decision => Ok(decision),
-        () = time_to_confirm(connection, CHUNK_TIMEOUT) => Err(Unconfirmed::Expired),
+        () = time_to_confirm(connection, timeout) => Err(Unconfirmed::Expired),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_rs::Runtime;
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use super::acker::{self, Acker, Acking};
 use super::config::Endpoint;
 use super::guard::Guard;
+use super::lock::locked;
 use super::priority::Places;
 use super::socket::{self, Cut, Socket};
 use super::topology::Declared;
@@ -434,9 +435,4 @@ impl Shared {
         locked(&self.free).clear();
         is_first
     }
-}
-
-/// A panic elsewhere is its own failure; the state behind these locks is whole between statements.
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,9 +8,9 @@ use futures::future::join_all;
 use paceline_core::ports::broker::Confirm;
 use tokio::sync::mpsc;
 
+use super::chunk::CHANNELS;
 use super::fake_broker::{Act, FakeBroker, PUBLISH, message, put_ack, within};
 use super::message::Target;
-use super::publisher::CHANNELS;
 use super::singles::CHUNKS_MAX;
 
 const CHANNEL_OPEN: (u16, u16) = (20, 10);
@@ -116,7 +116,7 @@ async fn a_chunk_that_is_never_confirmed_costs_its_channel_and_not_the_connectio
     tokio::time::resume();
     assert!(late.unwrap_err().is_retryable());
     assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
-    // What is left of its time is the broker's, who is asked for another channel then.
+    // The rest of the chunk's time passes without a confirm; then the broker is asked for another channel.
     pass(19).await;
     assert_eq!(within(closed.recv()).await, Some(channel));
     assert_eq!(seen.lock().unwrap().opened, CHANNELS + 1);

@@ -1,5 +1,5 @@
-//! Looks into the queues: how much is where, what is dead; and deletes the messages that are ready. Each on a channel that nobody else uses
-//! meanwhile, because a question about a queue that is not there closes the channel.
+//! Looks into the queues: how much is where, what is dead; and deletes the messages that are ready. Each on a channel that nobody
+//! else uses meanwhile, because a question about a queue that is not there closes the channel.
 
 use futures::future::try_join_all;
 use lapin::Channel;

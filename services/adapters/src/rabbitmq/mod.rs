@@ -24,6 +24,7 @@ mod incoming;
 mod inspect;
 #[cfg(all(test, feature = "services"))]
 mod live_tests;
+mod lock;
 mod message;
 mod priority;
 mod properties;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use super::connection::locked;
+use super::lock::locked;
 
 /// Consumers on a level. The broker looks through its levels one by one, so there are few.
 pub const LEVEL: usize = 16;

@@ -13,9 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use super::acker;
-use super::chunk::{CHUNK_TIMEOUT, Chunk, Decided, Unconfirmed, chunks};
+use super::chunk::{CHANNELS, CHUNK_TIMEOUT, Chunk, Decided, Unconfirmed, chunks};
 use super::config::Endpoint;
-use super::connection::{Connection, locked};
+use super::connection::Connection;
+use super::lock::locked;
 use super::message::{self, Target};
 use super::singles::{Singles, Waiting};
 use super::topology;
@@ -23,8 +24,6 @@ use crate::link::{Epoch, Link};
 
 /// The longest that a publish takes, connecting included.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// Each channel carries one chunk at a time; so many chunks are on their way at once, and the broker serves each on its own core.
-pub const CHANNELS: usize = 8;
 
 pub struct Publisher {
     endpoint: Endpoint,

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use paceline_core::ports::broker::{Confirm, Message};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::chunk::{BYTES_MAX, Decided, MESSAGES_MAX};
-use super::connection::locked;
+use super::chunk::{BYTES_MAX, CHANNELS, Decided, MESSAGES_MAX};
+use super::lock::locked;
 use super::message::Target;
-use super::publisher::CHANNELS;
 
 /// The most chunks to one target that are on their way at once: a queue that confirms nothing leaves the other channels to the others.
 pub const CHUNKS_MAX: usize = CHANNELS * 3 / 4;
@@ -19,7 +18,7 @@ pub const CHUNKS_MAX: usize = CHANNELS * 3 / 4;
 #[derive(Default)]
 pub struct Singles(Mutex<HashMap<(String, String), Arc<Waiting>>>);
 
-/// What waits to go to one target.
+/// The messages that wait to go to one target.
 pub struct Waiting {
     exchange: String,
     routing_key: String,

@@ -22,7 +22,8 @@ use paceline_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::connection::{Connection, REQUEST_TIMEOUT, locked};
+use super::connection::{Connection, REQUEST_TIMEOUT};
+use super::lock::locked;
 
 /// For queues whose messages may be handed out any number of times, since nobody settles them. RabbitMQ 4 would otherwise drop
 /// a message after 20 looks at it.
