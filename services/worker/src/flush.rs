@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures::future::join_all;
 use paceline_core::document::{Document, Status};
 use paceline_core::mutant::{self, Mutant};
+use paceline_core::ports::broker::Delivery;
 use paceline_core::ports::ledger::Settled;
 use paceline_core::ports::sink::Verdict;
 use paceline_core::seam::Seam;
@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Config;
-use crate::execute::shorten;
+use crate::execute::{Ended, shorten};
 use crate::health::Health;
-use crate::intake::Held;
+use crate::intake::{Held, Hold};
 use crate::stats::Stats;
 use crate::window::Window;
 
@@ -36,6 +36,8 @@ pub struct Flusher {
     stats: Arc<Stats>,
     health: Arc<Health>,
     window: Arc<Mutex<Window>>,
+    /// On their way to the dead queue. No more than the deliveries that are held.
+    dead_letters: Arc<Mutex<JoinSet<()>>>,
     crashed: Shutdown,
 }
 
@@ -49,7 +51,7 @@ struct Batch {
 impl Flusher {
     pub fn new(config: Arc<Config>, stats: Arc<Stats>, health: Arc<Health>, crashed: Shutdown) -> Self {
         let window = Arc::new(Mutex::new(Window::new(config.batch_max)));
-        Self { config, stats, health, window, crashed }
+        Self { config, stats, health, window, dead_letters: Arc::default(), crashed }
     }
 
     /// Until every sender is gone and everything is settled, or until a fault strikes.
@@ -75,6 +77,8 @@ impl Flusher {
                 flights.spawn(self.clone().flush(held));
             }
             while flights.join_next().await.is_some() {}
+            let mut dead_letters = std::mem::take(&mut *self.dead_letters());
+            while dead_letters.join_next().await.is_some() {}
         };
         crashed.or(working).await;
     }
@@ -135,14 +139,14 @@ impl Flusher {
         if self.dies(Seam::LedgerToAck) {
             return false;
         }
-        self.settle(stored).await;
+        self.settle(stored);
         true
     }
 
     /// What a worker must never do; only the mutant does it.
     async fn acknowledge_first(self, mut batch: Batch) {
         let documents = std::mem::take(&mut batch.documents);
-        self.settle(batch).await;
+        self.settle(batch);
         let settled: Vec<Settled> = documents.iter().map(settled).collect();
         if self.config.sink.upsert(&documents).await.is_ok() {
             _ = self.config.ledger.record(&self.config.group, &self.config.id, &settled).await;
@@ -225,24 +229,20 @@ impl Flusher {
         Stats::add(&self.stats.processed, settled.len() - dead);
     }
 
-    async fn settle(&self, batch: Batch) {
-        let mut dead = Vec::new();
-        for held in batch.held {
-            match held.ended.dead {
-                None => held.ended.delivery.ack(),
-                Some(reason) => {
-                    let (delivery, hold) = (held.ended.delivery, held.hold);
-                    dead.push(async move {
-                        if let Err(error) = delivery.dead(reason).await {
-                            tracing::warn!(%error, "a dead job's message is not settled; its consumer is made anew");
-                            hold.end_consumer();
-                        }
-                        drop(hold);
-                    });
-                }
+    /// Acks at once. A dead queue that takes nothing holds back its own messages, and no other batch.
+    fn settle(&self, batch: Batch) {
+        let mut dead_letters = self.dead_letters();
+        while dead_letters.try_join_next().is_some() {}
+        for Held { ended: Ended { delivery, dead, .. }, hold } in batch.held {
+            match dead {
+                None => delivery.ack(),
+                Some(reason) => _ = dead_letters.spawn(bury(delivery, reason, hold, self.health.clone())),
             }
         }
-        join_all(dead).await;
+    }
+
+    fn dead_letters(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.dead_letters.lock().expect("no code panics while it holds the dead letters")
     }
 
     fn dies(&self, seam: Seam) -> bool {
@@ -327,6 +327,15 @@ impl Batch {
             }
         }
         pause
+    }
+}
+
+async fn bury(delivery: Delivery, reason: String, hold: Hold, health: Arc<Health>) {
+    let settled = delivery.dead(reason).await;
+    health.publishes.tried(&settled);
+    if let Err(error) = settled {
+        tracing::warn!(%error, "a dead job's message is not settled; its consumer is made anew");
+        hold.end_consumer();
     }
 }
 

@@ -196,3 +196,28 @@ async fn what_a_lost_consumer_held_is_not_stored_late() {
     assert_eq!(settlements.acked.load(Ordering::Relaxed), 0);
     assert_eq!(bench.stats.held.load(Ordering::Relaxed), 0, "nothing is kept of it");
 }
+
+/// A broker that blocks publishers, or a dead queue without a leader.
+#[tokio::test(start_paused = true)]
+async fn a_dead_queue_that_takes_nothing_holds_back_no_other_batch() {
+    // Four documents are refused; that they are dead is stored.
+    let verdict = |document: &Document| match document.status {
+        Status::Completed if document.seq < 4 => Verdict::Reject { reason: "mapping".into() },
+        _ => Verdict::Stored,
+    };
+    let answer = || -> Answer { Box::new(move |documents| Ok(documents.iter().map(verdict).collect())) };
+    let bench = bench(1, (0..16).map(|_| answer()).collect());
+    bench.settlements.is_dead_queue_stuck.store(true, Ordering::Relaxed);
+    let stored_others = async {
+        while bench.sink.stored.lock().unwrap().len() < 12 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::Instant::now()
+    };
+    let begun = tokio::time::Instant::now();
+    let ((), stored_at) = tokio::join!(bench.flush(12), stored_others);
+    assert!(stored_at - begun < Duration::from_secs(1), "{:?}", stored_at - begun);
+    assert_eq!(bench.stats.held.load(Ordering::Relaxed), 0, "it waits for what is on its way to the dead queue");
+    let publishes = bench.readiness.report().checks.into_iter().find(|check| check.name == "publishes").unwrap();
+    assert!(publishes.why.unwrap().contains("not confirmed"), "red after a hiccup");
+}

@@ -13,6 +13,7 @@ use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::{Condition, HICCUP, Readiness};
 
 use crate::Config;
+use crate::publishes::Publishes;
 use crate::stall;
 use crate::stats::Stats;
 
@@ -24,6 +25,7 @@ pub struct Health {
     pub sink: Condition,
     pub ledger: Condition,
     pub stalled: Condition,
+    pub publishes: Publishes,
     broker: Condition,
     queues: BTreeMap<String, Queue>,
     consumers_opened: AtomicU64,
@@ -52,6 +54,7 @@ impl Health {
             sink: readiness.tolerant("sink", HICCUP),
             ledger: readiness.tolerant("ledger", HICCUP),
             stalled: readiness.condition("not stalled"),
+            publishes: Publishes::new(readiness.tolerant("publishes", HICCUP)),
             consumers_opened: AtomicU64::new(0),
             storing: AtomicUsize::new(0),
             readiness,
@@ -131,10 +134,18 @@ impl Health {
     pub async fn watch(&self, config: &Config, stats: &Stats, shutdown: &Shutdown) {
         tokio::join!(
             self.broker.keep_checking(CHECK_INTERVAL, || config.broker.check()),
+            self.look_at_publishes(config),
             self.check_idle_sink(config),
             stall::watch(config, stats, self),
             self.readiness.follow(shutdown, async |_| ()),
         );
+    }
+
+    async fn look_at_publishes(&self, config: &Config) {
+        loop {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            self.publishes.look(&*config.broker);
+        }
     }
 
     async fn check_idle_sink(&self, config: &Config) {

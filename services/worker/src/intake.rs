@@ -180,7 +180,7 @@ impl Reader {
 
     /// Most handlers end without waiting for anything: those take no task of their own.
     async fn start(&self, delivery: Delivery, hold: Hold, running: &mut JoinSet<()>) {
-        let Intake { config, stats, ended, .. } = &self.intake;
+        let Intake { config, ended, .. } = &self.intake;
         if !delivery.is_live() {
             // It is delivered again, maybe to another worker by now.
             return;
@@ -190,32 +190,35 @@ impl Reader {
         match futures::poll!(&mut execution) {
             std::task::Poll::Ready(Executed::Ended(job)) => hand_over(ended, Held { ended: job, hold }).await,
             std::task::Poll::Ready(other) => {
-                running.spawn(settle_now(other, stats.clone(), ended.clone(), hold));
+                running.spawn(self.intake.clone().settle_now(other, hold));
             }
             std::task::Poll::Pending => {
-                let (stats, ended) = (stats.clone(), ended.clone());
-                running.spawn(async move { settle_now(execution.await, stats, ended, hold).await });
+                let intake = self.intake.clone();
+                running.spawn(async move { intake.settle_now(execution.await, hold).await });
             }
         }
     }
 }
 
-async fn settle_now(executed: Executed, stats: Arc<Stats>, ended: mpsc::Sender<Held>, hold: Hold) {
-    let settled = match executed {
-        Executed::Ended(job) => return hand_over(&ended, Held { ended: job, hold }).await,
-        Executed::Retry { delivery, after, reason } => {
-            tracing::debug!(job = delivery.message.id, attempt = delivery.message.attempt, reason, "retry");
-            Stats::add(&stats.retried, 1);
-            delivery.retry(after).await
+impl Intake {
+    async fn settle_now(self, executed: Executed, hold: Hold) {
+        let settled = match executed {
+            Executed::Ended(job) => return hand_over(&self.ended, Held { ended: job, hold }).await,
+            Executed::Retry { delivery, after, reason } => {
+                tracing::debug!(job = delivery.message.id, attempt = delivery.message.attempt, reason, "retry");
+                Stats::add(&self.stats.retried, 1);
+                delivery.retry(after).await
+            }
+            Executed::Unreadable { delivery, reason } => {
+                tracing::warn!(message = delivery.message.id, reason, "not a job; to the dead queue");
+                delivery.dead(reason).await
+            }
+        };
+        self.health.publishes.tried(&settled);
+        if let Err(error) = settled {
+            tracing::warn!(%error, "a delivery is not settled; its consumer is made anew, so that it comes back");
+            hold.end_consumer();
         }
-        Executed::Unreadable { delivery, reason } => {
-            tracing::warn!(message = delivery.message.id, reason, "not a job; to the dead queue");
-            delivery.dead(reason).await
-        }
-    };
-    if let Err(error) = settled {
-        tracing::warn!(%error, "a delivery is not settled; its consumer is made anew, so that it comes back");
-        hold.end_consumer();
     }
 }
 

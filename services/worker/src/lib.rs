@@ -10,6 +10,7 @@ mod flush;
 pub mod handlers;
 mod health;
 mod intake;
+mod publishes;
 mod registry;
 mod stall;
 mod stats;
@@ -37,7 +38,7 @@ use intake::Intake;
 pub use handlers::{Context as JobContext, Handler, Handlers};
 
 /// Jobs that the consumers of a worker hold together, unless told otherwise: enough for full batches, little to give back.
-const HELD_DEFAULT: usize = 1_920;
+const HELD_DEFAULT: usize = 1_280;
 /// Consumers of all queues of a worker together, unless told otherwise.
 const CONSUMERS_DEFAULT_MAX: usize = 1_024;
 /// The most documents in one bulk request.
@@ -45,10 +46,10 @@ pub const BATCH_MAX_DEFAULT: usize = 1_000;
 /// How long a stop may take to finish what is held.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(20);
 
-/// Consumers a queue, each on a channel of its own with its own prefetch. For one queue: 192 at a prefetch of 10, 4 at one of 1000;
+/// Consumers a queue, each on a channel of its own with its own prefetch. For one queue: 128 at a prefetch of 10, 4 at one of 1000;
 /// both are measured (`docs/performance.md`). Many queues share the channels of a connection, of which RabbitMQ gives 2,047.
 pub fn consumers_default(prefetch: u16, queues: usize) -> usize {
-    let most = (CONSUMERS_DEFAULT_MAX / queues.max(1)).clamp(4, 192);
+    let most = (CONSUMERS_DEFAULT_MAX / queues.max(1)).clamp(4, 128);
     (HELD_DEFAULT / usize::from(prefetch.max(1))).clamp(4, most)
 }
 

@@ -200,12 +200,17 @@ impl Ledger for CountingLedger {
 #[derive(Default)]
 pub struct SilentBroker {
     pub is_away: AtomicBool,
+    pub blocked: Mutex<Option<String>>,
 }
 
 #[async_trait]
 impl Broker for SilentBroker {
     async fn check(&self) -> Result<String> {
         if self.is_away.load(Ordering::Relaxed) { Err(Error::unavailable("away")) } else { Ok("silent".into()) }
+    }
+
+    fn blocked(&self) -> Option<String> {
+        self.blocked.lock().unwrap().clone()
     }
 
     async fn declare(&self, _: &str, _: &str) -> Result<()> {
@@ -239,6 +244,8 @@ pub struct Settlements {
     pub is_lost: AtomicBool,
     pub acked: AtomicUsize,
     pub dead: Mutex<Vec<String>>,
+    /// A dead queue that confirms nothing.
+    pub is_dead_queue_stuck: AtomicBool,
 }
 
 pub struct NotingSettle(pub Arc<Settlements>);
@@ -258,6 +265,10 @@ impl Settle for NotingSettle {
     }
 
     async fn dead(self: Box<Self>, _: Message, reason: String) -> Result<()> {
+        if self.0.is_dead_queue_stuck.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            return Err(Error::unavailable("not confirmed within 10 s"));
+        }
         self.0.dead.lock().unwrap().push(reason);
         Ok(())
     }

@@ -116,11 +116,11 @@ impl Acker {
         Self { shared, state: Arc::new(AckState { channel, is_closed: AtomicBool::new(false), settling }) }
     }
 
-    /// The broker handed out `tag`. Every tag of the channel must come here, in order: a cumulative ack speaks for all below it.
-    pub fn delivered(&self, tag: u64) {
+    /// The broker handed out `tags`. Every tag of the channel must come here, in order: a cumulative ack speaks for all below it.
+    pub fn delivered(&self, tags: impl Iterator<Item = u64>) {
         let mut settling = self.state.settling();
         if !self.state.is_closed.load(Ordering::Acquire) {
-            settling.acks.delivered(tag);
+            tags.for_each(|tag| settling.acks.delivered(tag));
         }
     }
 

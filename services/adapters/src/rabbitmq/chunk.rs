@@ -37,9 +37,9 @@ pub struct Chunk(Vec<Publish>);
 /// Why there is no confirm.
 #[derive(Debug, Clone)]
 pub enum Unconfirmed {
-    /// The broker has confirmed no message of the chunk for [`CHUNK_TIMEOUT`]. That may be one queue's fault: if others are confirmed
-    /// meanwhile, only the channel is lost.
-    Expired,
+    /// The broker has confirmed no message of the chunk for [`CHUNK_TIMEOUT`]. That may be one queue's fault: only the channel is lost
+    /// unless the broker has been silent, because it decided on no other chunk's messages in that time either.
+    Expired { is_silent: bool },
     /// The channel has ended.
     Lost(lapin::Error),
 }
@@ -93,14 +93,19 @@ impl Chunk {
 
     /// One confirm for each message, when the broker has decided on all; `decided` grows with each.
     pub async fn confirmed(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
-        in_time(connection, CHUNK_TIMEOUT_IN_ALL, self.confirmed_in_order(connection, decided)).await?
+        let slow = || Unconfirmed::Expired { is_silent: false };
+        in_time(connection, CHUNK_TIMEOUT_IN_ALL, self.confirmed_in_order(connection, decided))
+            .await
+            .ok_or_else(slow)?
     }
 
     /// A queue confirms in order, so messages are waited for in order too: that wakes nobody for those that are decided meanwhile.
     async fn confirmed_in_order(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
         let (mut confirms, mut returned) = (Vec::with_capacity(self.0.len()), Vec::new());
         for published in self.0 {
-            let confirm = match in_time(connection, CHUNK_TIMEOUT, published).await?? {
+            let before = decided.load(Ordering::Relaxed);
+            let expired = || Unconfirmed::Expired { is_silent: decided.load(Ordering::Relaxed) == before };
+            let confirm = match in_time(connection, CHUNK_TIMEOUT, published).await.ok_or_else(expired)?? {
                 Confirmation::Ack(message) => {
                     returned.extend(message);
                     Confirm::Confirmed
@@ -130,11 +135,11 @@ fn foreign() -> lapin::Error {
 }
 
 /// Waits for a decision of the broker, not longer than `timeout`.
-async fn in_time<T>(connection: &Connection, timeout: Duration, decision: impl Future<Output = T>) -> Decided<T> {
+async fn in_time<T>(connection: &Connection, timeout: Duration, decision: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        decision = decision => Ok(decision),
-        () = time_to_confirm(connection, timeout) => Err(Unconfirmed::Expired),
+        decision = decision => Some(decision),
+        () = time_to_confirm(connection, timeout) => None,
     }
 }
 

@@ -323,8 +323,10 @@ async fn keep(lapin: Arc<lapin::Connection>, shared: Arc<Shared>, _end: CutOnDro
     let (mut failed, mut blocked) = (shared.failure.subscribe(), shared.blocked.subscribe());
     loop {
         let event = tokio::select! {
-            event = events.next() => event,
+            biased;
+            // First: a word of the broker that comes late must not seem to be about a connection that is open.
             () = has_failed(&mut failed) => return,
+            event = events.next() => event,
             reason = is_blocked_for_long(&mut blocked) => {
                 let minutes = BLOCKED_MAX.as_secs() / 60;
                 let reason = format!("it has taken no publishes for {minutes} minutes: {reason}");

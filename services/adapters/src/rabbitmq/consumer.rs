@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures::stream::{Stream, StreamExt as _};
 use futures::task::AtomicWaker;
 use lapin::message::Delivery as Incoming;
@@ -18,6 +19,7 @@ use paceline_core::ports::broker::{Consumer, Delivery};
 use paceline_core::{Error, Result};
 
 use super::acker::Acker;
+use super::bundle::{self, Part};
 use super::connection::Connection;
 use super::incoming::{End, Merged, Source};
 use super::message::Decoder;
@@ -63,7 +65,7 @@ pub async fn start(
         held,
         prefetch: usize::from(prefetch),
         decoder: Decoder::default(),
-        early: VecDeque::new(),
+        arrived: VecDeque::new(),
         has_ended: false,
         _place: place,
     };
@@ -114,8 +116,9 @@ struct RabbitStream {
     held: Arc<Held>,
     prefetch: usize,
     decoder: Decoder,
-    /// Read while the consumer was full: at most what the broker sends beyond one queue's prefetch.
-    early: VecDeque<(Source, Incoming)>,
+    /// Not handed out yet: the rest of a bundle, and what was read while the consumer was full. The broker sends no more than one
+    /// queue's prefetch and the one message of the other.
+    arrived: VecDeque<(Source, Part)>,
     has_ended: bool,
     _place: Place,
 }
@@ -139,17 +142,19 @@ impl Stream for RabbitStream {
             // One may have been settled between the look and the registration. Otherwise it reads on, because only so it sees
             // that the channel ends; what comes meanwhile is the one message of the other queue, and waits.
             while self.is_full() {
-                match ready!(self.poll_incoming(context)) {
-                    Ok(incoming) => self.early.push_back(incoming),
-                    Err(error) => return Poll::Ready(Some(Err(error))),
+                if let Err(error) = ready!(self.poll_incoming(context)) {
+                    return Poll::Ready(Some(Err(error)));
                 }
             }
         }
-        let next = match self.early.pop_front() {
-            Some(incoming) => Ok(incoming),
-            None => ready!(self.poll_incoming(context)),
-        };
-        Poll::Ready(Some(next.map(|incoming| self.hand_out(incoming))))
+        loop {
+            if let Some(next) = self.arrived.pop_front() {
+                return Poll::Ready(Some(Ok(self.hand_out(next))));
+            }
+            if let Err(error) = ready!(self.poll_incoming(context)) {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
     }
 }
 
@@ -158,13 +163,15 @@ impl RabbitStream {
         self.held.count.load(Ordering::Acquire) >= self.prefetch
     }
 
-    /// The next message, or why there are no more.
-    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<(Source, Incoming)>> {
+    /// Takes in what has arrived next, or says why there is no more.
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         let next = ready!(self.incoming.poll_next(context));
         Poll::Ready(match next {
             Ok((source, incoming)) => {
-                self.held.acker.delivered(incoming.delivery_tag);
-                Ok((source, incoming))
+                let known = self.arrived.len();
+                self.arrived.extend(apart(incoming).map(|part| (source, part)));
+                self.held.acker.delivered(self.arrived.range(known..).map(|(_, part)| part.tag));
+                Ok(())
             }
             Err(end) => {
                 self.has_ended = true;
@@ -188,9 +195,9 @@ impl RabbitStream {
         }
     }
 
-    fn hand_out(&mut self, (source, incoming): (Source, Incoming)) -> Delivery {
-        let Incoming { delivery_tag: tag, redelivered, data, .. } = incoming;
-        let (message, envelope) = self.decoder.decode(redelivered, data.into());
+    fn hand_out(&mut self, (source, part): (Source, Part)) -> Delivery {
+        let Part { tag, redelivered, data } = part;
+        let (message, envelope) = self.decoder.decode(redelivered, data);
         let given_up = (source == Source::GivenUp).then(|| {
             let reason = envelope.broker_reason.as_deref().unwrap_or("unknown reason");
             format!("the broker gave up on it: {reason}")
@@ -199,4 +206,15 @@ impl RabbitStream {
         let settle = Box::new(RabbitSettle { held: self.held.clone(), tag });
         Delivery { message, redeliveries: envelope.deliveries_before, given_up, settle }
     }
+}
+
+/// The deliveries of a bundle, or the one that came alone.
+fn apart(incoming: Incoming) -> impl Iterator<Item = Part> {
+    let Incoming { delivery_tag: tag, redelivered, data, routing_key, .. } = incoming;
+    let data: Bytes = data.into();
+    let (alone, bundle) = match routing_key.as_str() {
+        bundle::MARK => (None, data),
+        _ => (Some(Part { tag, redelivered, data }), Bytes::new()),
+    };
+    alone.into_iter().chain(bundle::parts(bundle))
 }

@@ -59,11 +59,11 @@ async fn broker(is_slow: bool) -> (FakeBroker, Arc<Mutex<Seen>>, Told, Told) {
                 _ = stuck.send(channel);
             }
             PUBLISH => {
+                put_ack(out, channel, seen.publish(channel), false);
+                seen.confirmed_well_on.insert(channel);
                 if is_slow && let Some((channel, tag)) = outstanding.lock().unwrap().pop_front() {
                     put_ack(out, channel, tag, false);
                 }
-                put_ack(out, channel, seen.publish(channel), false);
-                seen.confirmed_well_on.insert(channel);
             }
             _ => (),
         }
@@ -120,15 +120,16 @@ async fn a_chunk_that_is_never_confirmed_costs_its_channel_and_not_the_connectio
     pass(19).await;
     assert_eq!(within(closed.recv()).await, Some(channel));
     assert_eq!(seen.lock().unwrap().opened, CHANNELS + 1);
-    // One after the other, they would all go on the same channel.
-    let batches = (0..CHANNELS).map(|index| [message(&index.to_string()), other[0].clone()]);
-    let batches: Vec<_> = batches.collect();
-    let all = within(join_all(batches.iter().map(|batch| publisher.publish(WELL, batch)))).await;
+    // One after the other, they would all go on the same channel, and one target has no more than some.
+    let targets = [WELL, Target { routing_key: "well too", ..WELL }];
+    let batch = [message("1"), message("2")];
+    let batches = (0..CHANNELS).map(|index| publisher.publish(targets[index % targets.len()], &batch));
+    let all = within(join_all(batches)).await;
     assert!(all.into_iter().all(|confirms| confirms.unwrap() == [Confirm::Confirmed, Confirm::Confirmed]));
     assert_eq!(publisher.rebuilt(), 0);
     let confirmed_on = seen.lock().unwrap().confirmed_well_on.clone();
     assert!(!confirmed_on.contains(&channel), "channel {channel} among {confirmed_on:?}");
-    assert!(confirmed_on.len() >= CHUNKS_MAX, "{confirmed_on:?}");
+    assert_eq!(confirmed_on.len(), CHANNELS, "{confirmed_on:?}");
 }
 
 #[tokio::test]
@@ -144,6 +145,26 @@ async fn a_connection_on_which_nothing_is_confirmed_is_replaced() {
     tokio::time::resume();
     assert!(late.unwrap_err().is_retryable());
     assert_eq!(publisher.rebuilt(), 0);
+    pass(21).await;
+    assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
+    assert_eq!(publisher.rebuilt(), 1);
+}
+
+/// What was confirmed before does not count.
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_confirmed_any_more_is_replaced_as_soon() {
+    let (broker, _seen, mut stuck, _closed) = broker(true).await;
+    let publisher = broker.publisher();
+    let (batch, other) = (["1", "2"].map(message), [message("other")]);
+    let story = async {
+        within(stuck.recv()).await.unwrap();
+        within(stuck.recv()).await.unwrap();
+        assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
+        tokio::time::pause();
+    };
+    let (late, ()) = tokio::join!(publisher.publish(STUCK, &batch), story);
+    tokio::time::resume();
+    assert!(late.unwrap_err().is_retryable());
     pass(21).await;
     assert_eq!(within(publisher.publish(WELL, &other)).await.unwrap(), [Confirm::Confirmed]);
     assert_eq!(publisher.rebuilt(), 1);

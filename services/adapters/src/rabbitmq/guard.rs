@@ -4,7 +4,8 @@
 //! these ends the connection. RabbitMQ checks none of them, so one message of a foreign client would cut off every worker that it is
 //! delivered to, for ever. And what lapin makes of well-formed properties was a fifth of a worker's CPU. So the
 //! guard moves the properties of every message to the beginning of its body, where [`properties`](super::properties) reads them;
-//! properties above the agreed size are left out, and so are the names of exchange and routing key, which nobody reads.
+//! properties above the agreed size are left out, and so are the names of exchange and routing key, which nobody reads. Small
+//! deliveries that arrive together become one ([`bundle`](super::bundle)).
 //!
 //! A goodbye that crosses the broker's own on the way is kept from lapin, which knows the channel no more. The guard also reads the
 //! broker's name and version, which lapin does not tell.
@@ -12,6 +13,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use super::bundle::{Bundles, Whole};
 use super::properties::{PREFIX_BYTES, Reader, Value, entries};
 
 const FRAME_METHOD: u8 = 1;
@@ -54,6 +56,8 @@ pub struct Guard {
     /// Properties, with their length, that wait for the body of their message; and the channel of that.
     moving: Vec<u8>,
     moving_on: [u8; 2],
+    /// Small deliveries that came with one look at the socket.
+    bundles: Bundles,
     /// The broker's product and version, once it has said them.
     server: Arc<OnceLock<String>>,
     /// Channels that the broker closed. lapin uses their numbers no more.
@@ -71,6 +75,7 @@ impl Guard {
             skipping: 0,
             moving: Vec::new(),
             moving_on: [0; 2],
+            bundles: Bundles::new(frame_bytes_max),
             server,
             closed: BTreeSet::new(),
         }
@@ -103,6 +108,7 @@ impl Guard {
             input = &input[used..];
         }
         self.input = input.to_vec();
+        self.bundles.flush_all(&mut self.output);
         if self.output.len() == had && self.server.get().is_some() && self.passing == 0 {
             // A large header arrives. lapin would take it for silence, and give up a slow connection in the middle of it, each time anew.
             put_frame(&mut self.output, &HEARTBEAT, &[]);
@@ -125,6 +131,12 @@ impl Guard {
         if self.joins_properties(head, payload_bytes) {
             return Ok(Some(FRAME_HEAD_BYTES));
         }
+        if let Some((whole, bytes)) = Whole::find(input, self.bundles.bytes_max()) {
+            self.bundles.add(&whole, &mut self.output);
+            return Ok(Some(bytes));
+        }
+        // Nothing overtakes a bundle, and none comes into the middle of a frame that is passed on as it arrives.
+        self.bundles.flush_all(&mut self.output);
         match head[0] {
             FRAME_HEADER if frame_bytes > self.frame_bytes_max => return Ok(self.large_header(input, frame_bytes)),
             FRAME_METHOD if frame_bytes > METHOD_BYTES_MAX => {
@@ -177,6 +189,7 @@ impl Guard {
         }
         if let Some(frame_bytes_max) = tuned(payload(frame)) {
             self.frame_bytes_max = self.frame_bytes_max.min(frame_bytes_max);
+            self.bundles.set_frame_bytes_max(self.frame_bytes_max);
         }
         if self.is_late_goodbye(frame) {
             return;
@@ -189,7 +202,7 @@ impl Guard {
 
     /// The answer to our close of a channel that the broker closed before it read ours.
     fn is_late_goodbye(&mut self, frame: &[u8]) -> bool {
-        let channel = u16::from_be_bytes([frame[1], frame[2]]);
+        let channel = channel(frame);
         match payload(frame).get(..4) {
             Some(CHANNEL_CLOSE) => {
                 self.closed.insert(channel);
@@ -256,6 +269,10 @@ impl Guard {
         put_frame(&mut self.output, &[FRAME_BODY, high, low], &[&self.moving]);
         self.moving.clear();
     }
+}
+
+fn channel(frame: &[u8]) -> u16 {
+    u16::from_be_bytes([frame[1], frame[2]])
 }
 
 fn payload(frame: &[u8]) -> &[u8] {

@@ -6,6 +6,7 @@
 mod acker;
 mod acks;
 mod broker;
+mod bundle;
 mod chunk;
 mod config;
 mod connection;

@@ -118,7 +118,7 @@ impl Publishing {
         let mut waiting = Vec::new();
         for messages in chunks(batch) {
             self.connection.ready_to_publish().await?;
-            waiting.push(self.send(target, messages).await);
+            waiting.push(self.send(target, messages).await?);
         }
         let mut confirms = Vec::with_capacity(batch.len());
         for answer in waiting {
@@ -138,6 +138,7 @@ impl Publishing {
                 // Somebody else's chunk took it along.
                 answer = &mut answer => return self.answered(answer),
                 permits = self.permits(&waiting) => {
+                    let permits = permits?;
                     let (singles, answers) = waiting.take();
                     if singles.is_empty() {
                         drop(permits);
@@ -154,20 +155,22 @@ impl Publishing {
         }
     }
 
-    async fn send(&self, target: Target<'_>, messages: &[Message]) -> oneshot::Receiver<Decided<Vec<Confirm>>> {
-        let permits = self.permits(&self.singles.to(target)).await;
+    async fn send(&self, target: Target<'_>, messages: &[Message]) -> Result<oneshot::Receiver<Decided<Vec<Confirm>>>> {
+        let permits = self.permits(&self.singles.to(target)).await?;
         let (answer, receiver) = oneshot::channel();
         let addressed = messages.iter().map(|message| (target, message));
         // The publisher may have given up.
         self.start(permits, addressed, |confirms| _ = answer.send(confirms));
-        receiver
+        Ok(receiver)
     }
 
-    /// Leave to send a chunk to one target. The target's comes first, so that who waits for it keeps no channel from others.
-    async fn permits(&self, waiting: &Waiting) -> Permits {
+    /// Leave to send a chunk to one target. The target's comes first, so that who waits for it keeps no channel from others. `Err`: the
+    /// connection has failed.
+    async fn permits(&self, waiting: &Waiting) -> Result<Permits> {
         let of_target = waiting.permit().await;
-        let of_channel = self.channels.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-        (of_channel, of_target)
+        let of_channel = self.channels.permits.clone().acquire_owned().await;
+        let failed = || self.connection.failure().unwrap_or_else(|| Error::unavailable("the connection has failed"));
+        Ok((of_channel.map_err(|_| failed())?, of_target))
     }
 
     /// Sends a chunk on a channel that has nothing else on its way, since lapin does not say which of several confirms a returned
@@ -185,24 +188,22 @@ impl Publishing {
         let mut confirming = locked(&self.confirming);
         while confirming.try_join_next().is_some() {}
         confirming.spawn(async move {
-            let confirmed_before = confirmed.load(Ordering::Relaxed);
             let confirms = chunk.confirmed(&connection, &confirmed).await;
-            let channel = match &confirms {
+            let next = match &confirms {
+                Ok(_) => Ok(channel),
                 // Nothing is confirmed, whoever sent it: another connection may reach a broker of the cluster that is well.
-                Err(Unconfirmed::Expired) if confirmed.load(Ordering::Relaxed) == confirmed_before => {
-                    connection.fail(connection.unconfirmed(CHUNK_TIMEOUT));
-                    channel
+                Err(Unconfirmed::Expired { is_silent: true }) if connection.blocked().is_none() => {
+                    Err(connection.unconfirmed(CHUNK_TIMEOUT))
                 }
-                Err(Unconfirmed::Expired) => replaced(&connection, channel).await,
-                Err(Unconfirmed::Lost(error)) => {
-                    // Said here too: the publishers may have given up, and the next would get a channel that has ended.
-                    connection.fail(connection.explain(error));
-                    channel
-                }
-                Ok(_) => channel,
+                Err(Unconfirmed::Expired { .. }) => replaced(&connection, channel).await,
+                // Said here too: the publishers may have given up, and the next would get a channel that has ended.
+                Err(Unconfirmed::Lost(error)) => Err(connection.explain(error)),
             };
             // Before the answer: who publishes the next chunk finds it.
-            locked(&channels.free).push(channel);
+            match next {
+                Ok(channel) => locked(&channels.free).push(channel),
+                Err(error) => channels.fail(&connection, error),
+            }
             drop(permits);
             tell(confirms);
         });
@@ -211,7 +212,7 @@ impl Publishing {
     fn answered<T>(&self, answer: std::result::Result<Decided<T>, oneshot::error::RecvError>) -> Result<T> {
         let gone = |_| Err(Unconfirmed::Lost(lapin::ErrorKind::InvalidChannel(0).into()));
         answer.unwrap_or_else(gone).map_err(|unconfirmed| match unconfirmed {
-            Unconfirmed::Expired => self.connection.unconfirmed(CHUNK_TIMEOUT),
+            Unconfirmed::Expired { .. } => self.connection.unconfirmed(CHUNK_TIMEOUT),
             Unconfirmed::Lost(error) => self.give_up(self.connection.explain(&error)),
         })
     }
@@ -243,21 +244,23 @@ async fn confirming_channel(connection: &Connection) -> Result<Arc<lapin::Channe
     Ok(Arc::new(channel))
 }
 
-/// A new channel in place of one that has confirms outstanding. If there is none to be had the connection has failed, and the old one
-/// goes the way of all others.
-async fn replaced(connection: &Connection, channel: Arc<lapin::Channel>) -> Arc<lapin::Channel> {
-    match replacement(connection).await {
-        Ok(replacement) => {
-            tracing::warn!(reason = %connection.unconfirmed(CHUNK_TIMEOUT), "a channel to RabbitMQ is replaced");
-            // Nobody waits for the broker's answer: what it still confirms before that, lapin drops.
-            acker::send_now(channel.close(200, "done".into()));
-            replacement
-        }
-        Err(error) => {
-            connection.fail(error);
-            channel
-        }
+// === impl Channels ===
+
+impl Channels {
+    /// Ends the connection and, at once, the use of its channels: the one at fault has confirms outstanding, and is no longer among them.
+    fn fail(&self, connection: &Connection, error: Error) {
+        connection.fail(error);
+        self.permits.close();
     }
+}
+
+/// A new channel in place of one that has confirms outstanding. If there is none to be had the connection fails.
+async fn replaced(connection: &Connection, channel: Arc<lapin::Channel>) -> Result<Arc<lapin::Channel>> {
+    let replacement = replacement(connection).await?;
+    tracing::warn!(reason = %connection.unconfirmed(CHUNK_TIMEOUT), "a channel to RabbitMQ is replaced");
+    // Nobody waits for the broker's answer: what it still confirms before that, lapin drops.
+    acker::send_now(channel.close(200, "done".into()));
+    Ok(replacement)
 }
 
 async fn replacement(connection: &Connection) -> Result<Arc<lapin::Channel>> {

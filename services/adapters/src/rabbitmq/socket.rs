@@ -26,9 +26,12 @@ use super::transport::Transport;
 /// How much is read from the socket at once.
 const READ_BYTES: usize = 64 * 1024;
 /// The least time between two looks at a socket that has just been emptied. Each look wakes lapin's thread, and that one the readers
-/// of its channels, so a busy connection is read at most a thousand times a second and not for every frame. What comes after a silence is
+/// of its channels, so a connection is read at most a thousand times a second and not for every frame. What comes after a silence is
 /// read at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+/// The same for a busy connection, on which so much has arrived in every millisecond: some 2,500 jobs a second.
+const LOOK_INTERVAL_BUSY: Duration = Duration::from_millis(5);
+const BUSY_BYTES_PER_MS: u128 = 1024;
 
 /// What lapin runs on: Tokio, with [`Socket`]s.
 pub type Kit = RuntimeParts<Tokio, SocketReactor>;
@@ -43,6 +46,7 @@ pub struct Socket {
     /// Runs until the next look, while `is_resting`.
     rest: Pin<Box<Sleep>>,
     is_resting: bool,
+    looked_at: tokio::time::Instant,
 }
 
 /// Ends a socket from outside, whatever its peer does.
@@ -72,7 +76,8 @@ impl Cut {
 impl Socket {
     pub fn new(transport: Transport, guard: Guard, cut: Arc<Cut>) -> Self {
         let rest = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Self { transport, guard, buffer: vec![0; READ_BYTES].into(), end: None, cut, rest, is_resting: false }
+        let (buffer, looked_at) = (vec![0; READ_BYTES].into(), tokio::time::Instant::now());
+        Self { transport, guard, buffer, end: None, cut, rest, is_resting: false, looked_at }
     }
 
     /// Reads once and has the guard look at it.
@@ -84,8 +89,12 @@ impl Socket {
         let mut buffer = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(&mut self.transport).poll_read(context, &mut buffer))?;
         if buffer.remaining() > 0 {
+            let now = tokio::time::Instant::now();
+            let bytes = (buffer.filled().len() as u128).saturating_mul(1_000);
+            let is_busy = bytes >= BUSY_BYTES_PER_MS * (now - self.looked_at).as_micros();
             self.is_resting = true;
-            self.rest.as_mut().reset(tokio::time::Instant::now() + LOOK_INTERVAL);
+            self.looked_at = now;
+            self.rest.as_mut().reset(now + if is_busy { LOOK_INTERVAL_BUSY } else { LOOK_INTERVAL });
         }
         if buffer.filled().is_empty() {
             // An error, since lapin would take a plain end for one half of the connection.

@@ -68,8 +68,8 @@ pub struct Worker {
     /// Consume only these queues [default: all that are configured]
     #[arg(long = "queue", value_name = "QUEUE")]
     queues: Vec<String>,
-    /// Consumers a queue, each on a channel of its own [default: as many as hold 1,920 jobs
-    /// together, 4 to 192, and fewer with many queues]
+    /// Consumers a queue, each on a channel of its own [default: as many as hold 1,280 jobs
+    /// together, 4 to 128, and fewer with many queues]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     consumers: Option<u32>,
     /// Unacknowledged jobs a consumer may hold
