@@ -10,6 +10,8 @@ pub mod mesh;
 pub mod process;
 #[cfg(feature = "mesh")]
 pub mod proxy;
+#[cfg(feature = "mesh")]
+pub mod receiver;
 pub mod sim;
 #[cfg(feature = "mesh")]
 pub mod vhost;

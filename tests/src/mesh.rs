@@ -17,6 +17,9 @@ use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::export;
+use paceline_runtime::telemetry::otlp::{Otlp, Protocol};
+use paceline_runtime::telemetry::traces::{Choice, Traces};
 use paceline_scheduler::{Context, Limits, Producers, Rules};
 use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
@@ -45,6 +48,8 @@ pub struct Mesh {
     pub limits: Limits,
     /// The consumer group of the schedulers and workers that are started from now on.
     pub group: String,
+    /// What the roles that are started from now on record.
+    pub traces: Traces,
 }
 
 /// What a test may change about a worker.
@@ -139,7 +144,23 @@ impl Mesh {
             roles: AtomicU32::new(0),
             limits: Limits::default(),
             group: DEFAULT_GROUP.into(),
+            traces: Traces::off(),
         }
+    }
+
+    /// Records traces from now on, for a receiver of OTLP.
+    #[allow(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    pub async fn trace_to(&mut self, endpoint: &str, choice: Choice) {
+        let keeper = Otlp::new(endpoint, Protocol::Grpc, "test", "test").expect("an address");
+        let (told, traces) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let until_the_end = async |traces| {
+                _ = told.send(traces);
+                std::future::pending().await
+            };
+            export::beside::<()>(Some(Arc::new(keeper)), choice, until_the_end).await
+        });
+        self.traces = traces.await.expect("it is told");
     }
 
     /// A role's own adapters.
@@ -154,7 +175,7 @@ impl Mesh {
         let Backends { broker, ledger, .. } = self.backends().await;
         let id = self.name("producer");
         let readiness = Readiness::new("producer", &id);
-        let producer = Producer::new(&id, broker, ledger, self.clock.clone());
+        let producer = Producer::new(&id, broker, ledger, self.clock.clone()).with_traces(self.traces.clone());
         self.listen(id, readiness.clone(), |listener, shutdown| {
             paceline_producer::run(producer, readiness, listener, RequireToken::default(), shutdown)
         })
@@ -169,7 +190,7 @@ impl Mesh {
         let producers = match producers {
             [] => {
                 let local = Producer::new(&self.name("producer"), broker, ledger.clone(), self.clock.clone());
-                Producers::local(Arc::new(local))
+                Producers::local(Arc::new(local.with_traces(self.traces.clone())))
             }
             remote => {
                 let addresses: Vec<_> = remote.iter().map(|role| role.url()).collect();
@@ -185,6 +206,7 @@ impl Mesh {
             clock: self.clock.clone(),
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into(), "test".into()] },
             limits: self.limits,
+            traces: self.traces.clone(),
         };
         self.listen(id, readiness.clone(), |listener, shutdown| {
             paceline_scheduler::run(context, readiness, listener, RequireToken::default(), shutdown)
@@ -208,6 +230,7 @@ impl Mesh {
             handlers: options.handlers,
             clock: self.clock.clone(),
             faults: options.faults,
+            traces: self.traces.clone(),
         };
         let shutdown = Shutdown::new();
         let id = config.id.clone();

@@ -9,3 +9,4 @@ mod link;
 pub mod rabbitmq;
 pub mod redis;
 pub mod resolve;
+pub mod trace_query;

@@ -22,6 +22,7 @@ fn spec() -> RunSpec {
         payload: serde_json::Map::new(),
         catch_up: CatchUp::All,
         created_at_ms: 1_700_000_000_000,
+        traceparent: None,
     }
 }
 

@@ -12,6 +12,7 @@ use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::traces::Traces;
 use paceline_scheduler::{Context as SchedulerContext, Producers};
 use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
@@ -32,13 +33,14 @@ pub struct Limits {
 pub fn serve(
     name: &str,
     (scheduler, producer): (TcpListener, TcpListener),
-    (settings, backends, clock): (&Settings, &Backends, &SharedClock),
+    (settings, backends, clock, traces): (&Settings, &Backends, &SharedClock, &Traces),
     (readiness, shutdown): (&Readiness, &Shutdown),
     roles: &mut JoinSet<Result<()>>,
 ) {
     let token = RequireToken::new(settings.token.as_deref());
     let id = format!("{name}-producer");
-    let local = Producer::new(&id, backends.broker.clone(), backends.ledger.clone(), clock.clone());
+    let local =
+        Producer::new(&id, backends.broker.clone(), backends.ledger.clone(), clock.clone()).with_traces(traces.clone());
     let role = SchedulerContext {
         id: format!("{name}-scheduler"),
         group: settings.group.clone(),
@@ -48,6 +50,7 @@ pub fn serve(
         clock: clock.clone(),
         rules: rules(settings),
         limits: limits(settings),
+        traces: traces.clone(),
     };
     let part = readiness.part("scheduler", &role.id);
     roles.spawn(paceline_scheduler::run(role, part, scheduler, token.clone(), shutdown.clone()));
@@ -71,5 +74,6 @@ pub fn worker(id: String, settings: &Settings, backends: &Backends, clock: &Shar
         handlers: Handlers::builtin(),
         clock: clock.clone(),
         faults: Arc::new(NoFaults),
+        traces: Traces::off(),
     }
 }

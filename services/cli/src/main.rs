@@ -9,6 +9,7 @@ mod in_process;
 mod options;
 mod output;
 mod payload;
+mod traced;
 mod views;
 mod waiting;
 

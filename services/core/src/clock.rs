@@ -9,6 +9,10 @@ use std::time::{Duration, UNIX_EPOCH};
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch. May step in either direction.
     fn wall_ms(&self) -> i64;
+    /// Microseconds since the Unix epoch, where the clock tells them apart.
+    fn wall_us(&self) -> i64 {
+        self.wall_ms() * 1000
+    }
     /// Nanoseconds since an arbitrary start. Never goes back; does not survive a restart.
     fn monotonic_ns(&self) -> u64;
 }
@@ -32,6 +36,12 @@ impl Clock for SystemClock {
     fn wall_ms(&self) -> i64 {
         let since_epoch = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    fn wall_us(&self) -> i64 {
+        let since_epoch = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
     }
 
     fn monotonic_ns(&self) -> u64 {

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::ports::broker::Message;
 use crate::run::{PAYLOAD_BYTES_MAX, RunSpec};
+use crate::trace::{Sampling, SpanId, TraceContext, TraceId};
 
 /// The most jobs in one range, so in one Publish call.
 pub const RANGE_JOBS_MAX: u64 = 10_000;
@@ -110,8 +111,9 @@ impl Encoder {
         2 * self.run_id.as_str().len() + self.constant.len() + self.tail.len() + FRAME_BYTES_MAX
     }
 
-    /// Job `seq` of `range`, published at `enqueued_at_ms`, as its first attempt.
-    pub fn message(&self, range: &Range, seq: u64, enqueued_at_ms: i64) -> Message {
+    /// Job `seq` of `range`, published at `enqueued_at_ms`, as its first attempt. If its trace is recorded, the message says so, and
+    /// names a new span for its publishing.
+    pub fn message(&self, range: &Range, seq: u64, enqueued_at_ms: i64, sampling: Sampling) -> Message {
         use std::fmt::Write as _;
         debug_assert!(range.seqs().contains(&seq));
         let (run, constant, tail, scheduled) = (&self.run_id, &self.constant, &self.tail, range.scheduled_at_ms);
@@ -122,17 +124,27 @@ impl Encoder {
             "{{\"jobId\":\"{run}-{seq}\",\"runId\":\"{run}\",\"seq\":{seq}{constant},\
              \"scheduledAt\":{scheduled},\"enqueuedAt\":{enqueued_at_ms}{tail}"
         );
+        let id = format!("{run}-{seq}");
         Message {
-            id: format!("{run}-{seq}"),
+            traceparent: traceparent(&id, sampling),
+            id,
             handler: self.handler.clone(),
             run: self.run_id.as_str().into(),
             seq: Some(seq),
             attempt: 1,
             timestamp_ms: enqueued_at_ms,
-            traceparent: None,
             body: Bytes::from(body),
         }
     }
+}
+
+fn traceparent(job_id: &str, sampling: Sampling) -> Option<String> {
+    if sampling == Sampling::NONE {
+        return None;
+    }
+    let trace = TraceId::of_job(job_id);
+    let context = TraceContext { trace, span: SpanId::random(), is_sampled: true };
+    sampling.takes(trace).then(|| context.to_string())
 }
 
 impl Job {
@@ -177,6 +189,7 @@ mod tests {
             payload: payload.as_object().cloned().unwrap_or_default(),
             catch_up: CatchUp::All,
             created_at_ms: 5,
+            traceparent: None,
         }
     }
 
@@ -185,7 +198,7 @@ mod tests {
         for payload in [serde_json::json!({}), serde_json::json!({"to": "a\"b", "n": [1, {"x": null}]})] {
             let spec = spec(payload.clone());
             let range = Range { first: 7, count: 3, scheduled_at_ms: 1000 };
-            let message = Encoder::new(&spec).message(&range, 8, 1234);
+            let message = Encoder::new(&spec).message(&range, 8, 1234, Sampling::NONE);
             let job = Job::decode(&message).unwrap();
             assert_eq!((job.job_id.as_str(), job.seq, job.scheduled_at, job.enqueued_at), ("r1-8", 8, 1000, 1234));
             assert_eq!(Value::Object(job.payload), payload);
@@ -194,11 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_carries_the_trace_of_its_job_if_that_is_recorded() {
+        let (encoder, range) = (Encoder::new(&spec(Value::Null)), Range { first: 0, count: 1, scheduled_at_ms: 0 });
+        let message = || encoder.message(&range, 0, 0, Sampling::ALL);
+        let contexts =
+            [message(), message()].map(|message| TraceContext::parse(&message.traceparent.unwrap()).unwrap());
+        assert!(contexts.iter().all(|context| context.trace == TraceId::of_job("r1-0") && context.is_sampled));
+        assert_ne!(contexts[0].span, contexts[1].span, "published twice is two spans of one trace");
+        assert_eq!(encoder.message(&range, 0, 0, Sampling::NONE).traceparent, None);
+    }
+
+    #[test]
     fn a_run_whose_jobs_cannot_travel_is_named_and_no_message_is_longer_than_said() {
         let fits = Encoder::new(&spec(serde_json::json!({"text": "x".repeat(PAYLOAD_BYTES_MAX - 11)})));
         fits.check().unwrap();
         let last = Range { first: u64::MAX - 1, count: 1, scheduled_at_ms: i64::MIN };
-        assert!(fits.message(&last, u64::MAX - 1, i64::MIN).body.len() <= fits.message_bytes_max());
+        assert!(fits.message(&last, u64::MAX - 1, i64::MIN, Sampling::NONE).body.len() <= fits.message_bytes_max());
         let too_large = spec(serde_json::json!({"text": "x".repeat(MESSAGE_BYTES_MAX)}));
         let odd_handler = RunSpec { handler: "h".repeat(256), ..spec(Value::Null) };
         for (spec, word) in [(too_large, "payload"), (odd_handler, "handler")] {
@@ -209,7 +233,12 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_refused_with_a_reason() {
-        let good = Encoder::new(&spec(Value::Null)).message(&Range { first: 0, count: 1, scheduled_at_ms: 0 }, 0, 0);
+        let good = Encoder::new(&spec(Value::Null)).message(
+            &Range { first: 0, count: 1, scheduled_at_ms: 0 },
+            0,
+            0,
+            Sampling::NONE,
+        );
         let with_body = |body: &str| Message { body: Bytes::from(body.to_owned()), ..good.clone() };
         let cases = [
             (with_body("hello"), "not a Paceline job"),

@@ -23,6 +23,7 @@ pub mod seam;
 pub mod seqset;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod trace;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

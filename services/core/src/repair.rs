@@ -15,6 +15,7 @@ use crate::ports::sink::StoredId;
 use crate::ports::{Ledger, RangePublisher, Sink};
 use crate::run::{RunSpec, Snapshot};
 use crate::seqset::SeqSet;
+use crate::trace::Sampling;
 use crate::verify::collect;
 
 /// The worker under which the ledger counts what it had not counted: who did it stands in the document.
@@ -103,7 +104,7 @@ pub async fn repair(
     let Healed { counted, lost } = heal(ledger, sink, run, group, end).await?;
     let again = if is_idle { lost.clone() } else { lost.intersection(&undone) };
     for range in ranges(&again, &before.record.spec, now_ms, usize::MAX) {
-        publisher.publish(run, &range).await?;
+        publisher.publish(run, &range, Sampling::NONE).await?;
     }
     Ok(Repaired { counted, forgotten, published: again.len(), waiting: lost.minus(&again).len() })
 }

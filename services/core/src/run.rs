@@ -121,6 +121,9 @@ pub struct RunSpec {
     pub payload: Map<String, Value>,
     pub catch_up: CatchUp,
     pub created_at_ms: i64,
+    /// The trace of the call that started it, as W3C's `traceparent`; each job's trace is linked to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// A run as the ledger keeps it.

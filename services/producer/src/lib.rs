@@ -7,6 +7,7 @@ mod in_flight;
 mod publish;
 mod ready;
 mod service;
+mod spans;
 mod specs;
 
 use paceline_core::Result;

@@ -13,8 +13,12 @@ use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::ports::broker::{Confirm, Depth, Message};
 use paceline_core::ports::{Broker, Ledger, RangePublisher};
+use paceline_core::trace::Sampling;
+
+use paceline_runtime::telemetry::traces::Traces;
 
 use crate::in_flight::InFlight;
+use crate::spans;
 use crate::specs::{Known, Specs};
 
 /// The most jobs in one chunk, and the most bytes of them, if there is more than one.
@@ -25,7 +29,7 @@ const CHUNKS_AT_ONCE: usize = 8;
 
 /// A cheap handle on a producer.
 #[derive(Clone)]
-pub struct Producer(Arc<Inner>);
+pub struct Producer(Arc<Inner>, Traces);
 
 struct Inner {
     id: String,
@@ -40,14 +44,20 @@ struct Inner {
 impl Producer {
     pub fn new(id: &str, broker: Arc<dyn Broker>, ledger: Arc<dyn Ledger>, clock: SharedClock) -> Self {
         let specs = Specs::new(ledger);
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             id: id.into(),
             broker,
             specs,
             clock,
             declared: Mutex::default(),
             in_flight: InFlight::new(),
-        }))
+        });
+        Self(inner, Traces::off())
+    }
+
+    /// Records the publishing of jobs whose traces are recorded.
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self(self.0, traces)
     }
 
     pub fn id(&self) -> &str {
@@ -86,14 +96,15 @@ impl Producer {
 
 #[async_trait]
 impl RangePublisher for Producer {
-    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+    async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String> {
         if range.count == 0 || range.count > RANGE_JOBS_MAX || range.first.checked_add(range.count).is_none() {
             return Err(Error::invalid_field("count", format!("must be 1 to {RANGE_JOBS_MAX}, not {}", range.count)));
         }
         let known = self.0.specs.get(run).await?;
         self.0.declare_once(&known).await?;
         let chunks = chunks(range, known.encoder.message_bytes_max() as u64);
-        let publishing = chunks.map(|seqs| Ok(self.0.publish_chunk(&known, range, seqs)));
+        let order = Order { range, sampling, traces: &self.1 };
+        let publishing = chunks.map(|seqs| Ok(self.0.publish_chunk(&known, order, seqs)));
         stream::iter(publishing).try_buffer_unordered(CHUNKS_AT_ONCE).try_collect::<()>().await?;
         Ok(self.0.id.clone())
     }
@@ -124,16 +135,24 @@ fn chunks(range: &Range, message_bytes: u64) -> impl Iterator<Item = std::ops::R
     (start..end).step_by(jobs as usize).map(move |first| first..(first + jobs).min(end))
 }
 
+/// What is to be published, and what is recorded of it.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    range: &'a Range,
+    sampling: Sampling,
+    traces: &'a Traces,
+}
+
 impl Inner {
-    async fn publish_chunk(&self, known: &Known, range: &Range, seqs: std::ops::Range<u64>) -> Result<()> {
-        let unroutable = self.publish(known, range, seqs.collect()).await?;
+    async fn publish_chunk(&self, known: &Known, order: Order<'_>, seqs: std::ops::Range<u64>) -> Result<()> {
+        let unroutable = self.publish(known, order, seqs.collect()).await?;
         if unroutable.is_empty() {
             return Ok(());
         }
         // Somebody deleted the queue, or the broker lost it: make it again, once, before saying so.
         self.forget(&known.queue);
         self.declare_once(known).await?;
-        let still = self.publish(known, range, unroutable).await?;
+        let still = self.publish(known, order, unroutable).await?;
         if still.is_empty() {
             return Ok(());
         }
@@ -143,12 +162,17 @@ impl Inner {
 
     /// Publishes jobs of a range and answers those that no queue took. A refusal is an error: the range is sent again later. Nothing
     /// is encoded before there is room for it.
-    async fn publish(&self, known: &Known, range: &Range, seqs: Vec<u64>) -> Result<Vec<u64>> {
+    async fn publish(&self, known: &Known, order: Order<'_>, seqs: Vec<u64>) -> Result<Vec<u64>> {
         let (queue, sent) = (&known.queue, seqs.len());
         let on_its_way = self.in_flight.begin(sent * known.encoder.message_bytes_max()).await;
-        let now_ms = self.clock.wall_ms();
-        let messages: Vec<Message> = seqs.iter().map(|seq| known.encoder.message(range, *seq, now_ms)).collect();
-        let confirms = match self.broker.publish(queue, messages).await {
+        let sent_us = self.clock.wall_us();
+        let encoded = |seq: &u64| known.encoder.message(order.range, *seq, sent_us / 1000, order.sampling);
+        let messages: Vec<Message> = seqs.iter().map(encoded).collect();
+        let traced = spans::traced(&messages);
+        let published = self.broker.publish(queue, messages).await;
+        let times = (sent_us, self.clock.wall_us());
+        spans::write(order.traces, traced, (&self.id, queue), times, &published);
+        let confirms = match published {
             Ok(confirms) => confirms,
             Err(error) => {
                 on_its_way.failed(&error.message);

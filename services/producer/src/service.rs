@@ -4,6 +4,7 @@ use paceline_core::error::Error;
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
+use paceline_core::trace::Sampling;
 use paceline_proto::v1::producer_service_server::ProducerService;
 use paceline_proto::v1::{DepthRequest, DepthResponse, PublishRequest, PublishResponse};
 use paceline_runtime::status::to_status;
@@ -21,7 +22,8 @@ impl ProducerService for Service {
             let run = RunId::parse(&request.run_id)?;
             let range =
                 Range { first: request.first, count: request.count.into(), scheduled_at_ms: request.scheduled_at_ms };
-            let producer_id = self.0.publish(&run, &range).await?;
+            let sampling = Sampling::from_taken(request.sampled_of_2_56);
+            let producer_id = self.0.publish(&run, &range, sampling).await?;
             Ok::<_, Error>(PublishResponse { producer_id, confirmed: request.count })
         };
         answer.await.map(Response::new).map_err(to_status)

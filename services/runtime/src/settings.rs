@@ -7,6 +7,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::AdminAt;
 use crate::telemetry::LogFormat;
+use crate::telemetry::otlp::Protocol;
+use crate::telemetry::traces::Choice;
 
 /// Read when no `--config` names another.
 pub const DEFAULT_FILE: &str = "paceline.toml";
@@ -68,6 +71,7 @@ pub struct Settings {
     pub queues: BTreeMap<String, Policy>,
     /// Ready jobs of a queue above which schedulers hold back.
     pub high_water: u64,
+    pub traces: TraceSettings,
     /// Filter in the syntax of `RUST_LOG`.
     pub log: String,
     pub log_format: LogFormat,
@@ -80,6 +84,37 @@ pub struct SinkSettings {
     /// `searchable` or `stored`; a text, so that a wrong one is named along with all other mistakes.
     #[serde(deserialize_with = "text::plain")]
     pub payload: String,
+}
+
+/// `[traces]`: what is recorded of the jobs' way, and where it goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TraceSettings {
+    /// Who takes OTLP: a collector, Tempo, Jaeger. Without it nothing is recorded, but by `paceline dev`, in its folder.
+    #[serde(deserialize_with = "text::optional")]
+    pub endpoint: Option<String>,
+    pub protocol: Protocol,
+    /// Traces that all runs together record from their beginning; every retried, dead or slow job is traced besides.
+    pub per_second: f64,
+    /// From being due to its end, a job that takes longer is slow.
+    pub slow_ms: u64,
+    /// Where `paceline trace` asks: the query API of Jaeger or Tempo.
+    #[serde(deserialize_with = "text::optional")]
+    pub query_url: Option<String>,
+}
+
+impl Default for TraceSettings {
+    fn default() -> Self {
+        let Choice { per_second, slow } = Choice::default();
+        let slow_ms = u64::try_from(slow.as_millis()).expect("some seconds");
+        Self { endpoint: None, protocol: Protocol::default(), per_second, slow_ms, query_url: None }
+    }
+}
+
+impl TraceSettings {
+    pub fn choice(&self) -> Choice {
+        Choice { per_second: self.per_second, slow: Duration::from_millis(self.slow_ms) }
+    }
 }
 
 impl Default for SinkSettings {
@@ -113,6 +148,7 @@ impl Default for Settings {
             group: DEFAULT_GROUP.into(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.into(), Policy::default())]),
             high_water: 1_000_000,
+            traces: TraceSettings::default(),
             log: "info".into(),
             log_format: LogFormat::Text,
         }
@@ -129,11 +165,7 @@ impl Settings {
         let defaults = Figment::from(Serialized::defaults(Self::default()));
         let with_file = if path.is_file() { defaults.merge(Toml::file_exact(path)) } else { defaults };
         let environment = Env::prefixed("PACELINE_").ignore(&NOT_SETTINGS);
-        // A dot is a table in the file.
-        let layers = with_file.merge(environment.map(|name| match name == "sink_payload" {
-            true => "sink.payload".into(),
-            false => name.into(),
-        }));
+        let layers = with_file.merge(environment.map(|name| key(name.as_str()).into()));
         let settings: Self = layers.extract().map_err(|errors| {
             let all = errors.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
             Error::invalid_field("configuration", format!("{all} (from {}, or a PACELINE_ variable)", path.display()))
@@ -174,6 +206,16 @@ impl Settings {
         if let Err(wrong) = self.sink.payloads() {
             violations.add("sink.payload", wrong.fields[0].description.clone());
         }
+        for (field, url) in [("traces.endpoint", &self.traces.endpoint), ("traces.query_url", &self.traces.query_url)] {
+            let is_http =
+                |url: &String| url::Url::parse(url).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
+            if let Some(url) = url.as_ref().filter(|url| !is_http(url)) {
+                violations.add(field, format!("must be an http:// or https:// address, not {url:?}"));
+            }
+        }
+        if !(0.0..=1_000_000.0).contains(&self.traces.per_second) {
+            violations.add("traces.per_second", "must be 0 to 1,000,000");
+        }
         if self.high_water == 0 {
             violations.add("high_water", "must be at least 1");
         }
@@ -192,6 +234,19 @@ impl Settings {
             .filter(|address| !address.is_empty())
             .collect()
     }
+}
+
+/// The key of a variable without its prefix: `TRACES_PER_SECOND` is `per_second` of `[traces]`. A dot is a table in the file.
+fn key(variable: &str) -> String {
+    let name = variable.to_ascii_lowercase();
+    for table in ["sink", "traces"] {
+        if let Some(key) = name.strip_prefix(table).and_then(|rest| rest.strip_prefix('_'))
+            && key != "url"
+        {
+            return format!("{table}.{key}");
+        }
+    }
+    name
 }
 
 /// A namespace has no dots: with one it could share a queue with another, since a queue is `<namespace>.<queue>.<group>` to
@@ -226,6 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_is_the_key_of_its_table() {
+        for (variable, expected) in [
+            ("SINK_URL", "sink_url"),
+            ("SINK_PAYLOAD", "sink.payload"),
+            ("TRACES_ENDPOINT", "traces.endpoint"),
+            ("TRACES_PER_SECOND", "traces.per_second"),
+            ("HIGH_WATER", "high_water"),
+        ] {
+            assert_eq!(key(variable), expected);
+        }
+        let known = serde_json::to_value(Settings::default()).unwrap();
+        for table in ["sink", "traces"] {
+            for name in known[table].as_object().unwrap().keys() {
+                assert_eq!(key(&format!("{table}_{name}").to_uppercase()), format!("{table}.{name}"));
+            }
+        }
+    }
+
+    #[test]
     fn names_that_could_share_a_queue_are_refused_before_any_broker_is_asked() {
         let queues = ["default", "mail.out", "mail.retry"].map(|queue| (queue.to_owned(), Policy::default()));
         let broken = Settings {
@@ -253,7 +327,7 @@ mod tests {
         let lines = example.lines().map(|line| line.strip_prefix("# ").filter(said).unwrap_or(line));
         let named: serde_json::Value = read(&lines.collect::<Vec<_>>().join("\n")).extract().unwrap();
         let settings = serde_json::to_value(Settings::default()).unwrap();
-        for table in ["", "/sink", "/queues/default"] {
+        for table in ["", "/sink", "/traces", "/queues/default"] {
             let keys = |of: &serde_json::Value| {
                 let table = of.pointer(table).and_then(|table| table.as_object()).unwrap();
                 table.keys().cloned().collect::<BTreeSet<_>>()

@@ -1,5 +1,9 @@
 //! Logs: to stderr, for people on a terminal, as JSON in a container when asked.
 
+pub mod export;
+pub mod names;
+pub mod otlp;
+pub mod traces;
 pub mod warnings;
 
 use std::io::IsTerminal as _;

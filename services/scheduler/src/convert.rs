@@ -19,6 +19,7 @@ pub fn start_run(request: v1::StartRunRequest) -> StartRun {
         handler: request.handler,
         payload: request.payload.map(object).unwrap_or_default(),
         request_id: request.request_id,
+        traceparent: None,
     }
 }
 

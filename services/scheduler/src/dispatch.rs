@@ -11,6 +11,7 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::ledger::Fence;
+use paceline_core::trace::Sampling;
 use paceline_runtime::backoff::Backoff;
 use tokio::task::JoinSet;
 
@@ -36,6 +37,8 @@ pub struct Dispatcher {
     fence: Fence,
     /// Of one message of the run, at most.
     message_bytes: u64,
+    /// Which of the run's traces are recorded.
+    sampling: Sampling,
     waiting: VecDeque<Range>,
     /// First seqs of what is waiting or in flight.
     known: BTreeSet<u64>,
@@ -45,12 +48,20 @@ pub struct Dispatcher {
 impl Dispatcher {
     pub fn new(context: Context, run: RunId, fence: Fence) -> Self {
         let (waiting, known, tasks) = (VecDeque::new(), BTreeSet::new(), JoinSet::new());
-        Self { context, run, fence, message_bytes: 0, waiting, known, tasks }
+        Self { context, run, fence, message_bytes: 0, sampling: Sampling::NONE, waiting, known, tasks }
     }
 
     /// Must be told before the first range is submitted.
     pub fn set_message_bytes(&mut self, bytes: u64) {
         self.message_bytes = bytes;
+    }
+
+    pub fn set_sampling(&mut self, sampling: Sampling) {
+        self.sampling = sampling;
+    }
+
+    pub fn sampling(&self) -> Sampling {
+        self.sampling
     }
 
     /// Whether another range can start at once.
@@ -92,21 +103,27 @@ impl Dispatcher {
         while self.tasks.len() < RANGES_IN_FLIGHT_MAX {
             let Some(range) = self.waiting.pop_front() else { return };
             let bytes = range.count.saturating_mul(self.message_bytes);
-            let delivery = deliver(self.context.clone(), self.run.clone(), self.fence, range, bytes);
+            let what = (range, bytes, self.sampling);
+            let delivery = deliver(self.context.clone(), self.run.clone(), self.fence, what);
             self.tasks.spawn(async move { (range, delivery.await) });
         }
     }
 }
 
 /// Publishes, then confirms. L5: nothing is confirmed in the ledger before the broker has confirmed it.
-async fn deliver(context: Context, run: RunId, fence: Fence, range: Range, bytes: u64) -> Result<(), Fault> {
+async fn deliver(
+    context: Context,
+    run: RunId,
+    fence: Fence,
+    (range, bytes, sampling): (Range, u64, Sampling),
+) -> Result<(), Fault> {
     let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     if mutant::is_active(Mutant::ConfirmBeforeBroker) {
         _ = context.ledger.confirm(&run, fence, &range, "nobody").await;
     }
     let mut has_failed = false;
     let producer = loop {
-        match context.producers.publish(&run, &range, bytes).await {
+        match context.producers.publish(&run, &range, bytes, sampling).await {
             Ok(producer) => break producer,
             Err(error) if error.kind == ErrorKind::Unpublishable => return Err(Fault::Unpublishable(error)),
             Err(error) if !std::mem::replace(&mut has_failed, true) => {

@@ -20,6 +20,7 @@ pub mod producers;
 mod ready;
 mod remote;
 mod service;
+mod spans;
 mod supervisor;
 mod validate;
 mod verify;
@@ -39,6 +40,7 @@ use paceline_runtime::auth::RequireToken;
 use paceline_runtime::grpc::{self, Health};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::traces::Traces;
 use tokio::net::TcpListener;
 
 pub use api::{Page, Scheduler, Update};
@@ -66,6 +68,8 @@ pub struct Context {
     /// What a run may name.
     pub rules: Rules,
     pub limits: Limits,
+    /// What is recorded of the jobs' way.
+    pub traces: Traces,
 }
 
 /// Where a scheduler holds back, and how patient it is.

@@ -24,6 +24,8 @@ use crate::backlog::Backlog;
 use crate::dispatch::{Dispatcher, Fault};
 use crate::healer::Healer;
 use crate::keeper::Keeper;
+use crate::spans;
+use crate::supervisor::Active;
 
 /// How long a lease is good without renewal; a fail-over takes at most this and a scan.
 pub const LEASE_TTL: Duration = Duration::from_secs(2);
@@ -47,6 +49,7 @@ pub struct Owner {
     /// By group; as many as the run has.
     healers: BTreeMap<String, Healer>,
     keeper: Keeper,
+    active: Active,
     /// It has made the run FAILED: what it knows of it is over, also if somebody resumes the run at once.
     has_failed: bool,
 }
@@ -68,10 +71,16 @@ enum Next {
 }
 
 impl Owner {
-    pub fn new(context: Context, run: RunId, fence: Fence, wake: Arc<Notify>, shutdown: Shutdown) -> Self {
+    pub fn new(
+        context: Context,
+        run: RunId,
+        fence: Fence,
+        (wake, active): (Arc<Notify>, Active),
+        shutdown: Shutdown,
+    ) -> Self {
         let dispatcher = Dispatcher::new(context.clone(), run.clone(), fence);
         let (backlog, healers, keeper) = (Backlog::new(), BTreeMap::new(), Keeper::new());
-        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healers, keeper, has_failed: false }
+        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healers, keeper, active, has_failed: false }
     }
 
     /// Until the run has ended, the lease is lost, or a stop comes.
@@ -181,6 +190,9 @@ impl Owner {
         if range.count == 0 {
             return Err(Error::internal(format!("run {} is at its total, and the pacer did not know", self.run)));
         }
+        let (traces, now_us) = (&self.context.traces, self.context.clock.wall_us());
+        let who = (self.context.id.as_str(), &known.record.spec);
+        spans::reserved(traces, self.dispatcher.sampling(), who, &range, now_us);
         let is_expected = range.first == pacer.cursor();
         skip_to(pacer, range.first);
         pacer.take(range.end().saturating_sub(pacer.cursor()));
@@ -245,7 +257,8 @@ impl Owner {
     }
 
     /// Takes over what a caller changed: the rate and total from now on, the state at once.
-    fn apply(&self, known: &mut Known, record: RunRecord) {
+    fn apply(&mut self, known: &mut Known, record: RunRecord) {
+        self.choose_traces(&record);
         let now_ns = self.context.clock.monotonic_ns();
         if record.spec.rate != known.record.spec.rate {
             known.pacer.set_rate(record.spec.rate, now_ns);
@@ -257,6 +270,12 @@ impl Owner {
             _ => (),
         }
         known.record = record;
+    }
+
+    /// Which traces are recorded follows the rate, and how many runs share the bound.
+    fn choose_traces(&mut self, record: &RunRecord) {
+        let runs = self.active.count();
+        self.dispatcher.set_sampling(self.context.traces.sampling(record.spec.rate.per_second(), runs));
     }
 
     /// Sleeps, but not through a wake, a stop or the end of a range; whether it was a wake.

@@ -14,6 +14,7 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
+use paceline_core::trace::Sampling;
 use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ impl Producers {
     /// when that fails. The last error, when all do; `Unpublishable` at once, because none would say otherwise. Where none may be
     /// tried now it waits for the first that may, for two seconds at most; for room it waits as long as it takes, because what
     /// fills a window is bounded in time.
-    pub async fn publish(&self, run: &RunId, range: &Range, bytes: u64) -> Result<String> {
+    pub async fn publish(&self, run: &RunId, range: &Range, bytes: u64, sampling: Sampling) -> Result<String> {
         let what = Ask::Range { bytes: bytes.max(1) };
         let (mut deadline, mut kept) = (None, None);
         loop {
@@ -88,7 +89,7 @@ impl Producers {
             let changed = self.changed.notified();
             let publish = |publisher: Arc<dyn RangePublisher>| {
                 turn.end();
-                async move { publisher.publish(run, range).await }
+                async move { publisher.publish(run, range, sampling).await }
             };
             match self.first(what, publish).await {
                 Ok(outcome) => return outcome,
@@ -211,8 +212,8 @@ impl<'a> Turn<'a> {
 /// All of them together are a publisher too.
 #[async_trait]
 impl RangePublisher for Producers {
-    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
-        self.publish(run, range, range.count * JOB_BYTES_USUAL).await
+    async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String> {
+        self.publish(run, range, range.count * JOB_BYTES_USUAL, sampling).await
     }
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use async_trait::async_trait;
 
+use paceline_core::trace::Sampling;
+
 use super::*;
 use crate::remote::Health;
 
@@ -23,7 +25,7 @@ struct Stub {
 
 #[async_trait]
 impl RangePublisher for Stub {
-    async fn publish(&self, _: &RunId, _: &Range) -> Result<String> {
+    async fn publish(&self, _: &RunId, _: &Range, _: Sampling) -> Result<String> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         match self.mode.load(Ordering::Relaxed) {
             WELL => Ok("stub".into()),
@@ -63,7 +65,7 @@ fn run() -> RunId {
 }
 
 async fn publish(producers: &Producers) -> Result<String> {
-    producers.publish(&run(), &Range { first: 0, count: 1, scheduled_at_ms: 0 }, 300).await
+    producers.publish(&run(), &Range { first: 0, count: 1, scheduled_at_ms: 0 }, 300, Sampling::NONE).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -264,7 +266,7 @@ async fn a_range_that_nobody_can_publish_is_tried_once_and_leaves_nobody_out() {
 
     #[async_trait]
     impl RangePublisher for Unable {
-        async fn publish(&self, _: &RunId, _: &Range) -> Result<String> {
+        async fn publish(&self, _: &RunId, _: &Range, _: Sampling) -> Result<String> {
             self.0.fetch_add(1, Ordering::Relaxed);
             Err(Error::unpublishable("too large"))
         }
@@ -293,7 +295,7 @@ struct Slow {
 
 #[async_trait]
 impl RangePublisher for Slow {
-    async fn publish(&self, _: &RunId, _: &Range) -> Result<String> {
+    async fn publish(&self, _: &RunId, _: &Range, _: Sampling) -> Result<String> {
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
         self.waited_at_once.fetch_max(waiting, Ordering::Relaxed);
         tokio::time::sleep(self.takes).await;
@@ -311,7 +313,7 @@ async fn waited_at_once(takes: Duration, ranges: usize, bytes: u64) -> u64 {
     let slow = Arc::new(Slow { takes, waiting: AtomicU64::new(0), waited_at_once: AtomicU64::new(0) });
     let producers = Producers::local(slow.clone());
     let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
-    let all = join_all((0..ranges).map(|_| producers.publish(&run, &range, bytes)));
+    let all = join_all((0..ranges).map(|_| producers.publish(&run, &range, bytes, Sampling::NONE)));
     let all = tokio::time::timeout(Duration::from_secs(3600), all).await.expect("no range waits for ever");
     assert!(all.iter().all(Result::is_ok));
     producers.check().unwrap();
@@ -343,7 +345,7 @@ async fn what_waits_for_room_does_not_look_with_every_answer() {
     let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
     let polls = AtomicU64::new(0);
     let all = (0..RANGES).map(|_| {
-        let mut publishing = Box::pin(producers.publish(&run, &range, 1024 * 1024));
+        let mut publishing = Box::pin(producers.publish(&run, &range, 1024 * 1024, Sampling::NONE));
         let polls = &polls;
         std::future::poll_fn(move |context| {
             polls.fetch_add(1, Ordering::Relaxed);

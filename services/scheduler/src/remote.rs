@@ -7,6 +7,7 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
+use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
 use paceline_proto::v1::producer_service_client::ProducerServiceClient;
 use paceline_proto::v1::{DepthRequest, PublishRequest};
@@ -63,12 +64,13 @@ impl Health for RemoteHealth {
 
 #[async_trait]
 impl RangePublisher for Remote {
-    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+    async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String> {
         let request = PublishRequest {
             run_id: run.to_string(),
             first: range.first,
             count: u32::try_from(range.count).map_err(|_| Error::invalid_field("count", "is too large"))?,
             scheduled_at_ms: range.scheduled_at_ms,
+            sampled_of_2_56: sampling.taken(),
         };
         let answer = self.0.clone().publish(request).await.map_err(|status| from_status(&status))?.into_inner();
         if u64::from(answer.confirmed) != range.count {

@@ -4,13 +4,16 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use paceline_core::ids::RunId;
 use paceline_core::run::Snapshot;
+use paceline_core::trace::TraceContext;
 use paceline_core::{Error, Result};
 use paceline_proto::v1::scheduler_service_server::SchedulerService;
 use paceline_proto::v1::{self, *};
 use paceline_runtime::status::to_status;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::api::{Scheduler, Update};
+use crate::validate::StartRun;
 use crate::{convert, watch};
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
@@ -29,6 +32,12 @@ fn one(snapshot: Result<Snapshot>) -> std::result::Result<Option<v1::Run>, Statu
     snapshot.map(|snapshot| Some(convert::run(&snapshot))).map_err(to_status)
 }
 
+/// The caller's W3C trace context, if it is one.
+fn traceparent(metadata: &MetadataMap) -> Option<String> {
+    let text = metadata.get("traceparent")?.to_str().ok()?;
+    TraceContext::parse(text).map(|context| context.to_string())
+}
+
 fn id(text: &str) -> std::result::Result<RunId, Status> {
     RunId::parse(text).map_err(to_status)
 }
@@ -36,7 +45,8 @@ fn id(text: &str) -> std::result::Result<RunId, Status> {
 #[tonic::async_trait]
 impl SchedulerService for Service {
     async fn start_run(&self, request: Request<StartRunRequest>) -> Answer<StartRunResponse> {
-        let ask = convert::start_run(request.into_inner());
+        let traceparent = traceparent(request.metadata());
+        let ask = StartRun { traceparent, ..convert::start_run(request.into_inner()) };
         let run = one(self.scheduler.start(ask).await)?;
         Ok(Response::new(StartRunResponse { run }))
     }

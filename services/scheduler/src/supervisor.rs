@@ -1,6 +1,7 @@
 //! Looks for runs without an owner, takes their lease, and starts an owner for each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +49,16 @@ impl Wakers {
     }
 }
 
+/// How many runs go on, whoever owns them, as of the last look.
+#[derive(Debug, Clone, Default)]
+pub struct Active(Arc<AtomicUsize>);
+
+impl Active {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Owns what it can get until `shutdown`, then waits for its owners to give their leases up. Keeps the ends of runs all the while.
 pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
     let (mut endings, ended) = (Endings::new(context.clone()), Arc::new(Notify::new()));
@@ -60,7 +71,8 @@ pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
 
 async fn own(context: Context, wakers: Wakers, shutdown: Shutdown, ended: Arc<Notify>) {
     let (owners, owned) = (JoinSet::new(), BTreeMap::new());
-    let mut supervisor = Supervisor { context, wakers, shutdown, ended, owners, owned };
+    let active = Active::default();
+    let mut supervisor = Supervisor { context, wakers, shutdown, ended, active, owners, owned };
     let mut is_away = false;
     while !supervisor.shutdown.is_triggered() {
         match supervisor.scan().await {
@@ -83,19 +95,23 @@ struct Supervisor {
     shutdown: Shutdown,
     /// Signalled when an owner has ended, and so its run may have.
     ended: Arc<Notify>,
+    active: Active,
     owners: JoinSet<()>,
     owned: BTreeMap<Id, RunId>,
 }
 
 impl Supervisor {
     async fn scan(&mut self) -> Result<()> {
-        for run in self.context.ledger.active_run_ids().await? {
+        let runs = self.context.ledger.active_run_ids().await?;
+        self.active.0.store(runs.len(), Ordering::Relaxed);
+        for run in runs {
             if self.owned.values().any(|owned| *owned == run) {
                 continue;
             }
             if let Some(fence) = self.context.ledger.lease(&run, &self.context.id, LEASE_TTL).await? {
                 let waker = self.wakers.register(&run);
-                let owner = Owner::new(self.context.clone(), run.clone(), fence, waker, self.shutdown.clone());
+                let signals = (waker, self.active.clone());
+                let owner = Owner::new(self.context.clone(), run.clone(), fence, signals, self.shutdown.clone());
                 let id = self.owners.spawn(owner.work()).id();
                 self.owned.insert(id, run);
             }

@@ -29,6 +29,8 @@ pub struct StartRun {
     pub catch_up: CatchUp,
     /// Empty: none.
     pub request_id: String,
+    /// The trace of the call.
+    pub traceparent: Option<String>,
 }
 
 impl Rules {
@@ -54,6 +56,7 @@ impl Rules {
             payload: ask.payload,
             catch_up: ask.catch_up,
             created_at_ms: now_ms,
+            traceparent: ask.traceparent,
         })
     }
 

@@ -11,10 +11,12 @@ use paceline_core::outcome::Outcome;
 use paceline_core::policy::Policy;
 use paceline_core::ports::broker::Delivery;
 use paceline_core::retry::backoff;
+use paceline_core::trace::TraceId;
 use serde_json::Map;
 
 use crate::Config;
 use crate::handlers::Context;
+use crate::way::Way;
 
 /// The longest reason that is stored and dead-lettered, in bytes; the rest is cut off.
 const REASON_BYTES_MAX: usize = 2_048;
@@ -25,7 +27,7 @@ pub enum Executed {
     /// Store the document, count it, then settle.
     Ended(Ended),
     /// Into the delay queue.
-    Retry { delivery: Delivery, after: Duration, reason: String },
+    Retry { delivery: Delivery, after: Duration, reason: String, queue: String, way: Way },
     /// Not a job of ours: into the dead queue, no document.
     Unreadable { delivery: Delivery, reason: String },
 }
@@ -37,6 +39,7 @@ pub struct Ended {
     pub delivery: Delivery,
     /// Why the job is dead; its message goes to the dead queue with that.
     pub dead: Option<String>,
+    pub way: Way,
 }
 
 /// Runs the handler of `delivery`. Never fails: whatever goes wrong is an outcome.
@@ -46,11 +49,15 @@ pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, d
         Err(reason) => return Executed::Unreadable { delivery, reason },
     };
     let attempt = delivery.message.attempt.max(1);
-    let started_at = config.clock.wall_ms();
+    let started_us = config.clock.wall_us();
+    let received = (attempt, delivery.redeliveries);
+    let mut way = Way::new(&delivery.message, &job.job_id, received, (job.enqueued_at, started_us));
     let outcome = match &delivery.given_up {
         Some(reason) => Outcome::dead(format!("the broker gave up on it: {reason}")),
         None => outcome(&config, &job, Context { attempt, worker_id }, policy).await,
     };
+    let ended_us = config.clock.wall_us();
+    way.ended(ended_us);
     let (output, dead) = match outcome {
         Outcome::Done { output } => (output, None),
         Outcome::Dead { reason } => (Map::new(), Some(shorten(reason))),
@@ -59,13 +66,13 @@ pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, d
         }
         Outcome::Retry { reason, after } => {
             let after = after.unwrap_or_else(|| backoff(policy.backoff(), attempt, fastrand::f64()));
-            return Executed::Retry { delivery, after, reason };
+            return Executed::Retry { delivery, after, reason, queue: job.queue, way };
         }
     };
-    let times = (started_at, config.clock.wall_ms());
-    let mut document = document(&config, job, attempt, times, dead.clone());
+    let times = (started_us / 1000, ended_us / 1000);
+    let mut document = document(&config, job, (attempt, way.trace), times, dead.clone());
     document.payload.extend(output);
-    Executed::Ended(Ended { document: Some(document), delivery, dead })
+    Executed::Ended(Ended { document: Some(document), delivery, dead, way })
 }
 
 async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -> Outcome {
@@ -83,7 +90,7 @@ async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -
 fn document(
     config: &Config,
     job: Job,
-    attempt: u32,
+    (attempt, trace): (u32, TraceId),
     (started_at, completed_at): (i64, i64),
     error: Option<String>,
 ) -> Document {
@@ -102,7 +109,7 @@ fn document(
         wait_ms: u64::try_from(started_at - job.scheduled_at).unwrap_or(0),
         run_ms: u64::try_from(completed_at - started_at).unwrap_or(0),
         worker_id: config.id.clone(),
-        trace_id: None,
+        trace_id: Some(trace.to_string()),
         error,
         payload: job.payload,
     }

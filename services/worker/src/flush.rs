@@ -22,6 +22,7 @@ use crate::execute::{Ended, shorten};
 use crate::health::Health;
 use crate::intake::{Held, Hold};
 use crate::stats::Stats;
+use crate::way::{Steps, Way};
 use crate::window::Window;
 
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
@@ -120,8 +121,9 @@ impl Flusher {
             if pending.documents.is_empty() {
                 return;
             }
+            let sent_us = self.config.clock.wall_us();
             let (stored, pause) = self.store(&mut pending).await;
-            if !stored.documents.is_empty() && !self.finish(stored).await {
+            if !stored.documents.is_empty() && !self.finish(stored, sent_us).await {
                 return;
             }
             if let Some(asked) = pause {
@@ -131,22 +133,25 @@ impl Flusher {
     }
 
     /// What comes after the sink, for what is stored; false if a fault struck.
-    async fn finish(&self, stored: Batch) -> bool {
+    async fn finish(&self, mut stored: Batch, sent_us: i64) -> bool {
+        let mut steps = Steps { sent_us, stored_us: self.config.clock.wall_us(), ..Steps::default() };
+        self.config.scribe().stored(stored.ways(), steps);
         if self.dies(Seam::SinkToLedger) {
             return false;
         }
         self.record(&stored).await;
+        steps.counted_us = self.config.clock.wall_us();
         if self.dies(Seam::LedgerToAck) {
             return false;
         }
-        self.settle(stored);
+        self.settle(stored, steps);
         true
     }
 
     /// What a worker must never do; only the mutant does it.
-    async fn acknowledge_first(self, mut batch: Batch) {
-        let documents = std::mem::take(&mut batch.documents);
-        self.settle(batch);
+    async fn acknowledge_first(self, batch: Batch) {
+        let documents = batch.documents.clone();
+        self.settle(batch, Steps::default());
         let settled: Vec<Settled> = documents.iter().map(settled).collect();
         if self.config.sink.upsert(&documents).await.is_ok() {
             _ = self.config.ledger.record(&self.config.group, &self.config.id, &settled).await;
@@ -230,13 +235,24 @@ impl Flusher {
     }
 
     /// Acks at once. A dead queue that takes nothing holds back its own messages, and no other batch.
-    fn settle(&self, batch: Batch) {
+    fn settle(&self, batch: Batch, steps: Steps) {
         let mut dead_letters = self.dead_letters();
         while dead_letters.try_join_next().is_some() {}
-        for Held { ended: Ended { delivery, dead, .. }, hold } in batch.held {
+        let settled_us = self.config.clock.wall_us();
+        for (document, held) in batch.documents.into_iter().zip(batch.held) {
+            let Held { ended: Ended { delivery, dead, mut way, .. }, hold } = held;
             match dead {
-                None => delivery.ack(),
-                Some(reason) => _ = dead_letters.spawn(bury(delivery, reason, hold, self.health.clone())),
+                None => {
+                    delivery.ack();
+                    self.config.scribe().settled(&document, &mut way, steps, settled_us);
+                }
+                Some(reason) => {
+                    let (config, health) = (self.config.clone(), self.health.clone());
+                    _ = dead_letters.spawn(async move {
+                        bury(delivery, reason, hold, &health).await;
+                        config.scribe().settled(&document, &mut way, steps, config.clock.wall_us());
+                    });
+                }
             }
         }
     }
@@ -272,6 +288,10 @@ impl Batch {
             batch.held.push(held);
         }
         batch
+    }
+
+    fn ways(&mut self) -> impl Iterator<Item = (&Document, &mut Way)> {
+        self.documents.iter().zip(&mut self.held).map(|(document, held)| (document, &mut held.ended.way))
     }
 
     /// Keeps the first `count` and answers the others.
@@ -330,7 +350,7 @@ impl Batch {
     }
 }
 
-async fn bury(delivery: Delivery, reason: String, hold: Hold, health: Arc<Health>) {
+async fn bury(delivery: Delivery, reason: String, hold: Hold, health: &Health) {
     let settled = delivery.dead(reason).await;
     health.publishes.tried(&settled);
     if let Err(error) = settled {

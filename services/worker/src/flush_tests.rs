@@ -47,8 +47,9 @@ impl Bench {
             body: Bytes::new(),
         };
         let settle = Box::new(NotingSettle(self.settlements.clone()));
+        let way = Way::new(&message, &message.id, (1, 0), (0, 0));
         let delivery = Delivery { message, redeliveries: 0, given_up: None, settle };
-        let ended = Ended { document: Some(document(seq)), delivery, dead: None };
+        let ended = Ended { document: Some(document(seq)), delivery, dead: None, way };
         Held { ended, hold: Hold::new(TaskTracker::new().token(), &Holding::new(self.stats.clone())) }
     }
 

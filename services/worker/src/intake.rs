@@ -23,6 +23,7 @@ use crate::Config;
 use crate::execute::{Ended, Executed, execute};
 use crate::health::Health;
 use crate::stats::Stats;
+use crate::way::Way;
 
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
@@ -201,11 +202,21 @@ impl Reader {
 }
 
 impl Intake {
+    /// The next attempt continues the trace, and waits from now on.
+    fn note_retry(&self, delivery: &mut Delivery, (after, reason): (Duration, &str), queue: &str, way: &mut Way) {
+        let now_us = self.config.clock.wall_us();
+        let delay = (u64::try_from(after.as_millis()).unwrap_or(u64::MAX), now_us);
+        let next = self.config.scribe().retried(&delivery.message, way, queue, reason, delay);
+        delivery.message.traceparent = next.or(delivery.message.traceparent.take());
+        delivery.message.timestamp_ms = now_us / 1000;
+    }
+
     async fn settle_now(self, executed: Executed, hold: Hold) {
         let settled = match executed {
             Executed::Ended(job) => return hand_over(&self.ended, Held { ended: job, hold }).await,
-            Executed::Retry { delivery, after, reason } => {
-                tracing::debug!(job = delivery.message.id, attempt = delivery.message.attempt, reason, "retry");
+            Executed::Retry { mut delivery, after, reason, queue, mut way } => {
+                tracing::debug!(job = delivery.message.id, trace = %way.trace, attempt = delivery.message.attempt, reason, "retry");
+                self.note_retry(&mut delivery, (after, &reason), &queue, &mut way);
                 Stats::add(&self.stats.retried, 1);
                 delivery.retry(after).await
             }

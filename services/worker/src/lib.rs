@@ -16,6 +16,7 @@ mod stall;
 mod stats;
 #[cfg(test)]
 mod stubs;
+mod way;
 mod window;
 
 use std::collections::BTreeMap;
@@ -30,10 +31,12 @@ use paceline_core::seam::Faults;
 use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::traces::Traces;
 use tokio::sync::mpsc;
 
 use health::Health;
 use intake::Intake;
+use way::Scribe;
 
 pub use handlers::{Context as JobContext, Handler, Handlers};
 
@@ -71,6 +74,14 @@ pub struct Config {
     pub handlers: Handlers,
     pub clock: SharedClock,
     pub faults: Arc<dyn Faults>,
+    /// What is recorded of the jobs' way.
+    pub traces: Traces,
+}
+
+impl Config {
+    fn scribe(&self) -> Scribe<'_> {
+        Scribe { traces: &self.traces, worker: &self.id, group: &self.group }
+    }
 }
 
 /// Works until `shutdown`, then finishes what it holds within the grace. Services that are away are waited for, and

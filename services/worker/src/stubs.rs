@@ -21,6 +21,7 @@ use paceline_core::seam::NoFaults;
 use paceline_core::seqset::SeqSet;
 use paceline_core::{Error, Result};
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::traces::Traces;
 
 use crate::Config;
 use crate::handlers::Handlers;
@@ -302,5 +303,6 @@ pub fn config(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: u
         handlers: Handlers::builtin(),
         clock: SystemClock::shared(),
         faults: Arc::new(NoFaults),
+        traces: Traces::off(),
     }
 }

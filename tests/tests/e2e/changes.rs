@@ -71,14 +71,15 @@ async fn a_pause_enqueues_nothing(backend: Backend) {
     assert_exact(&mesh, &run, numbers(&ended).enqueued).await;
 
     // The time of the pause earns nothing: the n-th job after it is not early, but for what the time between the last
-    // job and the pause had earned.
+    // job and the pause had earned, and for what L6 allows: the owner hears of the pause a moment after the ledger.
+    const ALLOWED_MS: i64 = 20;
     let documents = documents(&mesh, &run).await;
     let enqueued_before = numbers(&paused).enqueued;
     let earned_ms = paused_ms - documents[&(enqueued_before - 1)].scheduled_at;
     for (seq, document) in documents.range(enqueued_before..) {
         let nth = i64::try_from(seq - enqueued_before).expect("small");
         let early_ms = resumed_ms + nth * 10 - document.scheduled_at - earned_ms.max(0);
-        assert!(early_ms <= 2, "job {seq}, the {nth}th after the pause, is {early_ms} ms early");
+        assert!(early_ms <= ALLOWED_MS, "job {seq}, the {nth}th after the pause, is {early_ms} ms early");
     }
     worker.stop().await;
     scheduler.stop().await;

@@ -49,6 +49,7 @@ async fn a_run_of_two_groups_ends_after_both(backend: Backend) {
         payload: serde_json::Map::new(),
         catch_up: CatchUp::All,
         created_at_ms: mesh.clock.wall_ms(),
+        traceparent: None,
     };
     mesh.backends().await.ledger.create_run(&spec, "").await.expect("the run starts");
     let run = spec.run_id.to_string();

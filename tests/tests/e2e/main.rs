@@ -19,3 +19,4 @@ mod restarts;
 mod seams;
 #[cfg(feature = "services")]
 mod stalls;
+mod traces;

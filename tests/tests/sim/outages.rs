@@ -12,6 +12,7 @@ use paceline_core::ports::ledger::{RunChange, Settled};
 use paceline_core::ports::{Ledger, RangePublisher};
 use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
+use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
 use paceline_scheduler::{Producers, StartRun};
 use paceline_tests::sim::storm::{Service, Trouble};
@@ -41,7 +42,7 @@ impl Stub {
 
 #[async_trait]
 impl RangePublisher for Stub {
-    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+    async fn publish(&self, run: &RunId, range: &Range, _: Sampling) -> Result<String> {
         if let Some(error) = self.answer.borrow().clone() {
             return Err(error);
         }

@@ -9,6 +9,7 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message};
 use paceline_core::ports::{Broker, RangePublisher};
+use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
 use paceline_producer::Producer;
 use paceline_scheduler::StartRun;
@@ -129,7 +130,7 @@ async fn one_range_that_takes_long_shows_progress_on_its_way() {
     let producer = producer(&stage, &broker);
     let run = paused_run(&stage).await;
     let begun = tokio::time::Instant::now();
-    let publishing = producer.publish(&run, &Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
+    let publishing = producer.publish(&run, &Range { first: 0, count: 2_000, scheduled_at_ms: 0 }, Sampling::NONE);
     let told = async {
         tokio::select! {
             biased;
@@ -148,7 +149,7 @@ async fn a_broker_that_confirms_nothing_is_noticed_after_two_seconds_and_again_w
     let producer = producer(&stage, &broker);
     let run = paused_run(&stage).await;
     let range = Range { first: 0, count: 100, scheduled_at_ms: 0 };
-    in_time(producer.publish(&run, &range)).await.unwrap();
+    in_time(producer.publish(&run, &range, Sampling::NONE)).await.unwrap();
     broker.is_stuck.store(true, Ordering::Relaxed);
     let looking = async {
         let begun = tokio::time::Instant::now();
@@ -161,13 +162,13 @@ async fn a_broker_that_confirms_nothing_is_noticed_after_two_seconds_and_again_w
         tokio::select! {
             biased;
             red_after = looking => red_after,
-            _ = producer.publish(&run, &range) => panic!("nothing is confirmed"),
+            _ = producer.publish(&run, &range, Sampling::NONE) => panic!("nothing is confirmed"),
         }
     };
     let red_after = in_time(told).await;
     assert!((2_000..=2_100).contains(&red_after.as_millis()), "{red_after:?}");
     broker.is_stuck.store(false, Ordering::Relaxed);
-    in_time(producer.publish(&run, &range)).await.unwrap();
+    in_time(producer.publish(&run, &range, Sampling::NONE)).await.unwrap();
     producer.check_confirms().unwrap();
 }
 
@@ -184,7 +185,7 @@ async fn large_payloads_are_not_in_memory_all_at_once() {
     let ranges = (0..16).map(|nth| Range { first: nth * 100, count: 100, scheduled_at_ms: 0 });
     let publishing = ranges.map(|range| {
         let (producer, run) = (producer.clone(), run.clone());
-        async move { producer.publish(&run, &range).await }
+        async move { producer.publish(&run, &range, Sampling::NONE).await }
     });
     in_time(futures::future::try_join_all(publishing)).await.unwrap();
     let most = broker.held_bytes_most.load(Ordering::Relaxed);

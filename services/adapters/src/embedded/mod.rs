@@ -4,7 +4,9 @@ pub mod broker;
 pub mod database;
 pub mod ledger;
 pub mod sink;
+pub mod spans;
 
 pub use broker::EmbeddedBroker;
 pub use ledger::EmbeddedLedger;
 pub use sink::EmbeddedSink;
+pub use spans::EmbeddedSpans;

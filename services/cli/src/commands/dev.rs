@@ -13,7 +13,8 @@ use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
-use paceline_worker::BATCH_MAX_DEFAULT;
+use paceline_runtime::telemetry::traces::Traces;
+use paceline_worker::{BATCH_MAX_DEFAULT, Config};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -23,6 +24,7 @@ use super::{Context, run};
 use crate::exit::Exit;
 use crate::in_process::{self, Limits};
 use crate::output::table;
+use crate::traced::traced;
 
 /// Consumers of each worker: in one process more would only share the same lock.
 const LIMITS: Limits =
@@ -72,16 +74,21 @@ struct Ready {
 }
 
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+    let folder = Some(arguments.data_dir.as_path());
+    traced(&context.settings, ("dev", "dev"), folder, async |traces| serve(&arguments, context, &traces).await).await
+}
+
+async fn serve(arguments: &Arguments, context: &Context, traces: &Traces) -> anyhow::Result<Exit> {
     let (clock, shutdown) = (SystemClock::shared(), Shutdown::on_signal()?);
     let mut roles = JoinSet::new();
-    let ready = start(&arguments, &context.settings, &clock, &shutdown, &mut roles).await?;
+    let ready = start(arguments, &context.settings, (&clock, traces), &shutdown, &mut roles).await?;
     show(&ready, context)?;
 
     let settings = Settings { server: ready.scheduler.clone(), ..context.settings.clone() };
     let exit = tokio::select! {
         // A role that ends by itself has failed; the others are stopped.
         ended = roles.join_next() => ended.map_or(Ok(Exit::Done), |role| role?.map(|()| Exit::Done).map_err(Into::into)),
-        exit = work(&arguments, &settings, context, &shutdown) => exit,
+        exit = work(arguments, &settings, context, &shutdown) => exit,
     };
     shutdown.trigger();
     while let Some(ended) = roles.join_next().await {
@@ -94,7 +101,7 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
 async fn start(
     arguments: &Arguments,
     settings: &Settings,
-    clock: &SharedClock,
+    (clock, traces): (&SharedClock, &Traces),
     shutdown: &Shutdown,
     roles: &mut JoinSet<paceline_core::Result<()>>,
 ) -> anyhow::Result<Ready> {
@@ -112,13 +119,13 @@ async fn start(
         data_dir: arguments.data_dir.clone(),
         ready_ms: clock.monotonic_ns() / 1_000_000,
     };
-    let shared = (settings, &backends, clock);
+    let shared = (settings, &backends, clock, traces);
     let readiness = Readiness::new("dev", "dev");
     in_process::serve("dev", (scheduler, producer), shared, (&readiness, shutdown), roles);
     for number in 1..=arguments.workers {
         let id = format!("dev-worker-{number}");
         let part = readiness.part("worker", &id);
-        let worker = in_process::worker(id, settings, &backends, clock, LIMITS);
+        let worker = Config { traces: traces.clone(), ..in_process::worker(id, settings, &backends, clock, LIMITS) };
         roles.spawn(paceline_worker::run(worker, part, shutdown.clone()));
     }
     let (token, stop) = (settings.token.clone(), shutdown.clone());

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod run;
 pub mod serve;
 mod stop_flag;
+pub mod trace;
 pub mod verify;
 pub mod watch;
 
@@ -52,6 +53,8 @@ pub enum Command {
     Run(run::Command),
     // Its help is with its arguments: it says whom it asks.
     Verify(verify::Arguments),
+    // Its help is with its arguments.
+    Trace(trace::Arguments),
     /// Reach everything that Paceline needs and say what to do about the rest
     Doctor(doctor::Arguments),
     /// Measure Paceline on the configured services, in a namespace of its own, and prove the run
@@ -71,6 +74,7 @@ impl Command {
             Self::Worker(arguments) => serve::worker(arguments, context).await,
             Self::Run(command) => run::execute(command, context).await,
             Self::Verify(arguments) => verify::execute(arguments, context).await,
+            Self::Trace(arguments) => trace::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
             Self::Bench(command) => bench::execute(command, context).await,
         }
@@ -87,7 +91,7 @@ impl Command {
     /// Its output is the answer to a person, rather than the log of a process that serves.
     pub fn answers_a_person(&self) -> bool {
         match self {
-            Self::Dev(_) | Self::Run(_) | Self::Verify(_) | Self::Doctor(_) | Self::Bench(_) => true,
+            Self::Dev(_) | Self::Run(_) | Self::Verify(_) | Self::Trace(_) | Self::Doctor(_) | Self::Bench(_) => true,
             Self::Scheduler(_) | Self::Producer(_) | Self::Worker(_) => false,
         }
     }

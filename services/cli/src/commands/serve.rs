@@ -19,6 +19,7 @@ use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::traces::Traces;
 use paceline_scheduler::{Context as SchedulerContext, Limits as SchedulerLimits, Producers, Rules};
 use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, Handlers, consumers_default};
 use tokio::net::TcpListener;
@@ -29,6 +30,7 @@ use super::connections::connections;
 use super::stop_flag::StopFlag;
 use crate::exit::Exit;
 use crate::in_process::{self, Limits};
+use crate::traced::traced;
 use crate::waiting::connected;
 
 #[derive(Debug, Args)]
@@ -118,13 +120,17 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
     let port = arguments.listen.admin.bind(admin::SCHEDULER_PORT, settings).await?;
     announce(context, "scheduler", Some(&listener), port.as_ref())?;
     let readiness = Readiness::new("scheduler", &id);
-    let role = Box::pin(schedule(id, settings, producers, listener, (readiness.clone(), shutdown)));
-    admin::beside(port, readiness, settings.token.as_deref(), role).await?;
+    let name = ("scheduler", &*id.clone());
+    let work = async |traces| {
+        let role = Box::pin(schedule((id, traces), settings, producers, listener, (readiness.clone(), shutdown)));
+        Ok(admin::beside(port, readiness, settings.token.as_deref(), role).await?)
+    };
+    traced(settings, name, None, work).await?;
     Ok(Exit::Done)
 }
 
 async fn schedule(
-    id: String,
+    (id, traces): (String, Traces),
     settings: &Settings,
     producers: Producers,
     listener: TcpListener,
@@ -135,7 +141,8 @@ async fn schedule(
     let Some(ledger) = connected("ledger", watched, || checked_ledger(&at, &clock)).await? else { return Ok(()) };
     let Some(sink) = connected("sink", watched, || resolve::sink(&at, clock.clone())).await? else { return Ok(()) };
     let (group, producers, rules) = (settings.group.clone(), Arc::new(producers), rules(settings));
-    let context = SchedulerContext { id, group, ledger, sink, producers, clock, rules, limits: limits(settings) };
+    let context =
+        SchedulerContext { id, group, ledger, sink, producers, clock, rules, limits: limits(settings), traces };
     paceline_scheduler::run(context, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 
@@ -146,13 +153,17 @@ pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow
     let port = arguments.listen.admin.bind(admin::PRODUCER_PORT, settings).await?;
     announce(context, "producer", Some(&listener), port.as_ref())?;
     let readiness = Readiness::new("producer", &id);
-    let role = Box::pin(produce(id, settings, listener, (readiness.clone(), shutdown)));
-    admin::beside(port, readiness, settings.token.as_deref(), role).await?;
+    let name = ("producer", &*id.clone());
+    let work = async |traces| {
+        let role = Box::pin(produce((id, traces), settings, listener, (readiness.clone(), shutdown)));
+        Ok(admin::beside(port, readiness, settings.token.as_deref(), role).await?)
+    };
+    traced(settings, name, None, work).await?;
     Ok(Exit::Done)
 }
 
 async fn produce(
-    id: String,
+    (id, traces): (String, Traces),
     settings: &Settings,
     listener: TcpListener,
     (readiness, shutdown): (Readiness, Shutdown),
@@ -163,7 +174,7 @@ async fn produce(
     let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(());
     };
-    let producer = Producer::new(&id, broker, ledger, clock);
+    let producer = Producer::new(&id, broker, ledger, clock).with_traces(traces);
     paceline_producer::run(producer, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 
@@ -174,13 +185,17 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     let port = arguments.admin.bind(admin::WORKER_PORT, settings).await?;
     announce(context, "worker", None, port.as_ref())?;
     let readiness = Readiness::new("worker", &id);
-    let role = Box::pin(work(id, queues, &arguments, settings, (readiness.clone(), shutdown)));
-    admin::beside(port, readiness, settings.token.as_deref(), role).await?;
+    let name = ("worker", &*id.clone());
+    let working = async |traces| {
+        let role = Box::pin(work((id, traces), queues, &arguments, settings, (readiness.clone(), shutdown)));
+        Ok(admin::beside(port, readiness, settings.token.as_deref(), role).await?)
+    };
+    traced(settings, name, None, working).await?;
     Ok(Exit::Done)
 }
 
 async fn work(
-    id: String,
+    (id, traces): (String, Traces),
     queues: BTreeMap<String, Policy>,
     arguments: &Worker,
     settings: &Settings,
@@ -204,7 +219,7 @@ async fn work(
         grace: Duration::from_secs_f64(arguments.grace),
     };
     let backends = Backends { broker, sink, ledger };
-    let config = Config { queues, ..in_process::worker(id, settings, &backends, &clock, limits) };
+    let config = Config { queues, traces, ..in_process::worker(id, settings, &backends, &clock, limits) };
     paceline_worker::run(config, readiness, shutdown).await
 }
 

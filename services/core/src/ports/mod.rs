@@ -5,8 +5,10 @@ pub mod broker;
 pub mod ledger;
 pub mod publisher;
 pub mod sink;
+pub mod spans;
 
 pub use broker::Broker;
 pub use ledger::Ledger;
 pub use publisher::RangePublisher;
 pub use sink::Sink;
+pub use spans::{SpanKeeper, SpanReader};

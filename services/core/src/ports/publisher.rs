@@ -6,15 +6,18 @@ use crate::error::Result;
 use crate::ids::RunId;
 use crate::job::Range;
 use crate::ports::broker::Depth;
+use crate::trace::Sampling;
 
 /// Publishes ranges of a run's jobs.
 #[async_trait]
 pub trait RangePublisher: Send + Sync + 'static {
     /// Publishes every job of `range` and answers, with the producer's id, after the broker has confirmed all of them.
     ///
+    /// `sampling` says which of the jobs' traces are recorded.
+    ///
     /// `Err`: for some it is unknown. The same range may be published again, by any producer, and nothing but `Unpublishable` says
     /// that this is in vain. Never hangs.
-    async fn publish(&self, run: &RunId, range: &Range) -> Result<String>;
+    async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String>;
 
     /// What the broker says about the queue of a run: of each number the highest that any of the run's groups has. A queue that is
     /// not there is empty.

@@ -123,6 +123,7 @@ pub fn kept_run(run: &RunId, revision: u64, cursor: u64) -> KeptRun {
         payload: payload(json!({ "revision": revision, "label": "prüfung ✓" })),
         catch_up: CatchUp::All,
         created_at_ms: WALL_MS,
+        traceparent: None,
     };
     let pacing = Pacing { remainder: cursor, unreserved: revision, owed_ns: 5, as_of_ms: WALL_MS + 1, rate: None };
     KeptRun { spec, state: RunState::Running, revision, cursor, pacing, ended_at_ms: None, failure: None }

@@ -29,6 +29,7 @@ fn snapshot(state: RunState, processed: u64, dead: u64) -> Snapshot {
         payload: Map::new(),
         catch_up: CatchUp::All,
         created_at_ms: 0,
+        traceparent: None,
     };
     let record = RunRecord {
         spec,

@@ -95,6 +95,7 @@ impl Owner {
         let found = self.context.ledger.run(&self.run).await?;
         if let Some(record) = &found {
             if known.is_none() {
+                self.choose_traces(record);
                 self.dispatcher.set_message_bytes(message_bytes(&record.spec));
             }
             self.submit_outstanding().await?;

@@ -7,6 +7,7 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
+use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
 use paceline_producer::Producer;
 
@@ -50,11 +51,11 @@ impl SimPublisher {
 
 #[async_trait]
 impl RangePublisher for SimPublisher {
-    async fn publish(&self, run: &RunId, range: &Range) -> Result<String> {
+    async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String> {
         let (asked, range) = (run.clone(), *range);
         let work = move |producer: Producer| {
             let run = asked.clone();
-            async move { producer.publish(&run, &range).await }.boxed()
+            async move { producer.publish(&run, &range, sampling).await }.boxed()
         };
         let answer = self.ask("publish", work).await;
         let number = self.0.world.state().number(run);

@@ -10,6 +10,7 @@ use paceline_core::pacing::{CatchUp, Pacing, Rate};
 use paceline_core::ports::RangePublisher as _;
 use paceline_core::ports::ledger::{Fence, Reservation};
 use paceline_core::run::{RunSpec, RunState};
+use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
 use paceline_producer::Producer;
 
@@ -65,6 +66,7 @@ fn spec(stage: &Stage, jobs: u64, config: &Config) -> Result<RunSpec> {
         payload: config.payload(),
         catch_up: CatchUp::All,
         created_at_ms,
+        traceparent: None,
     })
 }
 
@@ -82,7 +84,7 @@ async fn publish_all(stage: &Stage, run: &RunId, fence: Fence) -> Result<()> {
         Ok::<_, Error>((range.count > 0).then_some((range, ())))
     };
     let publish = |range: Range| async move {
-        let by = producer.publish(run, &range).await?;
+        let by = producer.publish(run, &range, Sampling::NONE).await?;
         ledger.confirm(run, fence, &range, &by).await
     };
     stream::try_unfold((), reserve)

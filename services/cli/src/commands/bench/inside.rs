@@ -6,6 +6,7 @@ use paceline_core::{Error, Result};
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::traces::Traces;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -28,7 +29,7 @@ impl Inside {
     pub async fn serve(&mut self, stage: &Stage) -> anyhow::Result<String> {
         let listeners = (listen().await?, listen().await?);
         let address = format!("http://{}", listeners.0.local_addr()?);
-        let shared = (&stage.settings, &stage.ports, &stage.clock);
+        let shared = (&stage.settings, &stage.ports, &stage.clock, &Traces::off());
         let readiness = Readiness::new("bench", "bench");
         in_process::serve("bench", listeners, shared, (&readiness, &self.shutdown), &mut self.tasks);
         Ok(address)

@@ -147,6 +147,7 @@ fn spec_of(run_id: RunId, total: Option<u64>) -> RunSpec {
         payload: Map::from_iter([("text".to_owned(), Value::from("grüße ✓ \"quoted\" \n 日本"))]),
         catch_up: CatchUp::All,
         created_at_ms: 1_700_000_000_000,
+        traceparent: None,
     }
 }
 

@@ -1,0 +1,104 @@
+//! A span as the roles write it: ids, times and words, of no tracing library.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{SpanId, TraceContext, TraceId};
+
+/// What a span is to the messages that it handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    Internal,
+    Producer,
+    Consumer,
+    Client,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Int(i64),
+    Text(Cow<'static, str>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    pub trace: TraceId,
+    pub id: SpanId,
+    pub parent: Option<SpanId>,
+    pub name: Cow<'static, str>,
+    pub kind: Kind,
+    /// Microseconds since the Unix epoch.
+    pub start_us: i64,
+    pub end_us: i64,
+    pub attributes: Vec<(Cow<'static, str>, Value)>,
+    pub links: Vec<TraceContext>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+impl Span {
+    /// A span of a trace with an id of its own.
+    pub fn new(
+        trace: TraceId,
+        parent: Option<SpanId>,
+        name: impl Into<Cow<'static, str>>,
+        (start_us, end_us): (i64, i64),
+    ) -> Self {
+        Self {
+            trace,
+            id: SpanId::random(),
+            parent,
+            name: name.into(),
+            kind: Kind::Internal,
+            start_us,
+            // Clocks step, and two machines have two.
+            end_us: end_us.max(start_us),
+            attributes: Vec::new(),
+            links: Vec::new(),
+            error: None,
+        }
+    }
+
+    pub fn id(self, id: SpanId) -> Self {
+        Self { id, ..self }
+    }
+
+    pub fn kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    pub fn text(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.attributes.push((name.into(), Value::Text(value.into())));
+        self
+    }
+
+    pub fn int(mut self, name: &'static str, value: impl TryInto<i64>) -> Self {
+        self.attributes.push((name.into(), Value::Int(value.try_into().unwrap_or(i64::MAX))));
+        self
+    }
+
+    pub fn links(self, links: Vec<TraceContext>) -> Self {
+        Self { links, ..self }
+    }
+
+    pub fn error(self, error: Option<String>) -> Self {
+        Self { error, ..self }
+    }
+
+    /// The value of an attribute, as text; empty where there is none.
+    pub fn attribute(&self, name: &str) -> String {
+        let value = self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        match value {
+            Some(Value::Text(text)) => text.to_string(),
+            Some(Value::Int(number)) => number.to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// Where it is, for others to link to or to continue.
+    pub fn context(&self) -> TraceContext {
+        TraceContext { trace: self.trace, span: self.id, is_sampled: true }
+    }
+}

@@ -1,0 +1,133 @@
+//! Spans to a receiver of OTLP, over gRPC or HTTP: an OpenTelemetry collector, Tempo, Jaeger.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_http::{HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _, SpanLinks};
+use paceline_core::ports::SpanKeeper;
+use paceline_core::trace::TraceContext;
+use paceline_core::trace::span::{Kind, Span, Value};
+use paceline_core::{Error, Result};
+
+/// How long a request may take; whoever exports is no more patient.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Where OTLP over HTTP takes traces, if the endpoint names no path.
+const HTTP_PATH: &str = "/v1/traces";
+
+/// How OTLP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    #[default]
+    Grpc,
+    Http,
+}
+
+#[derive(Debug)]
+pub struct Otlp {
+    exporter: SpanExporter,
+    endpoint: String,
+}
+
+impl Otlp {
+    /// Connects when it is first used. `role` and `id` are the service's name, as `paceline-worker`, and instance.
+    pub fn new(endpoint: &str, protocol: Protocol, role: &str, id: &str) -> Result<Self> {
+        let wrong = |why: String| Error::invalid_field("traces.endpoint", format!("{endpoint:?}: {why}"));
+        let url = url::Url::parse(endpoint).map_err(|e| wrong(e.to_string()))?;
+        let exporter = match protocol {
+            Protocol::Grpc => {
+                SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(TIMEOUT).build()
+            }
+            Protocol::Http => {
+                let path = if url.path() == "/" {
+                    format!("{}{HTTP_PATH}", endpoint.trim_end_matches('/'))
+                } else {
+                    endpoint.to_owned()
+                };
+                let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| wrong(e.to_string()))?;
+                let exporter = SpanExporter::builder().with_http().with_http_client(Http(client));
+                exporter.with_endpoint(path).with_timeout(TIMEOUT).build()
+            }
+        };
+        let mut exporter = exporter.map_err(|e| wrong(e.to_string()))?;
+        let attributes = [
+            KeyValue::new("service.name", format!("paceline-{role}")),
+            KeyValue::new("service.namespace", "paceline"),
+            KeyValue::new("service.instance.id", id.to_owned()),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        ];
+        exporter.set_resource(&Resource::builder_empty().with_attributes(attributes).build());
+        Ok(Self { exporter, endpoint: endpoint.to_owned() })
+    }
+}
+
+#[async_trait]
+impl SpanKeeper for Otlp {
+    async fn keep(&self, spans: Vec<Span>) -> Result<()> {
+        let exporting = self.exporter.export(spans.into_iter().map(data).collect());
+        exporting.await.map_err(|e| Error::unavailable(format!("{} takes no traces: {e}", self.endpoint)))
+    }
+}
+
+/// The HTTP client that Elasticsearch is spoken to with: one TLS for all.
+#[derive(Debug)]
+struct Http(reqwest::Client);
+
+#[async_trait]
+impl HttpClient for Http {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let answer = self.0.execute(request.try_into()?).await?;
+        let status = answer.status();
+        // Whoever takes traces has little to say.
+        let body = answer.bytes().await?;
+        Ok(Response::builder().status(status).body(body)?)
+    }
+}
+
+fn context(context: TraceContext) -> SpanContext {
+    let flags = if context.is_sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    SpanContext::new(TraceId::from(context.trace.0), SpanId::from(context.span.0), flags, true, TraceState::default())
+}
+
+fn data(span: Span) -> SpanData {
+    let at = |us: i64| UNIX_EPOCH + Duration::from_micros(u64::try_from(us).unwrap_or(0));
+    let mut links = SpanLinks::default();
+    links.links = span.links.iter().map(|link| Link::new(context(*link), Vec::new(), 0)).collect();
+    SpanData {
+        span_context: context(span.context()),
+        parent_span_id: span.parent.map_or(SpanId::INVALID, |parent| SpanId::from(parent.0)),
+        parent_span_is_remote: true,
+        span_kind: match span.kind {
+            Kind::Internal => SpanKind::Internal,
+            Kind::Producer => SpanKind::Producer,
+            Kind::Consumer => SpanKind::Consumer,
+            Kind::Client => SpanKind::Client,
+        },
+        name: span.name,
+        start_time: at(span.start_us),
+        end_time: at(span.end_us),
+        attributes: span
+            .attributes
+            .into_iter()
+            .map(|(name, value)| KeyValue::new(opentelemetry::Key::from(name), any(value)))
+            .collect(),
+        dropped_attributes_count: 0,
+        events: Default::default(),
+        links,
+        status: span.error.map_or(Status::Unset, Status::error),
+        instrumentation_scope: InstrumentationScope::builder("paceline").build(),
+    }
+}
+
+fn any(value: Value) -> opentelemetry::Value {
+    match value {
+        Value::Text(text) => opentelemetry::Value::String(text.into()),
+        Value::Int(number) => opentelemetry::Value::I64(number),
+    }
+}

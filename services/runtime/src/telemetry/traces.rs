@@ -1,0 +1,132 @@
+//! Where roles hand their spans over: a bounded queue to [`export`](super::export). Never waits; what has no room is counted and dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use paceline_core::trace::span::Span;
+use paceline_core::trace::{Sampling, TRACES_PER_SECOND_DEFAULT};
+use tokio::sync::mpsc;
+
+/// Spans that wait for the exporter, some 2 MB of them.
+const QUEUE_SPANS_MAX: usize = 4_096;
+/// From being due to its end, a job that takes longer is slow, unless told otherwise.
+pub const SLOW_DEFAULT: Duration = Duration::from_secs(10);
+
+/// What is recorded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// Traces that all runs together record from their beginning.
+    pub per_second: f64,
+    /// A job that takes at least so long is traced, chosen or not.
+    pub slow: Duration,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { per_second: TRACES_PER_SECOND_DEFAULT, slow: SLOW_DEFAULT }
+    }
+}
+
+/// Spans that were written, and what became of them.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub exported: AtomicU64,
+    /// The queue was full.
+    pub dropped: AtomicU64,
+    /// The receiver did not take them.
+    pub failed: AtomicU64,
+}
+
+impl Tally {
+    pub fn add(counter: &AtomicU64, spans: usize) {
+        counter.fetch_add(spans as u64, Ordering::Relaxed);
+    }
+
+    pub fn get(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+/// A cheap handle. Off, it records nothing, and costs a comparison.
+#[derive(Debug, Clone, Default)]
+pub struct Traces(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    queue: mpsc::Sender<Span>,
+    choice: Choice,
+    tally: Arc<Tally>,
+}
+
+impl Traces {
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// The handle, and the other end of its queue.
+    pub fn new(choice: Choice) -> (Self, mpsc::Receiver<Span>, Arc<Tally>) {
+        let (queue, spans) = mpsc::channel(QUEUE_SPANS_MAX);
+        let tally = Arc::new(Tally::default());
+        (Self(Some(Arc::new(Inner { queue, choice, tally: tally.clone() }))), spans, tally)
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// `None` while off.
+    pub fn slow(&self) -> Option<Duration> {
+        self.0.as_ref().map(|inner| inner.choice.slow)
+    }
+
+    /// Which traces a run of so many jobs a second records from their beginning, one of `runs` that go on.
+    pub fn sampling(&self, jobs_per_second: f64, runs: usize) -> Sampling {
+        let share = |inner: &Arc<Inner>| Sampling::bounded(inner.choice.per_second, jobs_per_second, runs);
+        self.0.as_ref().map_or(Sampling::NONE, share)
+    }
+
+    /// Whether there is room for a few more: who has many spans to make asks before.
+    pub fn has_room(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.queue.capacity() > 0)
+    }
+
+    pub fn write(&self, span: Span) {
+        if let Some(inner) = &self.0
+            && inner.queue.try_send(span).is_err()
+        {
+            Tally::add(&inner.tally.dropped, 1);
+        }
+    }
+
+    pub fn tally(&self) -> Option<&Tally> {
+        self.0.as_ref().map(|inner| &*inner.tally)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paceline_core::trace::TraceId;
+
+    use super::*;
+
+    #[test]
+    fn a_full_queue_costs_spans_that_are_counted_and_nobody_waits() {
+        let (traces, mut spans, tally) = Traces::new(Choice::default());
+        for _ in 0..QUEUE_SPANS_MAX + 7 {
+            traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
+        }
+        assert_eq!((Tally::get(&tally.dropped), traces.has_room()), (7, false));
+        assert!(spans.try_recv().is_ok() && traces.has_room());
+        drop(spans);
+        traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
+        assert_eq!(Tally::get(&tally.dropped), 8, "without an exporter too");
+    }
+
+    #[test]
+    fn off_records_nothing() {
+        let traces = Traces::off();
+        traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
+        assert_eq!((traces.sampling(1.0, 1), traces.has_room(), traces.slow()), (Sampling::NONE, false, None));
+    }
+}

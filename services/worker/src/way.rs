@@ -1,0 +1,231 @@
+//! The way of a job through this worker, as spans: waited, processed, stored, counted, acknowledged; and the root, when it has ended.
+//!
+//! A trace that is recorded from its beginning is written step by step, so what a killed worker did is seen. Of any other trace only
+//! times are kept: if the job is tried again, delivered again, dead or slow, its whole tree is written from them and from the
+//! envelope afterwards.
+
+use paceline_core::document::{Document, Status};
+use paceline_core::ports::broker::Message;
+use paceline_core::trace::span::{Kind, Span};
+use paceline_core::trace::{SpanId, TraceContext, TraceId};
+use paceline_runtime::telemetry::names::{attribute, span};
+use paceline_runtime::telemetry::traces::Traces;
+
+/// The most jobs that a bulk request is linked to.
+const LINKS_MAX: usize = 128;
+
+/// What is kept of a delivery for its spans. Times are microseconds since the Unix epoch.
+#[derive(Debug, Clone)]
+pub struct Way {
+    pub trace: TraceId,
+    /// The context in the message, if it is one of this trace.
+    context: Option<TraceContext>,
+    attempt: u32,
+    redeliveries: u32,
+    /// When it was published, or put into the delay queue.
+    published_us: i64,
+    started_us: i64,
+    ended_us: i64,
+    /// What has been written.
+    is_begun: bool,
+}
+
+/// The steps of a batch: when its request was sent, stored, counted, and its acks were given.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Steps {
+    pub sent_us: i64,
+    pub stored_us: i64,
+    pub counted_us: i64,
+}
+
+impl Way {
+    /// Of a delivery that has just come.
+    pub fn new(
+        message: &Message,
+        job_id: &str,
+        (attempt, redeliveries): (u32, u32),
+        (enqueued_at, started_us): (i64, i64),
+    ) -> Self {
+        let trace = TraceId::of_job(job_id);
+        let context = message.traceparent.as_deref().and_then(TraceContext::parse);
+        Self {
+            trace,
+            // A stranger's trace is not this one.
+            context: context.filter(|context| context.trace == trace),
+            attempt,
+            redeliveries,
+            published_us: if attempt > 1 { message.timestamp_ms } else { enqueued_at }.saturating_mul(1000),
+            started_us,
+            ended_us: started_us,
+            is_begun: false,
+        }
+    }
+
+    pub fn ended(&mut self, ended_us: i64) {
+        self.ended_us = ended_us;
+    }
+
+    /// Whether scheduler and producer have written their part.
+    fn is_chosen(&self) -> bool {
+        self.context.is_some_and(|context| context.is_sampled)
+    }
+
+    /// Whether its spans are written as they end.
+    fn is_followed(&self) -> bool {
+        self.is_chosen() || self.attempt > 1 || self.redeliveries > 0
+    }
+}
+
+/// Whose spans are written, of which job.
+pub struct Scribe<'a> {
+    pub traces: &'a Traces,
+    pub worker: &'a str,
+    pub group: &'a str,
+}
+
+impl Scribe<'_> {
+    /// The sink has a batch: writes the request, and the first steps of the jobs that are followed.
+    pub fn stored<'a>(&self, jobs: impl Iterator<Item = (&'a Document, &'a mut Way)>, steps: Steps) {
+        if !self.traces.is_on() {
+            return;
+        }
+        let (mut count, mut followed, mut queue) = (0, Vec::new(), None);
+        for (document, way) in jobs {
+            count += 1;
+            queue.get_or_insert_with(|| document.queue.clone());
+            if way.is_followed() {
+                followed.push((document, way));
+            }
+        }
+        if followed.is_empty() {
+            return;
+        }
+        let links: Vec<_> = followed.iter().take(LINKS_MAX).map(|(document, way)| self.root(document, way)).collect();
+        let bulk = Span::new(TraceId(fastrand::u128(1..)), None, span::BULK, (steps.sent_us, steps.stored_us))
+            .kind(Kind::Client)
+            .text(attribute::DESTINATION, queue.unwrap_or_default())
+            .text(attribute::WORKER, self.worker.to_owned())
+            .int(attribute::BATCH, count)
+            .links(links);
+        let context = bulk.context();
+        self.traces.write(bulk);
+        for (document, way) in followed {
+            self.begin(document, way, steps, Some(context));
+        }
+    }
+
+    /// A job has ended for good, and its ack is given: writes the rest of its tree, if it is followed or turned out to be worth it.
+    pub fn settled(&self, document: &Document, way: &mut Way, steps: Steps, settled_us: i64) {
+        let Some(slow) = self.traces.slow() else { return };
+        let took_us = settled_us.saturating_sub(document.scheduled_at.saturating_mul(1000));
+        let is_slow = u128::try_from(took_us).is_ok_and(|us| us >= slow.as_micros());
+        let reason = match document.status {
+            Status::Dead => Some("dead"),
+            _ if way.attempt > 1 => Some("retried"),
+            _ if way.redeliveries > 0 => Some("redelivered"),
+            _ if is_slow => Some("slow"),
+            Status::Completed => None,
+        };
+        // Nobody makes thousands of spans only to see them dropped, when all jobs are slow.
+        if !way.is_followed() && (reason.is_none() || !self.traces.has_room()) {
+            return;
+        }
+        if !way.is_begun {
+            self.begin(document, way, steps, None);
+        }
+        let root_id = SpanId::of_root(&document.job_id, self.group);
+        let parent = Some(root_id);
+        self.traces.write(Span::new(way.trace, parent, span::COUNT, (steps.stored_us, steps.counted_us)));
+        let last = if document.status == Status::Dead { span::BURY } else { span::ACK };
+        self.traces.write(Span::new(way.trace, parent, last, (steps.counted_us, settled_us)));
+        let times = (document.scheduled_at.saturating_mul(1000), settled_us);
+        let mut root = self
+            .about(Span::new(way.trace, None, span::JOB, times).id(root_id), document)
+            .text(attribute::STATUS, document.status.name())
+            .int(attribute::ATTEMPT, way.attempt)
+            .error(document.error.clone());
+        if let Some(reason) = reason {
+            root = root.text(attribute::REASON, reason);
+        }
+        self.traces.write(root);
+    }
+
+    /// An attempt failed and will be repeated: writes its spans, and answers the context that the next attempt continues.
+    pub fn retried(
+        &self,
+        message: &Message,
+        way: &mut Way,
+        queue: &str,
+        reason: &str,
+        (delay_ms, now_us): (u64, i64),
+    ) -> Option<String> {
+        if !self.traces.is_on() {
+            return None;
+        }
+        let parent = Some(SpanId::of_root(&message.id, self.group));
+        self.arrive(&message.id, queue, way);
+        self.traces.write(self.process(&message.id, queue, way).error(Some(reason.to_owned())));
+        let retry = Span::new(way.trace, parent, span::RETRY, (way.ended_us, now_us))
+            .kind(Kind::Producer)
+            .text(attribute::DESTINATION, queue.to_owned())
+            .int(attribute::DELAY_MS, delay_ms)
+            .int(attribute::ATTEMPT, way.attempt);
+        let context = retry.context();
+        self.traces.write(retry);
+        Some(context.to_string())
+    }
+
+    fn begin(&self, document: &Document, way: &mut Way, steps: Steps, bulk: Option<TraceContext>) {
+        way.is_begun = true;
+        self.arrive(&document.job_id, &document.queue, way);
+        let process = self.process(&document.job_id, &document.queue, way);
+        self.traces.write(process.error(document.error.clone()));
+        let parent = Some(SpanId::of_root(&document.job_id, self.group));
+        let store = Span::new(way.trace, parent, span::STORE, (way.ended_us, steps.stored_us))
+            .kind(Kind::Client)
+            .text(attribute::WORKER, self.worker.to_owned())
+            .links(bulk.into_iter().collect());
+        self.traces.write(store);
+    }
+
+    /// What lies before this worker: its waiting, and the publishing if nobody has written that.
+    fn arrive(&self, job_id: &str, queue: &str, way: &Way) {
+        let parent = Some(SpanId::of_root(job_id, self.group));
+        if !way.is_chosen() && way.attempt == 1 {
+            let published = Span::new(
+                way.trace,
+                parent,
+                format!("{} {queue}", span::PUBLISH),
+                (way.published_us, way.published_us),
+            );
+            self.traces.write(published.kind(Kind::Producer).text(attribute::DESTINATION, queue.to_owned()));
+        }
+        let wait = Span::new(way.trace, parent, span::WAIT, (way.published_us, way.started_us));
+        self.traces.write(wait.text(attribute::DESTINATION, queue.to_owned()).links(way.context.into_iter().collect()));
+    }
+
+    fn process(&self, job_id: &str, queue: &str, way: &Way) -> Span {
+        let parent = Some(SpanId::of_root(job_id, self.group));
+        Span::new(way.trace, parent, format!("{} {queue}", span::PROCESS), (way.started_us, way.ended_us))
+            .kind(Kind::Consumer)
+            .text(attribute::OPERATION, "process")
+            .text(attribute::DESTINATION, queue.to_owned())
+            .text(attribute::MESSAGE, job_id.to_owned())
+            .text(attribute::GROUP, self.group.to_owned())
+            .text(attribute::WORKER, self.worker.to_owned())
+            .int(attribute::ATTEMPT, way.attempt)
+            .int(attribute::REDELIVERIES, way.redeliveries)
+    }
+
+    fn about(&self, span: Span, document: &Document) -> Span {
+        span.text(attribute::JOB, document.job_id.clone())
+            .text(attribute::RUN, document.run_id.to_string())
+            .int(attribute::SEQ, document.seq)
+            .text(attribute::DESTINATION, document.queue.clone())
+            .text(attribute::GROUP, self.group.to_owned())
+    }
+
+    fn root(&self, document: &Document, way: &Way) -> TraceContext {
+        TraceContext { trace: way.trace, span: SpanId::of_root(&document.job_id, self.group), is_sampled: true }
+    }
+}
