@@ -16,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct TraceQuery {
     client: reqwest::Client,
     url: String,
+    /// Host and port, for people: the address may hold a password.
+    place: String,
 }
 
 impl TraceQuery {
@@ -23,15 +25,19 @@ impl TraceQuery {
     pub fn new(url: &str) -> Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build();
         let client = client.map_err(|e| Error::invalid_field("traces.query_url", e.to_string()))?;
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned() })
+        let parsed = url::Url::parse(url);
+        let parsed = parsed.map_err(|e| Error::invalid_field("traces.query_url", format!("is no address: {e}")))?;
+        let port = parsed.port_or_known_default().unwrap_or(0);
+        let place = format!("{}:{port}", parsed.host_str().unwrap_or_default());
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), place })
     }
 }
 
 #[async_trait]
 impl SpanReader for TraceQuery {
     async fn trace(&self, trace: TraceId) -> Result<Vec<Span>> {
-        let url = format!("{}/api/traces/{trace}", self.url);
-        let away = |e: reqwest::Error| Error::unavailable(format!("{url} does not answer: {}", e.without_url()));
+        let (url, place) = (format!("{}/api/traces/{trace}", self.url), &self.place);
+        let away = |e: reqwest::Error| Error::unavailable(format!("{place} does not answer: {}", e.without_url()));
         let answer = self.client.get(&url).header("accept", "application/json").send().await.map_err(away)?;
         let (status, body) = (answer.status(), answer.text().await.map_err(away)?);
         if status.as_u16() == 404 {
@@ -39,10 +45,10 @@ impl SpanReader for TraceQuery {
         }
         if !status.is_success() {
             let words: String = body.chars().take(200).collect();
-            return Err(Error::unavailable(format!("{url} answers {status}: {words}")));
+            return Err(Error::unavailable(format!("{place} answers {status}: {words}")));
         }
         let body: Json = serde_json::from_str(&body)
-            .map_err(|e| Error::unavailable(format!("{url} answers something else than a trace: {e}")))?;
+            .map_err(|e| Error::unavailable(format!("{place} answers something else than a trace: {e}")))?;
         Ok(spans(&body))
     }
 }
@@ -69,8 +75,8 @@ fn jaeger_span(json: &Json) -> Option<Span> {
     let is_parent = |reference: &&Json| reference["refType"] == "CHILD_OF";
     let parent = list(&json["references"]).find(is_parent).and_then(|reference| span_id(&reference["spanID"]));
     let name = json["operationName"].as_str()?.to_owned();
-    let mut span =
-        Span::new(trace, parent, name, (start_us, start_us + json["duration"].as_i64()?)).id(span_id(&json["spanID"])?);
+    let mut span = Span::new(trace, parent, name, (start_us, start_us.saturating_add(json["duration"].as_i64()?)))
+        .id(span_id(&json["spanID"])?);
     for tag in list(&json["tags"]) {
         let Some(key) = tag["key"].as_str() else { continue };
         match (key, tag["value"].as_str()) {

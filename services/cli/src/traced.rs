@@ -27,5 +27,11 @@ fn keeper(settings: &Settings, (role, id): (&str, &str), folder: Option<&Path>) 
     if let Some(endpoint) = &traces.endpoint {
         return Ok(Some(Arc::new(Otlp::new(endpoint, traces.protocol, role, id)?)));
     }
-    folder.map(|folder| Ok(Arc::new(EmbeddedSpans::open(folder)?) as Arc<dyn SpanKeeper>)).transpose()
+    Ok(folder.and_then(|folder| match EmbeddedSpans::open(folder) {
+        Ok(spans) => Some(Arc::new(spans) as Arc<dyn SpanKeeper>),
+        Err(error) => {
+            tracing::warn!(%error, "no traces are kept; deleting that file helps if it is damaged");
+            None
+        }
+    }))
 }

@@ -171,7 +171,8 @@ impl Inner {
         let traced = spans::traced(&messages);
         let published = self.broker.publish(queue, messages).await;
         let times = (sent_us, self.clock.wall_us());
-        spans::write(order.traces, traced, (&self.id, queue), times, &published);
+        let place = (self.id.as_str(), queue.as_str(), known.groups.first());
+        spans::write(order.traces, traced, place, times, &published);
         let confirms = match published {
             Ok(confirms) => confirms,
             Err(error) => {

@@ -1,7 +1,6 @@
 //! The spans of publishing: one for each job whose trace is recorded, under the id that its message carries.
 
 use paceline_core::Result;
-use paceline_core::ids::DEFAULT_GROUP;
 use paceline_core::ports::broker::{Confirm, Message};
 use paceline_core::trace::span::{Kind, Span};
 use paceline_core::trace::{SpanId, TraceContext};
@@ -27,7 +26,7 @@ pub fn traced(messages: &[Message]) -> Vec<Traced> {
 pub fn write(
     traces: &Traces,
     traced: Vec<Traced>,
-    (producer, queue): (&str, &str),
+    (producer, queue, group): (&str, &str, &str),
     times: (i64, i64),
     published: &Result<Vec<Confirm>>,
 ) {
@@ -39,7 +38,7 @@ pub fn write(
             Ok(None) => Some("the broker gave no answer".to_owned()),
             Err(error) => Some(error.message.clone()),
         };
-        let root = SpanId::of_root(&job_id, DEFAULT_GROUP);
+        let root = SpanId::of_root(&job_id, group);
         let published = Span::new(context.trace, Some(root), format!("{} {queue}", span::PUBLISH), times)
             .id(context.span)
             .kind(Kind::Producer)

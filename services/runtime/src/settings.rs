@@ -210,7 +210,8 @@ impl Settings {
             let is_http =
                 |url: &String| url::Url::parse(url).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
             if let Some(url) = url.as_ref().filter(|url| !is_http(url)) {
-                violations.add(field, format!("must be an http:// or https:// address, not {url:?}"));
+                let scheme = url.split_once("://").map_or("none", |(scheme, _)| scheme);
+                violations.add(field, format!("must be an http:// or https:// address, and its scheme is {scheme}"));
             }
         }
         if !(0.0..=1_000_000.0).contains(&self.traces.per_second) {

@@ -190,13 +190,13 @@ impl Owner {
         if range.count == 0 {
             return Err(Error::internal(format!("run {} is at its total, and the pacer did not know", self.run)));
         }
-        let (traces, now_us) = (&self.context.traces, self.context.clock.wall_us());
-        let who = (self.context.id.as_str(), &known.record.spec);
-        spans::reserved(traces, self.dispatcher.sampling(), who, &range, now_us);
         let is_expected = range.first == pacer.cursor();
         skip_to(pacer, range.first);
         pacer.take(range.end().saturating_sub(pacer.cursor()));
+        let now_us = self.context.clock.wall_us();
         self.dispatcher.submit(range);
+        let who = (self.context.id.as_str(), &known.record.spec);
+        spans::reserved(&self.context.traces, self.dispatcher.sampling(), who, &range, now_us);
         if !is_expected {
             // A reservation from before took effect after all, and its range is not on its way; or the ledger went back in time.
             return Err(Error::aborted(format!("run {} went on at {}, not where it should", self.run, range.first)));

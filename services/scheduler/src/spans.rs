@@ -1,6 +1,6 @@
 //! The spans of reserving: one for each job of a range whose trace is recorded, linked to the call that started the run.
 
-use paceline_core::ids::{DEFAULT_GROUP, JobId};
+use paceline_core::ids::JobId;
 use paceline_core::job::Range;
 use paceline_core::run::RunSpec;
 use paceline_core::trace::span::Span;
@@ -20,7 +20,7 @@ pub fn reserved(traces: &Traces, sampling: Sampling, (scheduler, spec): (&str, &
         if !sampling.takes(trace) {
             continue;
         }
-        let root = SpanId::of_root(&job_id, DEFAULT_GROUP);
+        let root = SpanId::of_root(&job_id, spec.groups.first());
         let reserved = Span::new(trace, Some(root), span::RESERVE, (range.scheduled_at_ms * 1000, now_us))
             .text(attribute::RUN, spec.run_id.to_string())
             .text(attribute::JOB, job_id)

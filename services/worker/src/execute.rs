@@ -66,7 +66,7 @@ pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, d
         }
         Outcome::Retry { reason, after } => {
             let after = after.unwrap_or_else(|| backoff(policy.backoff(), attempt, fastrand::f64()));
-            return Executed::Retry { delivery, after, reason, queue: job.queue, way };
+            return Executed::Retry { delivery, after, reason: shorten(reason), queue: job.queue, way };
         }
     };
     let times = (started_us / 1000, ended_us / 1000);

@@ -21,6 +21,7 @@ use crate::Config;
 use crate::execute::{Ended, shorten};
 use crate::health::Health;
 use crate::intake::{Held, Hold};
+use crate::publishes::What;
 use crate::stats::Stats;
 use crate::way::{Steps, Way};
 use crate::window::Window;
@@ -236,8 +237,7 @@ impl Flusher {
 
     /// Acks at once. A dead queue that takes nothing holds back its own messages, and no other batch.
     fn settle(&self, batch: Batch, steps: Steps) {
-        let mut dead_letters = self.dead_letters();
-        while dead_letters.try_join_next().is_some() {}
+        while self.dead_letters().try_join_next().is_some() {}
         let settled_us = self.config.clock.wall_us();
         for (document, held) in batch.documents.into_iter().zip(batch.held) {
             let Held { ended: Ended { delivery, dead, mut way, .. }, hold } = held;
@@ -248,9 +248,11 @@ impl Flusher {
                 }
                 Some(reason) => {
                     let (config, health) = (self.config.clone(), self.health.clone());
-                    _ = dead_letters.spawn(async move {
-                        bury(delivery, reason, hold, &health).await;
-                        config.scribe().settled(&document, &mut way, steps, config.clock.wall_us());
+                    _ = self.dead_letters().spawn(async move {
+                        // What is not settled comes back, and has its end then.
+                        if bury(delivery, reason, hold, &health).await {
+                            config.scribe().settled(&document, &mut way, steps, config.clock.wall_us());
+                        }
                     });
                 }
             }
@@ -350,13 +352,15 @@ impl Batch {
     }
 }
 
-async fn bury(delivery: Delivery, reason: String, hold: Hold, health: &Health) {
+/// Whether the dead queue has it.
+async fn bury(delivery: Delivery, reason: String, hold: Hold, health: &Health) -> bool {
     let settled = delivery.dead(reason).await;
-    health.publishes.tried(&settled);
-    if let Err(error) = settled {
+    health.publishes.tried(What::DeadLetter, &settled);
+    if let Err(error) = &settled {
         tracing::warn!(%error, "a dead job's message is not settled; its consumer is made anew");
         hold.end_consumer();
     }
+    settled.is_ok()
 }
 
 /// The record of a job whose own document the sink will not take: without the payload that it refused.

@@ -22,8 +22,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::Config;
 use crate::execute::{Ended, Executed, execute};
 use crate::health::Health;
+use crate::publishes::What;
 use crate::stats::Stats;
-use crate::way::Way;
 
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
@@ -202,30 +202,31 @@ impl Reader {
 }
 
 impl Intake {
-    /// The next attempt continues the trace, and waits from now on.
-    fn note_retry(&self, delivery: &mut Delivery, (after, reason): (Duration, &str), queue: &str, way: &mut Way) {
-        let now_us = self.config.clock.wall_us();
-        let delay = (u64::try_from(after.as_millis()).unwrap_or(u64::MAX), now_us);
-        let next = self.config.scribe().retried(&delivery.message, way, queue, reason, delay);
-        delivery.message.traceparent = next.or(delivery.message.traceparent.take());
-        delivery.message.timestamp_ms = now_us / 1000;
-    }
-
     async fn settle_now(self, executed: Executed, hold: Hold) {
-        let settled = match executed {
+        let (what, settled) = match executed {
             Executed::Ended(job) => return hand_over(&self.ended, Held { ended: job, hold }).await,
-            Executed::Retry { mut delivery, after, reason, queue, mut way } => {
+            Executed::Retry { mut delivery, after, reason, queue, way } => {
                 tracing::debug!(job = delivery.message.id, trace = %way.trace, attempt = delivery.message.attempt, reason, "retry");
-                self.note_retry(&mut delivery, (after, &reason), &queue, &mut way);
                 Stats::add(&self.stats.retried, 1);
-                delivery.retry(after).await
+                let (id, now_us) = (delivery.message.id.clone(), self.config.clock.wall_us());
+                let retry = self.config.scribe().next_attempt(&way);
+                delivery.message.traceparent =
+                    retry.map(|context| context.to_string()).or(delivery.message.traceparent);
+                // The next attempt waits from now on.
+                delivery.message.timestamp_ms = now_us / 1000;
+                let settled = delivery.retry(after).await;
+                if let (Ok(()), Some(retry)) = (&settled, retry) {
+                    let times = (after, self.config.clock.wall_us());
+                    self.config.scribe().retried(&id, &way, retry, (&queue, &reason), times);
+                }
+                (What::Retry, settled)
             }
             Executed::Unreadable { delivery, reason } => {
                 tracing::warn!(message = delivery.message.id, reason, "not a job; to the dead queue");
-                delivery.dead(reason).await
+                (What::DeadLetter, delivery.dead(reason).await)
             }
         };
-        self.health.publishes.tried(&settled);
+        self.health.publishes.tried(what, &settled);
         if let Err(error) = settled {
             tracing::warn!(%error, "a delivery is not settled; its consumer is made anew, so that it comes back");
             hold.end_consumer();

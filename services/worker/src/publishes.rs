@@ -4,8 +4,8 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use paceline_core::Result;
 use paceline_core::ports::Broker;
+use paceline_core::{ErrorKind, Result};
 use paceline_runtime::readiness::Condition;
 use tokio::time::Instant;
 
@@ -14,45 +14,63 @@ const FAILURE_FRESH: Duration = Duration::from_secs(15);
 
 pub struct Publishes {
     condition: Condition,
-    last_failure: Mutex<Option<(Instant, String)>>,
+    /// By kind.
+    last_failures: Mutex<[Option<(Instant, String)>; 2]>,
+}
+
+/// What a worker publishes.
+#[derive(Debug, Clone, Copy)]
+pub enum What {
+    Retry,
+    DeadLetter,
 }
 
 impl Publishes {
     pub fn new(condition: Condition) -> Self {
         condition.set_ok();
-        Self { condition, last_failure: Mutex::default() }
+        Self { condition, last_failures: Mutex::default() }
     }
 
     /// Notes what became of one.
-    pub fn tried(&self, settled: &Result<()>) {
-        match settled {
-            Ok(()) => {
-                *self.last_failure() = None;
-                self.condition.set_ok();
-            }
+    pub fn tried(&self, what: What, settled: &Result<()>) {
+        let failure = match settled {
+            Ok(()) => None,
+            // Its channel was gone before: nothing was published.
+            Err(error) if error.kind == ErrorKind::Aborted => return,
             Err(error) => {
-                let why = format!("a retry or dead letter is not published: {error}");
-                *self.last_failure() = Some((Instant::now(), why.clone()));
-                self.condition.set_failed(why);
+                let name = match what {
+                    What::Retry => "retry",
+                    What::DeadLetter => "dead letter",
+                };
+                Some((Instant::now(), format!("a {name} is not published: {error}")))
             }
+        };
+        let mut last = self.last_failures();
+        last[what as usize] = failure;
+        self.show(&last);
+    }
+
+    /// The newest failure that still counts.
+    fn show(&self, last: &[Option<(Instant, String)>; 2]) {
+        let fresh = last.iter().flatten().filter(|(at, _)| at.elapsed() < FAILURE_FRESH);
+        match fresh.max_by_key(|(at, _)| *at) {
+            Some((_, why)) => self.condition.set_failed(why.clone()),
+            None => self.condition.set_ok(),
         }
     }
 
     /// Looks again: the broker may say that it takes none, and a failure may be long ago.
     pub fn look(&self, broker: &dyn Broker) {
-        let last_failure = self.last_failure();
-        let recent = last_failure.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_FRESH);
-        match (broker.blocked(), recent) {
-            (Some(reason), _) => {
+        match broker.blocked() {
+            Some(reason) => {
                 self.condition.set_failed(format!("the broker takes no retries and dead letters: {reason}"));
             }
-            (None, Some((_, why))) => self.condition.set_failed(why.clone()),
-            (None, None) => self.condition.set_ok(),
+            None => self.show(&self.last_failures()),
         }
     }
 
-    fn last_failure(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.last_failure.lock().expect("no code panics while it holds the last failure")
+    fn last_failures(&self) -> MutexGuard<'_, [Option<(Instant, String)>; 2]> {
+        self.last_failures.lock().expect("no code panics while it holds the last failures")
     }
 }
 
@@ -70,14 +88,17 @@ mod tests {
         let publishes = Publishes::new(readiness.condition("publishes"));
         assert!(readiness.is_ready(), "nothing was tried");
         for _ in 0..2 {
-            publishes.tried(&Err(Error::unavailable("not confirmed")));
+            publishes.tried(What::DeadLetter, &Err(Error::unavailable("not confirmed")));
+            publishes.tried(What::Retry, &Ok(()));
             publishes.look(&broker);
-            assert!(!readiness.is_ready());
-            publishes.tried(&Ok(()));
+            assert!(!readiness.is_ready(), "a retry says nothing about the dead queue");
+            publishes.tried(What::DeadLetter, &Ok(()));
             publishes.look(&broker);
             assert!(readiness.is_ready());
         }
-        publishes.tried(&Err(Error::unavailable("not confirmed")));
+        publishes.tried(What::Retry, &Err(Error::aborted("its channel is gone")));
+        assert!(readiness.is_ready(), "nothing was published");
+        publishes.tried(What::Retry, &Err(Error::unavailable("not confirmed")));
         tokio::time::advance(FAILURE_FRESH).await;
         publishes.look(&broker);
         assert!(readiness.is_ready());

@@ -4,6 +4,8 @@
 //! times are kept: if the job is tried again, delivered again, dead or slow, its whole tree is written from them and from the
 //! envelope afterwards.
 
+use std::time::Duration;
+
 use paceline_core::document::{Document, Status};
 use paceline_core::ports::broker::Message;
 use paceline_core::trace::span::{Kind, Span};
@@ -100,6 +102,9 @@ impl Scribe<'_> {
         if followed.is_empty() {
             return;
         }
+        if !self.traces.has_room() {
+            return self.traces.skipped();
+        }
         let links: Vec<_> = followed.iter().take(LINKS_MAX).map(|(document, way)| self.root(document, way)).collect();
         let bulk = Span::new(TraceId(fastrand::u128(1..)), None, span::BULK, (steps.sent_us, steps.stored_us))
             .kind(Kind::Client)
@@ -126,9 +131,12 @@ impl Scribe<'_> {
             _ if is_slow => Some("slow"),
             Status::Completed => None,
         };
-        // Nobody makes thousands of spans only to see them dropped, when all jobs are slow.
-        if !way.is_followed() && (reason.is_none() || !self.traces.has_room()) {
+        if !way.is_followed() && reason.is_none() {
             return;
+        }
+        // Nobody makes thousands of spans only to see them dropped, when all jobs are slow.
+        if !self.traces.has_room() {
+            return self.traces.skipped();
         }
         if !way.is_begun {
             self.begin(document, way, steps, None);
@@ -150,29 +158,34 @@ impl Scribe<'_> {
         self.traces.write(root);
     }
 
-    /// An attempt failed and will be repeated: writes its spans, and answers the context that the next attempt continues.
+    /// The context that the next attempt of a job continues; none if nothing is recorded.
+    pub fn next_attempt(&self, way: &Way) -> Option<TraceContext> {
+        let context = TraceContext { trace: way.trace, span: SpanId::random(), is_sampled: true };
+        self.traces.is_on().then_some(context)
+    }
+
+    /// An attempt failed, and the delay queue has the next one: writes its spans.
     pub fn retried(
         &self,
-        message: &Message,
-        way: &mut Way,
-        queue: &str,
-        reason: &str,
-        (delay_ms, now_us): (u64, i64),
-    ) -> Option<String> {
-        if !self.traces.is_on() {
-            return None;
+        job_id: &str,
+        way: &Way,
+        retry: TraceContext,
+        (queue, reason): (&str, &str),
+        (delay, now_us): (Duration, i64),
+    ) {
+        if !self.traces.has_room() {
+            return self.traces.skipped();
         }
-        let parent = Some(SpanId::of_root(&message.id, self.group));
-        self.arrive(&message.id, queue, way);
-        self.traces.write(self.process(&message.id, queue, way).error(Some(reason.to_owned())));
-        let retry = Span::new(way.trace, parent, span::RETRY, (way.ended_us, now_us))
+        let parent = Some(SpanId::of_root(job_id, self.group));
+        self.arrive(job_id, queue, way);
+        self.traces.write(self.process(job_id, queue, way).error(Some(reason.to_owned())));
+        let retried = Span::new(way.trace, parent, span::RETRY, (way.ended_us, now_us))
+            .id(retry.span)
             .kind(Kind::Producer)
             .text(attribute::DESTINATION, queue.to_owned())
-            .int(attribute::DELAY_MS, delay_ms)
+            .int(attribute::DELAY_MS, delay.as_millis())
             .int(attribute::ATTEMPT, way.attempt);
-        let context = retry.context();
-        self.traces.write(retry);
-        Some(context.to_string())
+        self.traces.write(retried);
     }
 
     fn begin(&self, document: &Document, way: &mut Way, steps: Steps, bulk: Option<TraceContext>) {

@@ -26,6 +26,10 @@ pub const CHANNELS: usize = 8;
 /// then.
 pub const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A broker that has decided on nothing for so long when a chunk expires is silent: all of the chunk's time, but for its beginning, when
+/// others may have been decided along with its own last one.
+const SILENCE: Duration = CHUNK_TIMEOUT.saturating_sub(Duration::from_secs(2));
+
 /// The longest that a chunk keeps its channel while its confirms come one by one. Its publishers have given up long before.
 const CHUNK_TIMEOUT_IN_ALL: Duration = Duration::from_secs(120);
 
@@ -93,19 +97,17 @@ impl Chunk {
 
     /// One confirm for each message, when the broker has decided on all; `decided` grows with each.
     pub async fn confirmed(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
-        let slow = || Unconfirmed::Expired { is_silent: false };
-        in_time(connection, CHUNK_TIMEOUT_IN_ALL, self.confirmed_in_order(connection, decided))
-            .await
-            .ok_or_else(slow)?
+        let slow = |_| Unconfirmed::Expired { is_silent: false };
+        let confirming = self.confirmed_in_order(connection, decided);
+        in_time((connection, decided), CHUNK_TIMEOUT_IN_ALL, confirming).await.map_err(slow)?
     }
 
     /// A queue confirms in order, so messages are waited for in order too: that wakes nobody for those that are decided meanwhile.
     async fn confirmed_in_order(self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
         let (mut confirms, mut returned) = (Vec::with_capacity(self.0.len()), Vec::new());
         for published in self.0 {
-            let before = decided.load(Ordering::Relaxed);
-            let expired = || Unconfirmed::Expired { is_silent: decided.load(Ordering::Relaxed) == before };
-            let confirm = match in_time(connection, CHUNK_TIMEOUT, published).await.ok_or_else(expired)?? {
+            let expired = |quiet| Unconfirmed::Expired { is_silent: quiet >= SILENCE };
+            let confirm = match in_time((connection, decided), CHUNK_TIMEOUT, published).await.map_err(expired)?? {
                 Confirmation::Ack(message) => {
                     returned.extend(message);
                     Confirm::Confirmed
@@ -134,23 +136,33 @@ fn foreign() -> lapin::Error {
     lapin::ErrorKind::FutureCompleted.into()
 }
 
-/// Waits for a decision of the broker, not longer than `timeout`.
-async fn in_time<T>(connection: &Connection, timeout: Duration, decision: impl Future<Output = T>) -> Option<T> {
+/// Waits for a decision of the broker, not longer than `timeout`. `Err`: for how long it had decided on nothing at all.
+async fn in_time<T>(
+    on: (&Connection, &AtomicU64),
+    timeout: Duration,
+    decision: impl Future<Output = T>,
+) -> std::result::Result<T, Duration> {
     tokio::select! {
         biased;
-        decision = decision => Some(decision),
-        () = time_to_confirm(connection, timeout) => None,
+        decision = decision => Ok(decision),
+        quiet = time_to_confirm(on, timeout) => Err(quiet),
     }
 }
 
-/// Ends when the broker has had so long. A broker that takes no publishes is well and confirms nothing, so only the seconds
-/// that begin while it takes some are counted.
-async fn time_to_confirm(connection: &Connection, timeout: Duration) {
+/// Ends when the broker has had so long, and answers for how long `decided` has not grown. A broker that takes no publishes is well
+/// and confirms nothing, so only the seconds that begin while it takes some are counted.
+async fn time_to_confirm((connection, decided): (&Connection, &AtomicU64), timeout: Duration) -> Duration {
+    const SECOND: Duration = Duration::from_secs(1);
+    let (mut quiet, mut before) = (Duration::ZERO, decided.load(Ordering::Relaxed));
     for _ in 0..timeout.as_secs() {
         // The failure of the connection reaches the chunk through lapin.
         _ = connection.ready_to_publish().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(SECOND).await;
+        let now = decided.load(Ordering::Relaxed);
+        quiet = if now == before { quiet + SECOND } else { Duration::ZERO };
+        before = now;
     }
+    quiet
 }
 
 async fn publish(

@@ -41,7 +41,7 @@ struct Shown<'a> {
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
     let trace = trace_id(&arguments.job)?;
     let reader = reader(&arguments, context)?;
-    let mut spans = reader.trace(trace).await?;
+    let spans = reader.trace(trace).await?;
     if spans.is_empty() {
         return Err(Error::not_found(format!(
             "no trace {trace} of {}: it was not chosen (`[traces] per_second`), has not ended yet, or is no longer kept",
@@ -49,6 +49,7 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
         ))
         .into());
     }
+    let mut spans = merged(spans);
     spans.sort_by_key(|span| (span.start_us, span.end_us));
     let shown = Shown { trace_id: trace.to_string(), spans: &spans };
     context.output.data(&shown, |_| format!("trace {trace}\n{}", draw(&spans)))?;
@@ -77,12 +78,28 @@ fn reader(arguments: &Arguments, context: &Context) -> Result<Box<dyn SpanReader
     }
 }
 
+/// A job that was done twice has its root twice: from the first beginning to the last end.
+fn merged(spans: Vec<Span>) -> Vec<Span> {
+    let mut all: Vec<Span> = Vec::new();
+    for span in spans {
+        match all.iter_mut().find(|known| known.id == span.id) {
+            Some(known) => {
+                known.start_us = known.start_us.min(span.start_us);
+                known.end_us = known.end_us.max(span.end_us);
+            }
+            None => all.push(span),
+        }
+    }
+    all
+}
+
 /// One line a span: how long after the first it began, how long it took, and what it says. A span whose parent was not written, as after
 /// a kill, stands at the top.
 fn draw(spans: &[Span]) -> String {
     let begun_us = spans.iter().map(|span| span.start_us).min().unwrap_or(0);
     let is_known = |span: &&Span| spans.iter().any(|other| Some(other.id) == span.parent && other.id != span.id);
     let mut lines = Vec::new();
+    // What is not under a top is in a circle, which no tree of ours has: it has no lines.
     for top in spans.iter().filter(|span| !is_known(span)) {
         lines.push(line(top, "", begun_us));
         branches(spans, top, "", begun_us, &mut lines);
@@ -102,7 +119,8 @@ fn branches(spans: &[Span], parent: &Span, indent: &str, begun_us: i64, lines: &
 
 fn line(of: &Span, indent: &str, begun_us: i64) -> String {
     let name = format!("{indent}{}", of.name);
-    let (after, took) = (duration(of.start_us - begun_us), duration(of.end_us - of.start_us));
+    let (after, took) =
+        (duration(of.start_us.saturating_sub(begun_us)), duration(of.end_us.saturating_sub(of.start_us)));
     let mut words = Vec::new();
     for (key, label) in [
         (attribute::JOB, "job"),
@@ -158,7 +176,7 @@ mod tests {
                 .error(Some("no".into())),
             Span::new(trace, Some(SpanId(77)), span::STORE, (1_000_400, 1_000_401)),
         ];
-        let drawn = draw(&spans);
+        let drawn = draw(&merged([spans.to_vec(), vec![spans[0].clone()]].concat()));
         let lines: Vec<_> = drawn.lines().collect();
         assert_eq!(lines.len(), 4);
         assert!(lines[0].starts_with("job ") && lines[0].ends_with("250.0 ms  job r-1"), "{}", lines[0]);

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{SpanId, TraceContext, TraceId};
 
+/// The longest text of a span, in bytes; the rest is cut off. What waits for the exporter is bounded by it.
+const TEXT_BYTES_MAX: usize = 1_024;
+
 /// What a span is to the messages that it handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -50,7 +53,7 @@ impl Span {
             trace,
             id: SpanId::random(),
             parent,
-            name: name.into(),
+            name: shorten(name.into()),
             kind: Kind::Internal,
             start_us,
             // Clocks step, and two machines have two.
@@ -70,7 +73,7 @@ impl Span {
     }
 
     pub fn text(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        self.attributes.push((name.into(), Value::Text(value.into())));
+        self.attributes.push((name.into(), Value::Text(shorten(value.into()))));
         self
     }
 
@@ -84,7 +87,7 @@ impl Span {
     }
 
     pub fn error(self, error: Option<String>) -> Self {
-        Self { error, ..self }
+        Self { error: error.map(|text| shorten(text.into()).into_owned()), ..self }
     }
 
     /// The value of an attribute, as text; empty where there is none.
@@ -100,5 +103,27 @@ impl Span {
     /// Where it is, for others to link to or to continue.
     pub fn context(&self) -> TraceContext {
         TraceContext { trace: self.trace, span: self.id, is_sampled: true }
+    }
+}
+
+/// Cuts at a character's boundary.
+fn shorten(text: Cow<'static, str>) -> Cow<'static, str> {
+    match text.len() {
+        ..=TEXT_BYTES_MAX => text,
+        _ => text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_longer_than_its_bound() {
+        let long = "é".repeat(TEXT_BYTES_MAX);
+        let span = Span::new(TraceId(1), None, long.clone(), (5, 1)).text("a", long.clone()).error(Some(long));
+        assert_eq!((span.name.len(), span.attribute("a").len()), (TEXT_BYTES_MAX, TEXT_BYTES_MAX));
+        assert_eq!(span.error.map(|error| error.len()), Some(TEXT_BYTES_MAX));
+        assert_eq!((span.start_us, span.end_us), (5, 5), "clocks step");
     }
 }

@@ -55,17 +55,29 @@ async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally
             }
         };
         _ = shutdown.or(tokio::time::timeout(GATHER, gathering)).await;
-        keep(&*keeper, batch, &tally, &mut is_away).await;
+        let count = batch.len();
+        let overdue = async {
+            shutdown.triggered().await;
+            tokio::time::sleep(STOP_TIMEOUT).await;
+        };
+        tokio::select! {
+            biased;
+            () = keep(&*keeper, batch, &tally, &mut is_away) => (),
+            () = overdue => return Tally::add(&tally.failed, count),
+        }
     }
     spans.close();
     let mut rest = Vec::new();
     while spans.try_recv().map(|span| rest.push(span)).is_ok() {}
-    if !rest.is_empty() {
-        let count = rest.len();
-        let keeping = keep(&*keeper, rest, &tally, &mut is_away);
-        if tokio::time::timeout(STOP_TIMEOUT, keeping).await.is_err() {
-            Tally::add(&tally.failed, count);
+    let mut left = rest.len();
+    let keeping = async {
+        for batch in rest.chunks(BATCH_SPANS_MAX) {
+            keep(&*keeper, batch.to_vec(), &tally, &mut is_away).await;
+            left -= batch.len();
         }
+    };
+    if tokio::time::timeout(STOP_TIMEOUT, keeping).await.is_err() {
+        Tally::add(&tally.failed, left);
     }
 }
 
@@ -163,7 +175,7 @@ mod tests {
             tokio::time::Instant::now()
         };
         let ((), stopped_at) = tokio::join!(run(keeper.clone(), spans, tally.clone(), shutdown.clone()), story);
-        assert!(stopped_at.elapsed() <= EXPORT_TIMEOUT + STOP_TIMEOUT);
+        assert!(stopped_at.elapsed() <= STOP_TIMEOUT, "{:?}", stopped_at.elapsed());
         assert_eq!(Tally::get(&tally.failed), 10);
     }
 }

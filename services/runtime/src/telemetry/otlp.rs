@@ -32,14 +32,17 @@ pub enum Protocol {
 #[derive(Debug)]
 pub struct Otlp {
     exporter: SpanExporter,
-    endpoint: String,
+    /// Host and port, for people.
+    place: String,
 }
 
 impl Otlp {
     /// Connects when it is first used. `role` and `id` are the service's name, as `paceline-worker`, and instance.
     pub fn new(endpoint: &str, protocol: Protocol, role: &str, id: &str) -> Result<Self> {
-        let wrong = |why: String| Error::invalid_field("traces.endpoint", format!("{endpoint:?}: {why}"));
+        // Neither here nor later is it repeated: it may hold a password or a key.
+        let wrong = |why: String| Error::invalid_field("traces.endpoint", format!("is no address for traces: {why}"));
         let url = url::Url::parse(endpoint).map_err(|e| wrong(e.to_string()))?;
+        let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
         let exporter = match protocol {
             Protocol::Grpc => {
                 SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(TIMEOUT).build()
@@ -63,7 +66,7 @@ impl Otlp {
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         ];
         exporter.set_resource(&Resource::builder_empty().with_attributes(attributes).build());
-        Ok(Self { exporter, endpoint: endpoint.to_owned() })
+        Ok(Self { exporter, place })
     }
 }
 
@@ -71,7 +74,7 @@ impl Otlp {
 impl SpanKeeper for Otlp {
     async fn keep(&self, spans: Vec<Span>) -> Result<()> {
         let exporting = self.exporter.export(spans.into_iter().map(data).collect());
-        exporting.await.map_err(|e| Error::unavailable(format!("{} takes no traces: {e}", self.endpoint)))
+        exporting.await.map_err(|e| Error::unavailable(format!("{} takes no traces: {e}", self.place)))
     }
 }
 

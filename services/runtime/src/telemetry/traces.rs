@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 
 /// Spans that wait for the exporter, some 2 MB of them.
 const QUEUE_SPANS_MAX: usize = 4_096;
+/// Spans of a job that has ended, about.
+const TREE_SPANS: usize = 8;
 /// From being due to its end, a job that takes longer is slow, unless told otherwise.
 pub const SLOW_DEFAULT: Duration = Duration::from_secs(10);
 
@@ -86,9 +88,16 @@ impl Traces {
         self.0.as_ref().map_or(Sampling::NONE, share)
     }
 
-    /// Whether there is room for a few more: who has many spans to make asks before.
+    /// Whether there is room for the tree of a job: who has many spans to make asks before, and says if it made none.
     pub fn has_room(&self) -> bool {
-        self.0.as_ref().is_some_and(|inner| inner.queue.capacity() > 0)
+        self.0.as_ref().is_some_and(|inner| inner.queue.capacity() >= TREE_SPANS)
+    }
+
+    /// There was no room for a tree.
+    pub fn skipped(&self) {
+        if let Some(inner) = &self.0 {
+            Tally::add(&inner.tally.dropped, TREE_SPANS);
+        }
     }
 
     pub fn write(&self, span: Span) {
@@ -117,10 +126,13 @@ mod tests {
             traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
         }
         assert_eq!((Tally::get(&tally.dropped), traces.has_room()), (7, false));
-        assert!(spans.try_recv().is_ok() && traces.has_room());
+        assert!(spans.try_recv().is_ok() && !traces.has_room(), "a tree needs more");
+        (0..TREE_SPANS).for_each(|_| assert!(spans.try_recv().is_ok()));
+        assert!(traces.has_room());
         drop(spans);
         traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
-        assert_eq!(Tally::get(&tally.dropped), 8, "without an exporter too");
+        traces.skipped();
+        assert_eq!(Tally::get(&tally.dropped), 8 + TREE_SPANS as u64, "without an exporter too");
     }
 
     #[test]
