@@ -135,7 +135,7 @@ fn chunks(range: &Range, message_bytes: u64) -> impl Iterator<Item = std::ops::R
     (start..end).step_by(jobs as usize).map(move |first| first..(first + jobs).min(end))
 }
 
-/// What is to be published, and what is recorded of it.
+/// A range to be published, and what is recorded of it.
 #[derive(Clone, Copy)]
 struct Order<'a> {
     range: &'a Range,

@@ -90,7 +90,7 @@ pub struct SinkSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TraceSettings {
-    /// Who takes OTLP: a collector, Tempo, Jaeger. Without it nothing is recorded, but by `paceline dev`, in its folder.
+    /// The receiver of OTLP: a collector, Tempo, Jaeger. Without it nothing is recorded, but by `paceline dev`, in its folder.
     #[serde(deserialize_with = "text::optional")]
     pub endpoint: Option<String>,
     pub protocol: Protocol,

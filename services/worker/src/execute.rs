@@ -117,10 +117,7 @@ fn document(
 
 /// Cuts at a character's boundary.
 pub fn shorten(mut reason: String) -> String {
-    if reason.len() > REASON_BYTES_MAX {
-        let end = (0..=REASON_BYTES_MAX).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
-        reason.truncate(end);
-    }
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     reason
 }
 

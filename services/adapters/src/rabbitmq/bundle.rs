@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use bytes::{Buf as _, Bytes};
 
+use super::frame::{
+    FRAME_BODY, FRAME_END, FRAME_HEAD_BYTES, FRAME_HEADER, FRAME_METHOD, PROPERTIES_AT, channel, put_frame,
+};
 use super::properties::PREFIX_BYTES;
 
 /// The routing key of a bundle. The guard blanks that of every other delivery.
@@ -17,15 +20,11 @@ const BUNDLE_BYTES_MAX: usize = 8 * 1024;
 /// Tag, whether it came before, and length come before each delivery of a bundle.
 const ENTRY_HEAD_BYTES: usize = 8 + 1 + 4;
 
-const FRAME_HEAD_BYTES: usize = 7;
-const FRAME_END: u8 = 0xCE;
 const DELIVER: &[u8] = &[0, 60, 0, 60];
-/// Class, weight, and the size of the body come before the properties.
-const PROPERTIES_AT: usize = 12;
 
 /// A delivery that has arrived as a whole: a method, a header, and a body of one frame or none.
 pub struct Whole<'a> {
-    pub channel: u16,
+    channel: u16,
     consumer: &'a [u8],
     tag: &'a [u8],
     redelivered: u8,
@@ -41,23 +40,23 @@ fn frame(input: &[u8]) -> Option<Frame<'_>> {
     let bytes = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
     let (payload, rest) = input[FRAME_HEAD_BYTES..].split_at_checked(bytes)?;
     let (end, rest) = rest.split_first()?;
-    (*end == FRAME_END).then(|| (head[0], u16::from_be_bytes([head[1], head[2]]), payload, rest))
+    (*end == FRAME_END).then(|| (head[0], channel(head), payload, rest))
 }
 
 impl<'a> Whole<'a> {
     /// The delivery at the beginning of `input`, and its length. `None`: something else, not all of it, or larger than a bundle.
     pub fn find(input: &'a [u8], bundle_bytes_max: usize) -> Option<(Self, usize)> {
-        let (1, channel, method, rest) = frame(input)? else { return None };
+        let (FRAME_METHOD, channel, method, rest) = frame(input)? else { return None };
         let method = method.strip_prefix(DELIVER)?;
         let (consumer, method) = method.split_at_checked(1 + usize::from(*method.first()?))?;
         let (tag, method) = method.split_at_checked(8)?;
-        let (2, header_channel, header, rest) = frame(rest)? else { return None };
+        let (FRAME_HEADER, header_channel, header, rest) = frame(rest)? else { return None };
         let (head, properties) = header.split_at_checked(PROPERTIES_AT)?;
         let body_bytes = usize::try_from(u64::from_be_bytes(head[4..].try_into().ok()?)).ok()?;
         let (body_channel, body, rest) = match body_bytes {
             0 => (channel, [].as_slice(), rest),
             _ => match frame(rest)? {
-                (3, body_channel, body, rest) => (body_channel, body, rest),
+                (FRAME_BODY, body_channel, body, rest) => (body_channel, body, rest),
                 _ => return None,
             },
         };
@@ -76,7 +75,7 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// What has been gathered, by channel.
+/// The open bundles, by channel.
 pub struct Bundles {
     bundles: BTreeMap<u16, Bundle>,
     bytes_max: usize,
@@ -153,19 +152,13 @@ impl Bundle {
         let body_bytes = (self.entries.len() as u64).to_be_bytes();
         let key_bytes = [u8::try_from(MARK.len()).expect("it is short")];
         // Not delivered before, and no exchange: both are a zero.
-        put_frame(1, channel, &[DELIVER, &self.consumer, &self.tag, &[0, 0], &key_bytes, MARK.as_bytes()], out);
-        put_frame(2, channel, &[&[0, 60, 0, 0], &body_bytes, &[0, 0]], out);
-        put_frame(3, channel, &[&self.entries], out);
+        let method: [&[u8]; 6] = [DELIVER, &self.consumer, &self.tag, &[0, 0], &key_bytes, MARK.as_bytes()];
+        let header: [&[u8]; 3] = [&[0, 60, 0, 0], &body_bytes, &[0, 0]];
+        let [high, low] = channel.to_be_bytes();
+        put_frame(out, &[FRAME_METHOD, high, low], &method);
+        put_frame(out, &[FRAME_HEADER, high, low], &header);
+        put_frame(out, &[FRAME_BODY, high, low], &[&self.entries]);
     }
-}
-
-fn put_frame(kind: u8, channel: u16, payload: &[&[u8]], out: &mut Vec<u8>) {
-    let bytes = u32::try_from(payload.iter().map(|part| part.len()).sum::<usize>()).expect("smaller than a frame");
-    out.push(kind);
-    out.extend_from_slice(&channel.to_be_bytes());
-    out.extend_from_slice(&bytes.to_be_bytes());
-    payload.iter().for_each(|part| out.extend_from_slice(part));
-    out.push(FRAME_END);
 }
 
 /// One delivery of a bundle: properties and body as the guard puts them together for every message.

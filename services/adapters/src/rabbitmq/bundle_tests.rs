@@ -124,6 +124,6 @@ fn a_body_of_several_frames_is_no_part_of_a_bundle() {
     put_delivery(&mut input, 1, 1, b"\0\0", b"body");
     let body_at = input.len() - (FRAME_HEAD_BYTES + 4 + 1);
     let (mut halves, body) = (input[..body_at].to_vec(), &input[body_at + FRAME_HEAD_BYTES..][..4]);
-    body.chunks(2).for_each(|half| put_frame(3, 1, &[half], &mut halves));
+    body.chunks(2).for_each(|half| put_frame(&mut halves, &[FRAME_BODY, 0, 1], &[half]));
     assert!(Whole::find(&halves, 1000).is_none());
 }

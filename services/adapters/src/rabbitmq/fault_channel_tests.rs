@@ -152,7 +152,7 @@ async fn a_connection_on_which_nothing_is_confirmed_is_replaced() {
     assert_eq!(publisher.rebuilt(), 1);
 }
 
-/// What was confirmed before does not count.
+/// Confirms from before do not count.
 #[tokio::test]
 async fn a_connection_on_which_nothing_is_confirmed_any_more_is_replaced_as_soon() {
     let (broker, _seen, mut stuck, _closed) = broker(true).await;

@@ -14,21 +14,17 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use super::bundle::{Bundles, Whole};
+use super::frame::{
+    FRAME_BODY, FRAME_END, FRAME_HEAD_BYTES, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD, PROPERTIES_AT, channel,
+    put_frame,
+};
 use super::properties::{PREFIX_BYTES, Reader, Value, entries};
 
-const FRAME_METHOD: u8 = 1;
-const FRAME_HEADER: u8 = 2;
-const FRAME_BODY: u8 = 3;
-const FRAME_HEARTBEAT: u8 = 8;
-const FRAME_END: u8 = 0xCE;
 /// lapin takes a smaller agreed size for this one, which is AMQP's least.
 const FRAME_BYTES_MIN: usize = 4096;
 const HEARTBEAT: [u8; 3] = [FRAME_HEARTBEAT, 0, 0];
-/// Type, channel and size come before a frame's payload.
-const FRAME_HEAD_BYTES: usize = 7;
-/// Class and weight come before a header's body size, and that before the properties.
+/// Class and weight come before a header's body size.
 const BODY_BYTES_AT: usize = 4;
-const PROPERTIES_AT: usize = 12;
 /// The largest method, which is looked at as a whole.
 const METHOD_BYTES_MAX: usize = 1024 * 1024;
 const CHANNEL_CLOSE: &[u8] = &[0, 20, 0, 40];
@@ -271,21 +267,8 @@ impl Guard {
     }
 }
 
-fn channel(frame: &[u8]) -> u16 {
-    u16::from_be_bytes([frame[1], frame[2]])
-}
-
 fn payload(frame: &[u8]) -> &[u8] {
     &frame[FRAME_HEAD_BYTES..frame.len() - 1]
-}
-
-/// Writes a frame of the type and channel of `frame` with another payload.
-fn put_frame(out: &mut Vec<u8>, frame: &[u8], payload: &[&[u8]]) {
-    let bytes = u32::try_from(payload.iter().map(|part| part.len()).sum::<usize>()).expect("smaller than a frame");
-    out.extend_from_slice(&frame[..3]);
-    out.extend_from_slice(&bytes.to_be_bytes());
-    payload.iter().for_each(|part| out.extend_from_slice(part));
-    out.push(FRAME_END);
 }
 
 /// The largest frame of the connection, if the method is the broker's tuning; it says 0 for no limit.

@@ -81,7 +81,7 @@ fn properties_move_into_the_body_however_they_arrive() {
     }
 }
 
-/// What came in one piece, as lapin gets it: the class and method of each frame, or its type.
+/// The frames that lapin gets of what came in one piece: the class and method of each frame, or its type.
 fn frames(mut bytes: &[u8]) -> Vec<(u16, u16)> {
     let mut all = Vec::new();
     while let Some((head, rest)) = bytes.split_first_chunk::<FRAME_HEAD_BYTES>() {

@@ -20,6 +20,7 @@ mod fault_channel_tests;
 mod fault_publish_tests;
 #[cfg(test)]
 mod fault_tests;
+mod frame;
 mod guard;
 mod incoming;
 mod inspect;

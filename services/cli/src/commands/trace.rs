@@ -99,7 +99,7 @@ fn draw(spans: &[Span]) -> String {
     let begun_us = spans.iter().map(|span| span.start_us).min().unwrap_or(0);
     let is_known = |span: &&Span| spans.iter().any(|other| Some(other.id) == span.parent && other.id != span.id);
     let mut lines = Vec::new();
-    // What is not under a top is in a circle, which no tree of ours has: it has no lines.
+    // Spans under no top are in a circle, which no tree of ours has: they have no lines.
     for top in spans.iter().filter(|span| !is_known(span)) {
         lines.push(line(top, "", begun_us));
         branches(spans, top, "", begun_us, &mut lines);

@@ -9,7 +9,7 @@ use super::{SpanId, TraceContext, TraceId};
 /// The longest text of a span, in bytes; the rest is cut off. What waits for the exporter is bounded by it.
 const TEXT_BYTES_MAX: usize = 1_024;
 
-/// What a span is to the messages that it handles.
+/// The role of a span towards messages, as OpenTelemetry tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     Internal,

@@ -44,6 +44,11 @@ pub async fn beside<T>(
 /// Until `shutdown`, and then what is left. A receiver that fails is told once, and once more when it is back.
 async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally: Arc<Tally>, shutdown: Shutdown) {
     let mut is_away = false;
+    let overdue = async {
+        shutdown.triggered().await;
+        tokio::time::sleep(STOP_TIMEOUT).await;
+    };
+    tokio::pin!(overdue);
     while let Some(Some(first)) = shutdown.or(spans.recv()).await {
         let mut batch = vec![first];
         let gathering = async {
@@ -56,14 +61,10 @@ async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally
         };
         _ = shutdown.or(tokio::time::timeout(GATHER, gathering)).await;
         let count = batch.len();
-        let overdue = async {
-            shutdown.triggered().await;
-            tokio::time::sleep(STOP_TIMEOUT).await;
-        };
         tokio::select! {
             biased;
             () = keep(&*keeper, batch, &tally, &mut is_away) => (),
-            () = overdue => return Tally::add(&tally.failed, count),
+            () = &mut overdue => return Tally::add(&tally.failed, count),
         }
     }
     spans.close();
@@ -76,7 +77,12 @@ async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally
             left -= batch.len();
         }
     };
-    if tokio::time::timeout(STOP_TIMEOUT, keeping).await.is_err() {
+    let is_late = tokio::select! {
+        biased;
+        () = keeping => false,
+        () = overdue => true,
+    };
+    if is_late {
         Tally::add(&tally.failed, left);
     }
 }

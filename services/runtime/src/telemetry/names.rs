@@ -37,7 +37,7 @@ pub mod attribute {
     pub const STATUS: &str = "paceline.job.status";
     /// 1 for the first.
     pub const ATTEMPT: &str = "paceline.attempt";
-    /// How often the broker had handed the message out before, to a worker that did not settle it.
+    /// The number of times that the broker had handed the message out before, to a worker that did not settle it.
     pub const REDELIVERIES: &str = "paceline.redeliveries";
     pub const WORKER: &str = "paceline.worker.id";
     pub const PRODUCER: &str = "paceline.producer.id";

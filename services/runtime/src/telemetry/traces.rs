@@ -107,10 +107,6 @@ impl Traces {
             Tally::add(&inner.tally.dropped, 1);
         }
     }
-
-    pub fn tally(&self) -> Option<&Tally> {
-        self.0.as_ref().map(|inner| &*inner.tally)
-    }
 }
 
 #[cfg(test)]
