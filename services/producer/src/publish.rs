@@ -160,7 +160,7 @@ impl Inner {
         Err(Error::unavailable(format!("{count} jobs from seq {first} on fit no queue: {queue} is not bound")))
     }
 
-    /// Publishes jobs of a range and answers those that no queue took. A refusal is an error: the range is sent again later. Nothing
+    /// Publishes jobs of a range and answers those that no queue took. A refusal is an error, and the queue's own: the range is sent again later. Nothing
     /// is encoded before there is room for it.
     async fn publish(&self, known: &Known, order: Order<'_>, seqs: Vec<u64>) -> Result<Vec<u64>> {
         let (queue, sent) = (&known.queue, seqs.len());
@@ -194,7 +194,7 @@ impl Inner {
                 Confirm::Confirmed => (),
                 Confirm::Unroutable => unroutable.push(seq),
                 Confirm::Refused(reason) => {
-                    return Err(Error::unavailable(format!("queue {queue} refused a job: {reason}")));
+                    return Err(Error::resource_exhausted(format!("queue {queue} refused a job: {reason}")));
                 }
             }
         }

@@ -4,6 +4,8 @@
 //! goes on. Only what is wrong with the run itself ends it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paceline_core::error::{Error, ErrorKind};
@@ -13,9 +15,11 @@ use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::ledger::Fence;
 use paceline_core::trace::Sampling;
 use paceline_runtime::backoff::Backoff;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::Context;
+use crate::member::Ask;
 
 /// Ranges of a run that are on their way at once, or wait for a producer that works and has room; the pacer holds back at that many.
 const RANGES_IN_FLIGHT_MAX: usize = 32;
@@ -40,15 +44,25 @@ pub struct Dispatcher {
     /// Which of the run's traces are recorded.
     sampling: Sampling,
     waiting: VecDeque<Range>,
+    queue: Arc<Queue>,
     /// First seqs of what is waiting or in flight.
     known: BTreeSet<u64>,
     tasks: JoinSet<(Range, Result<(), Fault>)>,
 }
 
+/// What the run's queue did with its last range.
+#[derive(Default)]
+struct Queue {
+    /// It took nothing.
+    is_suspect: AtomicBool,
+    /// Held by the one range that tries it then.
+    turn: Mutex<()>,
+}
+
 impl Dispatcher {
     pub fn new(context: Context, run: RunId, fence: Fence) -> Self {
-        let (waiting, known, tasks) = (VecDeque::new(), BTreeSet::new(), JoinSet::new());
-        Self { context, run, fence, message_bytes: 0, sampling: Sampling::NONE, waiting, known, tasks }
+        let (waiting, queue, known, tasks) = (VecDeque::new(), Arc::default(), BTreeSet::new(), JoinSet::new());
+        Self { context, run, fence, message_bytes: 0, sampling: Sampling::NONE, waiting, queue, known, tasks }
     }
 
     /// Must be told before the first range is submitted.
@@ -104,9 +118,32 @@ impl Dispatcher {
             let Some(range) = self.waiting.pop_front() else { return };
             let bytes = range.count.saturating_mul(self.message_bytes);
             let what = (range, bytes, self.sampling);
-            let delivery = deliver(self.context.clone(), self.run.clone(), self.fence, what);
+            let delivery = deliver(self.context.clone(), self.run.clone(), self.fence, what, self.queue.clone());
             self.tasks.spawn(async move { (range, delivery.await) });
         }
+    }
+}
+
+impl Queue {
+    /// Publishes at once, or in turn while the queue is suspect.
+    async fn offer<F>(&self, bytes: u64, publish: impl Fn(Ask) -> F) -> Result<String, Error>
+    where
+        F: Future<Output = Result<String, Error>>,
+    {
+        let turn = if self.is_suspect() { Some(self.turn.lock().await) } else { None };
+        // The one before may have found that it is well again.
+        let turn = turn.filter(|_| self.is_suspect());
+        let published = publish(if turn.is_some() { Ask::Suspect { bytes } } else { Ask::Range { bytes } }).await;
+        match &published {
+            Ok(_) => self.is_suspect.store(false, Ordering::Relaxed),
+            Err(error) if error.kind == ErrorKind::ResourceExhausted => self.is_suspect.store(true, Ordering::Relaxed),
+            Err(_) => (),
+        }
+        published
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::Relaxed)
     }
 }
 
@@ -116,6 +153,7 @@ async fn deliver(
     run: RunId,
     fence: Fence,
     (range, bytes, sampling): (Range, u64, Sampling),
+    queue: Arc<Queue>,
 ) -> Result<(), Fault> {
     let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     if mutant::is_active(Mutant::ConfirmBeforeBroker) {
@@ -123,7 +161,8 @@ async fn deliver(
     }
     let mut has_failed = false;
     let producer = loop {
-        match context.producers.publish(&run, &range, bytes, sampling).await {
+        let publish = |ask| context.producers.publish(&run, &range, ask, sampling);
+        match queue.offer(bytes.max(1), publish).await {
             Ok(producer) => break producer,
             Err(error) if error.kind == ErrorKind::Unpublishable => return Err(Fault::Unpublishable(error)),
             Err(error) if !std::mem::replace(&mut has_failed, true) => {
@@ -140,5 +179,34 @@ async fn deliver(
             Err(error) => tracing::warn!(%run, first = range.first, %error, "confirming a range again"),
         }
         backoff.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    /// Thirty ranges of a queue that is full for ten seconds of every try; how many tried at once, at the most, after the first ones.
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_takes_nothing_gets_one_range_at_a_time_until_it_takes_one() {
+        let (queue, is_full) = (Queue::default(), AtomicBool::new(true));
+        let (trying, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        let publish = |_| async {
+            most.fetch_max(trying.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            trying.fetch_sub(1, Ordering::Relaxed);
+            if is_full.load(Ordering::Relaxed) { Err(Error::resource_exhausted("full")) } else { Ok("p".to_owned()) }
+        };
+        let all = || futures::future::join_all((0..30).map(|_| queue.offer(1, publish)));
+        assert!(all().await.iter().all(Result::is_err));
+        assert_eq!(most.swap(0, Ordering::Relaxed), 30, "nobody knew");
+        assert!(all().await.iter().all(Result::is_err));
+        assert_eq!(most.swap(0, Ordering::Relaxed), 1);
+        is_full.store(false, Ordering::Relaxed);
+        assert!(all().await.iter().all(Result::is_ok));
+        // The first finds that it is well; the others, which waited for their turn, go on together.
+        assert!(most.swap(0, Ordering::Relaxed) > 1 && !queue.is_suspect());
     }
 }

@@ -24,6 +24,10 @@ pub enum Ask {
     Range {
         bytes: u64,
     },
+    /// The same, to a queue that took nothing the last time: it may hang for long, so it never decides about a producer.
+    Suspect {
+        bytes: u64,
+    },
     Question,
 }
 
@@ -34,6 +38,11 @@ pub enum Turned {
     LeftOut,
     /// It works, and has as much on its way as it should.
     Full,
+}
+
+/// True if every producer would say the same: of this run without asking its broker, of this queue after asking it.
+pub fn is_of_run_or_queue(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Unpublishable | ErrorKind::ResourceExhausted)
 }
 
 pub struct Member {
@@ -128,8 +137,7 @@ impl Member {
         share.measured(outcome.is_ok());
         drop(share);
         match &outcome {
-            // Every producer would say the same of this run, without asking its broker.
-            Err(error) if error.kind == ErrorKind::Unpublishable => ticket.succeeded(Ask::Question),
+            Err(error) if is_of_run_or_queue(error) => ticket.succeeded(Ask::Question),
             Err(error) => {
                 ticket.failed(what, &error.message);
                 self.doubt.notify_one();
@@ -143,9 +151,12 @@ impl Member {
     fn admit(&self, what: Ask) -> Result<(Ticket<'_>, Share<'_>), Turned> {
         let (mut state, now) = (self.lock(), Instant::now());
         let bytes = match what {
-            Ask::Range { bytes } => bytes,
+            Ask::Range { bytes } | Ask::Suspect { bytes } => bytes,
             Ask::Question => 0,
         };
+        if matches!(what, Ask::Suspect { .. }) && state.breaker.phase() != Phase::Closed {
+            return Err(Turned::LeftOut);
+        }
         let pass = state.breaker.admit(now).ok_or(Turned::LeftOut)?;
         // A probe needs no room: what fills the window then may hang.
         if bytes > 0 && pass == Pass::Normal && !state.window.has_room() {
@@ -274,7 +285,7 @@ impl Ticket<'_> {
         {
             let mut state = self.member.lock();
             state.is_known = true;
-            if matches!(what, Ask::Range { .. }) {
+            if matches!(what, Ask::Range { .. } | Ask::Suspect { .. }) {
                 (state.refusal, state.tried_at) = (None, Instant::now());
             } else if state.refusal.is_some() && self.pass == Pass::Probe {
                 // It answers questions; whether it publishes only a range can show. The drop makes room for one.
@@ -291,7 +302,7 @@ impl Ticket<'_> {
 
     fn failed(mut self, what: Ask, why: &str) {
         self.is_settled = true;
-        if matches!(what, Ask::Range { .. }) {
+        if matches!(what, Ask::Range { .. } | Ask::Suspect { .. }) {
             let mut state = self.member.lock();
             (state.refusal, state.tried_at) = (Some(why.to_owned()), Instant::now());
         }

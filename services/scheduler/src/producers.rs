@@ -15,13 +15,13 @@ use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
 use paceline_core::trace::Sampling;
-use paceline_core::{Error, ErrorKind, Result};
+use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::Instant;
 
-use crate::member::{Ask, Member, Turned};
+use crate::member::{Ask, Member, Turned, is_of_run_or_queue};
 use crate::remote::remote;
 
 /// How long a range waits for a producer that may be tried, when none may: longer than the longest cool-down.
@@ -72,12 +72,11 @@ impl Producers {
         Self { members, next: AtomicUsize::new(0), changed, turns: Mutex::default() }
     }
 
-    /// Publishes `range`, whose messages have `bytes` in all, at the next producer that works and has room, at each of the others
-    /// when that fails. The last error, when all do; `Unpublishable` at once, because none would say otherwise. Where none may be
-    /// tried now it waits for the first that may, for two seconds at most; for room it waits as long as it takes, because what
-    /// fills a window is bounded in time.
-    pub async fn publish(&self, run: &RunId, range: &Range, bytes: u64, sampling: Sampling) -> Result<String> {
-        let what = Ask::Range { bytes: bytes.max(1) };
+    /// Publishes `range`, as `what` says, at the next producer that works and has room, at each of the others when that fails. The last
+    /// error, when all do; `Unpublishable`, and `ResourceExhausted` of its queue, at once, because none would say otherwise. Where none
+    /// may be tried now it waits for the first that may, for two seconds at most, a suspect range not at all; for room it waits as long
+    /// as it takes, because what fills a window is bounded in time.
+    pub(crate) async fn publish(&self, run: &RunId, range: &Range, what: Ask, sampling: Sampling) -> Result<String> {
         let (mut deadline, mut kept) = (None, None);
         loop {
             let turn = match kept.take() {
@@ -101,7 +100,7 @@ impl Producers {
                 Err(Turned::LeftOut) => {
                     turn.end();
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + WAIT_MAX);
-                    if Instant::now() >= deadline {
+                    if matches!(what, Ask::Suspect { .. }) || Instant::now() >= deadline {
                         return Err(self.none_usable());
                     }
                     self.wait(changed, deadline).await;
@@ -132,8 +131,8 @@ impl Producers {
 
     /// The answer of the first producer that gives one, or why no call was made: `Full` if a producer works.
     ///
-    /// Every error but `Unpublishable` is the producer's own: it may have lost its broker, its password or its ledger, and another
-    /// may have not.
+    /// Every error but those of the run and of its queue is the producer's own: it may have lost its broker, its password or its ledger,
+    /// and another may have not.
     async fn first<T, F>(&self, what: Ask, call: impl Fn(Arc<dyn RangePublisher>) -> F) -> Result<Result<T>, Turned>
     where
         F: Future<Output = Result<T>>,
@@ -143,7 +142,7 @@ impl Producers {
         for step in 0..self.members.len() {
             let member = &self.members[start.wrapping_add(step) % self.members.len()];
             match member.call(what, &call).await {
-                Ok(Err(error)) if error.kind != ErrorKind::Unpublishable => last = Ok(Err(error)),
+                Ok(Err(error)) if !is_of_run_or_queue(&error) => last = Ok(Err(error)),
                 Ok(decided) => return Ok(decided),
                 Err(Turned::Full) if last.is_err() => last = Err(Turned::Full),
                 Err(_) => (),
@@ -213,7 +212,7 @@ impl<'a> Turn<'a> {
 #[async_trait]
 impl RangePublisher for Producers {
     async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String> {
-        self.publish(run, range, range.count * JOB_BYTES_USUAL, sampling).await
+        self.publish(run, range, Ask::Range { bytes: range.count * JOB_BYTES_USUAL }, sampling).await
     }
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use async_trait::async_trait;
 
+use paceline_core::ErrorKind;
 use paceline_core::trace::Sampling;
 
 use super::*;
@@ -16,6 +17,7 @@ const HANGS: u8 = 2;
 const IS_REFUSED: u8 = 3;
 const REFUSES: u8 = 4;
 const KNOWS_NO_RUN: u8 = 5;
+const QUEUE_IS_FULL: u8 = 6;
 
 #[derive(Default)]
 struct Stub {
@@ -32,6 +34,7 @@ impl RangePublisher for Stub {
             FAILS => Err(Error::unavailable("away")),
             IS_REFUSED => Err(Error::failed_precondition("RabbitMQ refuses user \"paul\"")),
             REFUSES => Err(Error::internal("the token is not the one that this server expects")),
+            QUEUE_IS_FULL => Err(Error::resource_exhausted("queue default refused a job: it is full")),
             KNOWS_NO_RUN => Err(Error::not_found("run some-run is not in the ledger")),
             _ => std::future::pending().await,
         }
@@ -65,7 +68,9 @@ fn run() -> RunId {
 }
 
 async fn publish(producers: &Producers) -> Result<String> {
-    producers.publish(&run(), &Range { first: 0, count: 1, scheduled_at_ms: 0 }, 300, Sampling::NONE).await
+    producers
+        .publish(&run(), &Range { first: 0, count: 1, scheduled_at_ms: 0 }, Ask::Range { bytes: 300 }, Sampling::NONE)
+        .await
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,6 +291,42 @@ async fn a_range_that_nobody_can_publish_is_tried_once_and_leaves_nobody_out() {
     producers.check().unwrap();
 }
 
+/// A queue that is full says nothing about the producer that found that out.
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_takes_nothing_leaves_no_producer_out() {
+    let (producers, [first, second]) = stubs();
+    for stub in [&first, &second] {
+        stub.mode.store(QUEUE_IS_FULL, Ordering::Relaxed);
+    }
+    for _ in 0..10 {
+        assert_eq!(publish(&producers).await.unwrap_err().kind, ErrorKind::ResourceExhausted);
+    }
+    assert_eq!(first.calls.load(Ordering::Relaxed) + second.calls.load(Ordering::Relaxed), 10, "one producer is asked");
+    producers.check().unwrap();
+}
+
+/// A queue that may hang for long must not be what decides about a producer.
+#[tokio::test(start_paused = true)]
+async fn a_suspect_range_is_no_probe_and_waits_for_none() {
+    let (producers, [only]) = stubs();
+    let suspect = || async {
+        let range = Range { first: 0, count: 1, scheduled_at_ms: 0 };
+        producers.publish(&run(), &range, Ask::Suspect { bytes: 300 }, Sampling::NONE).await
+    };
+    suspect().await.unwrap();
+    only.mode.store(FAILS, Ordering::Relaxed);
+    for _ in 0..3 {
+        publish(&producers).await.unwrap_err();
+    }
+    only.mode.store(WELL, Ordering::Relaxed);
+    tokio::time::sleep(WAIT_MAX).await;
+    let begun = Instant::now();
+    assert!(suspect().await.unwrap_err().message.contains("away"));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    publish(&producers).await.unwrap();
+    suspect().await.unwrap();
+}
+
 /// Confirms after a while, and knows how many waited at once.
 struct Slow {
     takes: Duration,
@@ -313,7 +354,7 @@ async fn waited_at_once(takes: Duration, ranges: usize, bytes: u64) -> u64 {
     let slow = Arc::new(Slow { takes, waiting: AtomicU64::new(0), waited_at_once: AtomicU64::new(0) });
     let producers = Producers::local(slow.clone());
     let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
-    let all = join_all((0..ranges).map(|_| producers.publish(&run, &range, bytes, Sampling::NONE)));
+    let all = join_all((0..ranges).map(|_| producers.publish(&run, &range, Ask::Range { bytes }, Sampling::NONE)));
     let all = tokio::time::timeout(Duration::from_secs(3600), all).await.expect("no range waits for ever");
     assert!(all.iter().all(Result::is_ok));
     producers.check().unwrap();
@@ -345,7 +386,8 @@ async fn what_waits_for_room_does_not_look_with_every_answer() {
     let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
     let polls = AtomicU64::new(0);
     let all = (0..RANGES).map(|_| {
-        let mut publishing = Box::pin(producers.publish(&run, &range, 1024 * 1024, Sampling::NONE));
+        let mut publishing =
+            Box::pin(producers.publish(&run, &range, Ask::Range { bytes: 1024 * 1024 }, Sampling::NONE));
         let polls = &polls;
         std::future::poll_fn(move |context| {
             polls.fetch_add(1, Ordering::Relaxed);

@@ -123,7 +123,8 @@ async fn a_chunk_that_is_never_confirmed_costs_its_channel_and_not_the_connectio
     assert_eq!(within(closed.recv()).await, Some(channel));
     assert_eq!(seen.lock().unwrap().opened, CHANNELS + 1);
     // One after the other, they would all go on the same channel, and one target has no more than some.
-    let targets = [WELL, Target { routing_key: "well too", ..WELL }];
+    let keys = ["well", "well too", "well as well"];
+    let targets = keys.map(|routing_key| Target { routing_key, ..WELL });
     let batch = [message("1"), message("2")];
     let batches = (0..CHANNELS).map(|index| publisher.publish(targets[index % targets.len()], &batch));
     let all = within(join_all(batches)).await;

@@ -13,12 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use super::acker;
-use super::chunk::{CHANNELS, CHUNK_TIMEOUT, Chunk, Decided, Unconfirmed, chunks};
+use super::chunk::{CHANNELS, CHUNK_TIMEOUT, Chunk, Decided, Lane, Unconfirmed, chunks};
 use super::config::Endpoint;
 use super::connection::Connection;
 use super::lock::locked;
 use super::message::{self, Target};
-use super::singles::{Singles, Waiting};
+use super::singles::{Leave, Singles, Waiting};
 use super::topology;
 use crate::link::{Epoch, Link};
 
@@ -44,13 +44,13 @@ struct Publishing {
 }
 
 struct Channels {
-    free: Mutex<Vec<Arc<lapin::Channel>>>,
+    free: Mutex<Vec<Lane>>,
     /// As many as there are free ones.
     permits: Arc<Semaphore>,
 }
 
 /// For a chunk, until its channel is free: a channel's, and the target's.
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+type Permits = (OwnedSemaphorePermit, Leave);
 
 impl Epoch for Publishing {
     fn failure(&self) -> Option<Error> {
@@ -98,9 +98,9 @@ impl Publisher {
         let connection = Connection::open(&self.endpoint, self.ca_file.as_deref(), "paceline publisher").await?;
         let mut free = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
-            free.push(confirming_channel(&connection).await?);
+            free.push(Lane::new(confirming_channel(&connection).await?));
         }
-        connection.request(topology::declare_exchange(&free[0], &self.exchange)).await?;
+        connection.request(topology::declare_exchange(&free[0].channel, &self.exchange)).await?;
         let channels = Channels { free: Mutex::new(free), permits: Arc::new(Semaphore::new(CHANNELS)) };
         let channels = Arc::new(channels);
         let (singles, confirmed, confirming) = Default::default();
@@ -166,8 +166,8 @@ impl Publishing {
 
     /// Leave to send a chunk to one target. The target's comes first, so that who waits for it keeps no channel from others. `Err`: the
     /// connection has failed.
-    async fn permits(&self, waiting: &Waiting) -> Result<Permits> {
-        let of_target = waiting.permit().await;
+    async fn permits(&self, waiting: &Arc<Waiting>) -> Result<Permits> {
+        let of_target = waiting.leave().await;
         let of_channel = self.channels.permits.clone().acquire_owned().await;
         let failed = || self.connection.failure().unwrap_or_else(|| Error::unavailable("the connection has failed"));
         Ok((of_channel.map_err(|_| failed())?, of_target))
@@ -181,30 +181,36 @@ impl Publishing {
         messages: impl Iterator<Item = (Target<'a>, &'a Message)>,
         tell: impl FnOnce(Decided<Vec<Confirm>>) + Send + 'static,
     ) {
-        let channel = locked(&self.channels.free).pop().expect("a permit is a free channel");
-        let chunk = Chunk::send(&channel, messages);
+        let lane = locked(&self.channels.free).pop().expect("a permit is a free channel");
+        let chunk = Chunk::send(lane, messages);
         let (connection, channels) = (self.connection.clone(), self.channels.clone());
         let confirmed = self.confirmed.clone();
         let mut confirming = locked(&self.confirming);
         while confirming.try_join_next().is_some() {}
         confirming.spawn(async move {
-            let confirms = chunk.confirmed(&connection, &confirmed).await;
+            let (confirms, lane) = chunk.confirmed(&connection, &confirmed).await;
             let next = match &confirms {
-                Ok(_) => Ok(channel),
+                Ok(_) => Ok(lane),
                 // Nothing is confirmed, whoever sent it: another connection may reach a broker of the cluster that is well.
                 Err(Unconfirmed::Expired { is_silent: true }) if connection.blocked().is_none() => {
                     Err(connection.unconfirmed(CHUNK_TIMEOUT))
                 }
-                Err(Unconfirmed::Expired { .. }) => replaced(&connection, channel).await,
+                Err(Unconfirmed::Expired { .. }) => replaced(&connection, lane.channel).await,
                 // Said here too: the publishers may have given up, and the next would get a channel that has ended.
                 Err(Unconfirmed::Lost(error)) => Err(connection.explain(error)),
             };
             // Before the answer: who publishes the next chunk finds it.
             match next {
-                Ok(channel) => locked(&channels.free).push(channel),
+                Ok(lane) => locked(&channels.free).push(lane),
                 Err(error) => channels.fail(&connection, error),
             }
-            drop(permits);
+            let (of_channel, of_target) = permits;
+            match &confirms {
+                Ok(_) => of_target.confirmed(),
+                Err(Unconfirmed::Expired { .. }) => of_target.expired(),
+                Err(Unconfirmed::Lost(_)) => drop(of_target),
+            }
+            drop(of_channel);
             tell(confirms);
         });
     }
@@ -227,14 +233,16 @@ impl Publishing {
     /// that is gone misses its heartbeats, and the chunk, which has more time, ends a connection on which nothing at all is confirmed.
     fn overdue(&self, endpoint: &Endpoint, confirmed_before: u64) -> Error {
         let seconds = PUBLISH_TIMEOUT.as_secs();
-        let what = if let Some(reason) = self.connection.blocked() {
-            format!("takes no publishes now: {reason}")
-        } else if self.confirmed.load(Ordering::Relaxed) != confirmed_before {
-            format!("has more to confirm than {seconds} s were enough for")
-        } else {
-            format!("did not confirm within {seconds} s")
-        };
-        Error::unavailable(format!("RabbitMQ at {endpoint} {what}"))
+        if let Some(reason) = self.connection.blocked() {
+            return Error::unavailable(format!("RabbitMQ at {endpoint} takes no publishes now: {reason}"));
+        }
+        if self.confirmed.load(Ordering::Relaxed) == confirmed_before {
+            return Error::unavailable(format!("RabbitMQ at {endpoint} did not confirm within {seconds} s"));
+        }
+        // Others are confirmed meanwhile, so it is this queue that is slow or stuck.
+        Error::resource_exhausted(format!(
+            "RabbitMQ at {endpoint} has more to confirm than {seconds} s were enough for"
+        ))
     }
 }
 
@@ -255,12 +263,12 @@ impl Channels {
 }
 
 /// A new channel in place of one that has confirms outstanding. If there is none to be had the connection fails.
-async fn replaced(connection: &Connection, channel: Arc<lapin::Channel>) -> Result<Arc<lapin::Channel>> {
+async fn replaced(connection: &Connection, channel: Arc<lapin::Channel>) -> Result<Lane> {
     let replacement = replacement(connection).await?;
     tracing::warn!(reason = %connection.unconfirmed(CHUNK_TIMEOUT), "a channel to RabbitMQ is replaced");
     // Nobody waits for the broker's answer: what it still confirms before that, lapin drops.
     acker::send_now(channel.close(200, "done".into()));
-    Ok(replacement)
+    Ok(Lane::new(replacement))
 }
 
 async fn replacement(connection: &Connection) -> Result<Arc<lapin::Channel>> {

@@ -2,17 +2,19 @@
 //! a thousand of them cost a few round trips and not a thousand. And how many chunks a target may have on their way, alone or not.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use paceline_core::ports::broker::{Confirm, Message};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::chunk::{BYTES_MAX, CHANNELS, Decided, MESSAGES_MAX};
+use super::chunk::{BYTES_MAX, Decided, MESSAGES_MAX};
 use super::lock::locked;
 use super::message::Target;
 
 /// The most chunks to one target that are on their way at once: a queue that confirms nothing leaves the other channels to the others.
-pub const CHUNKS_MAX: usize = CHANNELS * 3 / 4;
+/// After a chunk that expired it is one fewer, down to one, until the target confirms a chunk again.
+pub const CHUNKS_MAX: usize = 6;
 
 /// The targets that somebody publishes to, or that have not confirmed all yet.
 #[derive(Default)]
@@ -26,6 +28,14 @@ pub struct Waiting {
     messages: Mutex<VecDeque<(Single, Answer)>>,
     /// As many as there are chunks to be sent.
     permits: Arc<Semaphore>,
+    /// Permits that expired chunks have taken away.
+    withheld: AtomicUsize,
+}
+
+/// Leave to send one chunk to a target, until it is dropped.
+pub struct Leave {
+    waiting: Arc<Waiting>,
+    permit: OwnedSemaphorePermit,
 }
 
 pub struct Single {
@@ -43,13 +53,14 @@ impl Singles {
         if let Some(waiting) = all.get(&key) {
             return waiting.clone();
         }
-        // In use by a publisher, or by a chunk that may have outlived all of its publishers.
-        all.retain(|_, waiting| Arc::strong_count(waiting) > 1 || waiting.permits.available_permits() < CHUNKS_MAX);
+        // In use by a publisher, or by a chunk that may have outlived all of its publishers; or known to be slow.
+        all.retain(|_, waiting| Arc::strong_count(waiting) > 1 || waiting.withheld.load(Ordering::Relaxed) > 0);
         let waiting = Arc::new(Waiting {
             exchange: key.0.clone(),
             routing_key: key.1.clone(),
             messages: Mutex::default(),
             permits: Arc::new(Semaphore::new(CHUNKS_MAX)),
+            withheld: AtomicUsize::new(0),
         });
         all.insert(key, waiting.clone());
         waiting
@@ -71,10 +82,11 @@ impl Waiting {
         receiver
     }
 
-    /// Leave to send a chunk, until it is dropped. Publishers get it in the order in which they ask, and each asks until its own message
-    /// is answered: so none waits without somebody who will send it.
-    pub async fn permit(&self) -> OwnedSemaphorePermit {
-        self.permits.clone().acquire_owned().await.expect("the semaphore is never closed")
+    /// Leave to send a chunk. Publishers get it in the order in which they ask, and each asks until its own message is answered: so none
+    /// waits without somebody who will send it.
+    pub async fn leave(self: &Arc<Self>) -> Leave {
+        let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+        Leave { waiting: self.clone(), permit }
     }
 
     /// The oldest, as many as a chunk takes, without those whose publisher has given up. Empty only if none is left.
@@ -99,6 +111,23 @@ impl Waiting {
     pub fn addressed<'a>(&'a self, single: &'a Single) -> (Target<'a>, &'a Message) {
         let Self { exchange, routing_key, .. } = self;
         (Target { exchange, routing_key, reason: single.reason.as_deref() }, &single.message)
+    }
+}
+
+// === impl Leave ===
+
+impl Leave {
+    /// The target has confirmed the chunk, so it may have as many as any other.
+    pub fn confirmed(self) {
+        self.waiting.permits.add_permits(self.waiting.withheld.swap(0, Ordering::Relaxed));
+    }
+
+    /// The target has not confirmed the chunk.
+    pub fn expired(self) {
+        let fewer = |withheld| (withheld + 1 < CHUNKS_MAX).then_some(withheld + 1);
+        if self.waiting.withheld.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
+            self.permit.forget();
+        }
     }
 }
 
@@ -152,14 +181,32 @@ mod tests {
         assert_eq!(locked(&waiting.messages).len(), 1);
     }
 
+    fn leaves(waiting: &Arc<Waiting>) -> Vec<Leave> {
+        std::iter::from_fn(|| waiting.leave().now_or_never()).collect()
+    }
+
     #[test]
     fn a_target_is_forgotten_when_all_is_confirmed_and_not_before() {
         let (singles, elsewhere) = (Singles::default(), Target { routing_key: "retry", ..TARGET });
-        let permits: Vec<_> = (0..CHUNKS_MAX).map(|_| singles.to(TARGET).permit().now_or_never().unwrap()).collect();
+        let chunks = leaves(&singles.to(TARGET));
+        assert_eq!(chunks.len(), CHUNKS_MAX);
         singles.to(elsewhere);
-        assert!(singles.to(TARGET).permit().now_or_never().is_none(), "its chunks are still on their way");
-        drop(permits);
+        assert!(leaves(&singles.to(TARGET)).is_empty(), "its chunks are still on their way");
+        drop(chunks);
         singles.to(Target { routing_key: "another", ..TARGET });
         assert_eq!(locked(&singles.0).len(), 1);
+    }
+
+    #[test]
+    fn a_target_that_confirms_nothing_has_one_chunk_on_its_way_until_it_confirms_one() {
+        let singles = Singles::default();
+        for _ in 0..3 {
+            leaves(&singles.to(TARGET)).into_iter().for_each(Leave::expired);
+            singles.to(Target { routing_key: "another", ..TARGET });
+        }
+        let mut left = leaves(&singles.to(TARGET));
+        assert_eq!(left.len(), 1);
+        left.pop().unwrap().confirmed();
+        assert_eq!(leaves(&singles.to(TARGET)).len(), CHUNKS_MAX);
     }
 }
