@@ -52,6 +52,15 @@ impl Command {
             Self::Latency(arguments) => arguments.load.keep,
         }
     }
+
+    /// Jobs that may wait in the queue at once because nobody asked for a pace.
+    fn backlog_max(&self) -> u64 {
+        match self {
+            Self::Drain(arguments) => arguments.jobs,
+            Self::Pipeline(arguments) if arguments.rate.is_none() => arguments.jobs,
+            Self::Pipeline(_) | Self::Latency(_) => 0,
+        }
+    }
 }
 
 pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
@@ -73,7 +82,9 @@ async fn perform(
     belongings: &Belongings,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<Report>> {
-    let Some(stage) = shutdown.or(Stage::open(context, belongings)).await.transpose()? else { return Ok(None) };
+    let Some(mut stage) = shutdown.or(Stage::open(context, belongings)).await.transpose()? else { return Ok(None) };
+    // A run that goes as fast as it can must not be held back: that is a warning, and a full queue would never be full.
+    stage.settings.high_water = stage.settings.high_water.max(command.backlog_max());
     let (mut roles, keeps) = (Roles::new(&stage), command.keeps());
     let measured = shutdown.or(Box::pin(measure(command, &stage, &mut roles))).await;
     if measured.is_none() {

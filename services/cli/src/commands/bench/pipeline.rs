@@ -15,10 +15,10 @@ const UNPACED_PER_MINUTE: u64 = 12_000_000;
 pub struct Arguments {
     /// Jobs of the run
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    jobs: u64,
+    pub jobs: u64,
     /// Jobs a minute, and report how well that is kept [default: as fast as it goes]
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..=PER_MINUTE_MAX))]
-    rate: Option<u64>,
+    pub rate: Option<u64>,
     #[command(flatten)]
     pub load: Load,
 }
