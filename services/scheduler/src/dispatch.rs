@@ -16,9 +16,10 @@ use paceline_runtime::backoff::Backoff;
 use tokio::task::JoinSet;
 
 use crate::Context;
+use crate::measured::Measured;
 
 /// Ranges of a run that are on their way at once, or wait for a producer that works and has room; the pacer holds back at that many.
-const RANGES_IN_FLIGHT_MAX: usize = 32;
+pub const RANGES_IN_FLIGHT_MAX: usize = 32;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
@@ -33,6 +34,7 @@ pub enum Fault {
 
 pub struct Dispatcher {
     context: Context,
+    measured: Measured,
     run: RunId,
     fence: Fence,
     /// Of one message of the run, at most.
@@ -46,9 +48,9 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub fn new(context: Context, run: RunId, fence: Fence) -> Self {
+    pub fn new((context, measured): (Context, Measured), run: RunId, fence: Fence) -> Self {
         let (waiting, known, tasks) = (VecDeque::new(), BTreeSet::new(), JoinSet::new());
-        Self { context, run, fence, message_bytes: 0, sampling: Sampling::NONE, waiting, known, tasks }
+        Self { context, measured, run, fence, message_bytes: 0, sampling: Sampling::NONE, waiting, known, tasks }
     }
 
     /// Must be told before the first range is submitted.
@@ -67,6 +69,11 @@ impl Dispatcher {
     /// Whether another range can start at once.
     pub fn has_room(&self) -> bool {
         self.waiting.is_empty() && self.tasks.len() < RANGES_IN_FLIGHT_MAX
+    }
+
+    /// Ranges whose confirm is awaited.
+    pub fn outstanding(&self) -> usize {
+        self.known.len()
     }
 
     pub fn is_idle(&self) -> bool {
@@ -104,7 +111,7 @@ impl Dispatcher {
             let Some(range) = self.waiting.pop_front() else { return };
             let bytes = range.count.saturating_mul(self.message_bytes);
             let what = (range, bytes, self.sampling);
-            let delivery = deliver(self.context.clone(), self.run.clone(), self.fence, what);
+            let delivery = deliver((self.context.clone(), self.measured.clone()), self.run.clone(), self.fence, what);
             self.tasks.spawn(async move { (range, delivery.await) });
         }
     }
@@ -112,7 +119,7 @@ impl Dispatcher {
 
 /// Publishes, then confirms. L5: nothing is confirmed in the ledger before the broker has confirmed it.
 async fn deliver(
-    context: Context,
+    (context, measured): (Context, Measured),
     run: RunId,
     fence: Fence,
     (range, bytes, sampling): (Range, u64, Sampling),
@@ -123,8 +130,14 @@ async fn deliver(
     }
     let mut has_failed = false;
     let producer = loop {
-        match context.producers.publish(&run, &range, bytes, sampling).await {
-            Ok(producer) => break producer,
+        let published = context.producers.publish(&run, &range, bytes, sampling).await;
+        let counts = measured.counts();
+        if published.is_ok() { &counts.confirmed } else { &counts.failed }.inc();
+        match published {
+            Ok(producer) => {
+                counts.published.inc_by(range.count);
+                break producer;
+            }
             Err(error) if error.kind == ErrorKind::Unpublishable => return Err(Fault::Unpublishable(error)),
             Err(error) if !std::mem::replace(&mut has_failed, true) => {
                 tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again")
