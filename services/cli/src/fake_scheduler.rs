@@ -12,6 +12,7 @@ use paceline_runtime::lifecycle::{Shutdown, Tasks};
 use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::Log;
 use paceline_runtime::telemetry::metrics::Metrics;
+use paceline_runtime::telemetry::traces::Traces;
 use paceline_runtime::{grpc, status};
 use tonic::{Request, Response, Status};
 
@@ -45,8 +46,10 @@ impl Fake {
             let verify = VerifyServiceServer::from_arc(fake.clone());
             routes.add_service(SchedulerServiceServer::from_arc(fake)).add_service(verify)
         };
-        Tasks::new()
-            .spawn(async move { grpc::serve(listener, grpc::Health::new(), add, &Metrics::off(), shutdown).await });
+        Tasks::new().spawn(async move {
+            let unseen = (&Metrics::off(), &Traces::off());
+            grpc::serve(listener, grpc::Health::new(), add, unseen, shutdown).await
+        });
         let settings = Settings { server, ..Settings::default() };
         let output = Output { json: true };
         (Context { settings, output, server_is_explicit: true, log: Log::default() }, guard)

@@ -31,6 +31,7 @@ pub async fn observed<T>(
     metrics.show_log(&context.log.warnings);
     let working = async |traces: Traces| {
         metrics.show_spans(&traces);
+        context.log.calls.send_to(&traces);
         // In a box: it would make the future of the whole process large.
         push::beside(push, &metrics, Box::pin(work(traces, metrics.clone()))).await
     };

@@ -33,13 +33,13 @@ pub async fn run(
     token: RequireToken,
     shutdown: Shutdown,
 ) -> Result<()> {
-    let measured = producer.measured().clone();
+    let (measured, traces) = (producer.measured().clone(), producer.traces().clone());
     measured.metrics.show_role(&readiness);
     let health = Health::new();
     let reporter = health.reporter.clone();
     let service = ProducerServiceServer::with_interceptor(service::Service(producer.clone()), token);
     let add = |routes: Routes| routes.add_service(service);
-    let serving = grpc::serve(listener, health, add, &measured.metrics, shutdown.clone());
+    let serving = grpc::serve(listener, health, add, (&measured.metrics, &traces), shutdown.clone());
     tokio::select! {
         biased;
         result = serving => result,

@@ -77,6 +77,10 @@ impl Producer {
         Self { measured: Arc::new(Measured::new(metrics, queues, group)), ..self }
     }
 
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
     pub(crate) fn measured(&self) -> &Arc<Measured> {
         &self.measured
     }

@@ -1,5 +1,6 @@
 //! What a process says of itself: its log, the traces of jobs, its metrics.
 
+pub mod calls;
 pub mod export;
 pub mod log;
 pub mod metrics;

@@ -124,7 +124,7 @@ pub async fn run(
     let supervising = supervise(&scheduler, shutdown.clone());
     let probing = context.producers.probe(shutdown.clone());
     let add = |routes: Routes| routes.add_service(service).add_service(proof);
-    let serving = grpc::serve(listener, health, add, &context.metrics, shutdown);
+    let serving = grpc::serve(listener, health, add, (&context.metrics, &context.traces), shutdown);
     let working = async { tokio::join!(supervising, probing, serving).2 };
     tokio::select! {
         biased;

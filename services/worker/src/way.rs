@@ -162,8 +162,10 @@ impl Scribe<'_> {
 
     /// The trace of a job of a batch on its way that will be there to be looked at, if one is.
     pub fn example<'a>(&self, ways: impl IntoIterator<Item = &'a Way>) -> Option<TraceId> {
-        let is_on = self.traces.is_on();
-        ways.into_iter().find(|way| is_on && way.is_followed()).map(|way| way.trace)
+        if !self.traces.has_room() {
+            return None;
+        }
+        ways.into_iter().find(|way| way.is_followed()).map(|way| way.trace)
     }
 
     /// Whether the trace of a job that has just been counted is recorded, or will be as soon as its ack is given.

@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use super::Warnings;
+use super::calls::CallSpans;
 
 /// The longest filter that is taken at run time, in bytes.
 pub const FILTER_BYTES_MAX: usize = 4_096;
@@ -41,6 +42,8 @@ impl LogFormat {
 pub struct Log {
     pub warnings: Warnings,
     pub filter: LogFilter,
+    /// Spans of the API's calls, which come the same way as its lines.
+    pub calls: CallSpans,
 }
 
 /// What is logged; a clone is the same. Without a log of ours, as in a test, nothing can be changed.
@@ -82,9 +85,12 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
         LogFormat::Json => lines.json().boxed(),
     };
     let warnings = Warnings::default();
-    // Somebody else's subscriber is already there: a test's. That is fine.
-    _ = tracing_subscriber::registry().with(layer).with(lines).with(warnings.clone()).try_init();
-    Ok(Log { warnings, filter: LogFilter { handle: Some(handle), text: Arc::new(Mutex::new(filter.to_owned())) } })
+    // The filter is that of the lines alone: what is logged does not decide what is traced.
+    let (calls, lines) = (CallSpans::default(), lines.and_then(warnings.clone()).with_filter(layer));
+    // Somebody else's subscriber may be there already: a test's. That is fine.
+    _ = tracing_subscriber::registry().with(lines).with(calls.layer()).try_init();
+    let filter = LogFilter { handle: Some(handle), text: Arc::new(Mutex::new(filter.to_owned())) };
+    Ok(Log { warnings, filter, calls })
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, String> {

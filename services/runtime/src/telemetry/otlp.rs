@@ -120,7 +120,7 @@ impl HttpClient for Http {
     }
 }
 
-fn context(context: TraceContext) -> SpanContext {
+pub(super) fn context(context: TraceContext) -> SpanContext {
     let flags = if context.is_sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
     SpanContext::new(TraceId::from(context.trace.0), SpanId::from(context.span.0), flags, true, TraceState::default())
 }
@@ -138,6 +138,7 @@ fn data(span: Span) -> SpanData {
             Kind::Producer => SpanKind::Producer,
             Kind::Consumer => SpanKind::Consumer,
             Kind::Client => SpanKind::Client,
+            Kind::Server => SpanKind::Server,
         },
         name: span.name,
         start_time: at(span.start_us),
