@@ -7,7 +7,7 @@ use super::names::{ALL, Kind, Metric, Part};
 const HEAD: &str = "# Metrics
 
 <!-- Made from services/runtime/src/telemetry/metrics/names.rs. Write it anew with:
-     PACELINE_WRITE_DOCS=1 cargo test -p paceline-runtime the_page_is_the_table -->
+     WRITE_METRICS_PAGE=1 cargo test -p paceline-runtime the_page_is_the_table -->
 
 Every role serves these on its admin port at `/metrics`, and pushes them as OTLP if told to; see
 [observability.md](observability.md#metrics). Each has the label `role` (scheduler, producer, worker), but those of the process: in
@@ -58,12 +58,12 @@ mod tests {
     #[test]
     fn the_page_is_the_table() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
-        if std::env::var_os("PACELINE_WRITE_DOCS").is_some() {
+        if std::env::var_os("WRITE_METRICS_PAGE").is_some() {
             std::fs::write(&file, page()).unwrap();
         }
         let found = std::fs::read_to_string(&file).unwrap_or_default();
         let advice = "docs/metrics.md is not what names.rs says; write it anew with: \
-                      PACELINE_WRITE_DOCS=1 cargo test -p paceline-runtime the_page_is_the_table";
+                      WRITE_METRICS_PAGE=1 cargo test -p paceline-runtime the_page_is_the_table";
         assert!(found == page(), "{advice}");
     }
 
