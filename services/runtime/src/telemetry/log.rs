@@ -106,8 +106,8 @@ fn mistake(filter: &str) -> Option<String> {
         return Some("the filter is empty; say for instance info, or info,paceline_worker=debug, or off".to_owned());
     }
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
-    let words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', ']', '{', '}']));
-    let wrong = words.filter(|word| !is_level(word)).next()?;
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', ']', '{', '}']));
+    let wrong = words.find(|word| !is_level(word))?;
     Some(format!("{wrong:?} is no level (off, error, warn, info, debug, trace); for a module say {wrong}=debug"))
 }
 
