@@ -12,6 +12,8 @@ pub mod process;
 pub mod proxy;
 #[cfg(feature = "mesh")]
 pub mod receiver;
+#[cfg(feature = "mesh")]
+pub mod scrape;
 pub mod sim;
 #[cfg(feature = "mesh")]
 pub mod vhost;

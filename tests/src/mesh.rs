@@ -18,6 +18,7 @@ use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::telemetry::export;
+use paceline_runtime::telemetry::metrics::{Metrics, metered};
 use paceline_runtime::telemetry::otlp::{Otlp, Protocol};
 use paceline_runtime::telemetry::traces::{Choice, Traces};
 use paceline_scheduler::{Context, Limits, Producers, Rules};
@@ -50,6 +51,8 @@ pub struct Mesh {
     pub group: String,
     /// What the roles that are started from now on record.
     pub traces: Traces,
+    /// What is measured of the roles that are started from now on, all of them together.
+    pub metrics: Metrics,
 }
 
 /// What a test may change about a worker.
@@ -145,6 +148,7 @@ impl Mesh {
             limits: Limits::default(),
             group: DEFAULT_GROUP.into(),
             traces: Traces::off(),
+            metrics: Metrics::off(),
         }
     }
 
@@ -172,10 +176,10 @@ impl Mesh {
     }
 
     pub async fn producer(&self) -> Role {
-        let Backends { broker, ledger, .. } = self.backends().await;
+        let backends = self.backends().await;
         let id = self.name("producer");
         let readiness = Readiness::new("producer", &id);
-        let producer = Producer::new(&id, broker, ledger, self.clock.clone()).with_traces(self.traces.clone());
+        let producer = self.publishing(&id, &backends);
         self.listen(id, readiness.clone(), |listener, shutdown| {
             paceline_producer::run(producer, readiness, listener, RequireToken::default(), shutdown)
         })
@@ -184,19 +188,18 @@ impl Mesh {
 
     /// A scheduler with these producers, or with one in its own process when there are none.
     pub async fn scheduler(&self, producers: &[&Role]) -> Role {
-        let Backends { broker, sink, ledger } = self.backends().await;
+        let backends = self.backends().await;
         let id = self.name("scheduler");
         let readiness = Readiness::new("scheduler", &id);
         let producers = match producers {
-            [] => {
-                let local = Producer::new(&self.name("producer"), broker, ledger.clone(), self.clock.clone());
-                Producers::local(Arc::new(local.with_traces(self.traces.clone())))
-            }
+            [] => Producers::local(Arc::new(self.publishing(&self.name("producer"), &backends))),
             remote => {
                 let addresses: Vec<_> = remote.iter().map(|role| role.url()).collect();
                 Producers::remote(&addresses, None).expect("the addresses are valid")
             }
         };
+        let metrics = self.metrics.of("scheduler");
+        let Backends { sink, ledger, .. } = metered(&backends, &metrics);
         let context = Context {
             id: id.clone(),
             group: self.group.clone(),
@@ -207,6 +210,7 @@ impl Mesh {
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into(), "test".into()] },
             limits: self.limits,
             traces: self.traces.clone(),
+            metrics,
         };
         self.listen(id, readiness.clone(), |listener, shutdown| {
             paceline_scheduler::run(context, readiness, listener, RequireToken::default(), shutdown)
@@ -215,7 +219,8 @@ impl Mesh {
     }
 
     pub async fn worker(&self, options: WorkerOptions) -> Role {
-        let Backends { broker, sink, ledger } = self.backends().await;
+        let metrics = self.metrics.of("worker");
+        let Backends { broker, sink, ledger } = metered(&self.backends().await, &metrics);
         let config = Config {
             id: self.name("worker"),
             group: self.group.clone(),
@@ -231,12 +236,23 @@ impl Mesh {
             clock: self.clock.clone(),
             faults: options.faults,
             traces: self.traces.clone(),
+            metrics,
         };
         let shutdown = Shutdown::new();
         let id = config.id.clone();
         let readiness = Readiness::new("worker", &id);
         let task = start(paceline_worker::run(config, readiness.clone(), shutdown.clone()));
         Role { id, address: None, readiness, task, shutdown }
+    }
+
+    fn publishing(&self, id: &str, backends: &Backends) -> Producer {
+        let metrics = self.metrics.of("producer");
+        let Backends { broker, ledger, .. } = metered(backends, &metrics);
+        Producer::new(id, broker, ledger, self.clock.clone()).with_traces(self.traces.clone()).with_metrics(
+            &metrics,
+            [DEFAULT_QUEUE.to_owned()],
+            &self.group,
+        )
     }
 
     async fn listen<F>(&self, id: String, readiness: Readiness, run: impl FnOnce(TcpListener, Shutdown) -> F) -> Role
@@ -257,6 +273,15 @@ impl Mesh {
 #[allow(clippy::disallowed_methods, reason = "the test holds the handle: it stops or kills the role")]
 fn start(role: impl Future<Output = Result<()>> + Send + 'static) -> JoinHandle<Result<()>> {
     tokio::spawn(role)
+}
+
+/// Adapters as a role measures them.
+fn metered(backends: &Backends, metrics: &Metrics) -> Backends {
+    Backends {
+        broker: metered::broker(backends.broker.clone(), metrics),
+        sink: metered::sink(backends.sink.clone(), metrics),
+        ledger: metered::ledger(backends.ledger.clone(), metrics),
+    }
 }
 
 fn services() -> Connections {

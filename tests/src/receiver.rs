@@ -1,12 +1,17 @@
-//! A receiver of OTLP over gRPC, as a collector is one: keeps the spans that roles send, for a test to look at.
+//! A receiver of OTLP over gRPC, as a collector is one: keeps the spans and metrics that roles send, for a test to look at.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use paceline_core::trace::TraceId;
 use tokio::net::TcpListener;
@@ -20,6 +25,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Receiver {
     pub address: SocketAddr,
     spans: Arc<Mutex<Vec<Span>>>,
+    metrics: Arc<Mutex<Vec<Metric>>>,
 }
 
 impl Receiver {
@@ -28,9 +34,10 @@ impl Receiver {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let receiver = Self { address, spans: Arc::default() };
+        let receiver = Self { address, spans: Arc::default(), metrics: Arc::default() };
         let service = TraceServiceServer::new(receiver.clone());
-        let serving = tonic::transport::Server::builder().add_service(service);
+        let metrics = MetricsServiceServer::new(receiver.clone());
+        let serving = tonic::transport::Server::builder().add_service(service).add_service(metrics);
         tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
         receiver
     }
@@ -42,6 +49,18 @@ impl Receiver {
 
     pub fn all(&self) -> Vec<Span> {
         self.spans.lock().expect("no test panics with it").clone()
+    }
+
+    /// Every metric that was sent up to now, once they are as `is_enough` says, in the order of their coming.
+    pub async fn until_metrics(&self, is_enough: impl Fn(&[Metric]) -> bool) -> Vec<Metric> {
+        let all = || self.metrics.lock().expect("no test panics with it").clone();
+        let waiting = async {
+            while !is_enough(&all()) {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            all()
+        };
+        tokio::time::timeout(WAIT_MAX, waiting).await.expect("metrics come")
     }
 
     /// The spans of a trace, once they are as `is_whole` says.
@@ -69,6 +88,18 @@ impl TraceService for Receiver {
         let scopes = request.into_inner().resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
         self.spans.lock().expect("no test panics with it").extend(scopes.flat_map(|scope| scope.spans));
         Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let scopes = request.into_inner().resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+        self.metrics.lock().expect("no test panics with it").extend(scopes.flat_map(|scope| scope.metrics));
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 

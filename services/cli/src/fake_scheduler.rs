@@ -10,7 +10,9 @@ use paceline_proto::v1::scheduler_service_server::{SchedulerService, SchedulerSe
 use paceline_proto::v1::verify_service_server::{VerifyService, VerifyServiceServer};
 use paceline_runtime::lifecycle::{Shutdown, Tasks};
 use paceline_runtime::settings::Settings;
-use paceline_runtime::telemetry::Warnings;
+use paceline_runtime::telemetry::Log;
+use paceline_runtime::telemetry::metrics::Metrics;
+use paceline_runtime::telemetry::traces::Traces;
 use paceline_runtime::{grpc, status};
 use tonic::{Request, Response, Status};
 
@@ -44,10 +46,13 @@ impl Fake {
             let verify = VerifyServiceServer::from_arc(fake.clone());
             routes.add_service(SchedulerServiceServer::from_arc(fake)).add_service(verify)
         };
-        Tasks::new().spawn(grpc::serve(listener, grpc::Health::new(), add, shutdown));
+        Tasks::new().spawn(async move {
+            let unseen = (&Metrics::off(), &Traces::off());
+            grpc::serve(listener, grpc::Health::new(), add, unseen, shutdown).await
+        });
         let settings = Settings { server, ..Settings::default() };
         let output = Output { json: true };
-        (Context { settings, output, server_is_explicit: true, warnings: Warnings::default() }, guard)
+        (Context { settings, output, server_is_explicit: true, log: Log::default() }, guard)
     }
 
     fn named(&self, run_id: &str) -> Result<Option<v1::Run>, Status> {

@@ -12,6 +12,7 @@ use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::metrics::{Metrics, metered};
 use paceline_runtime::telemetry::traces::Traces;
 use paceline_scheduler::{Context as SchedulerContext, Producers};
 use paceline_worker::{Config, Handlers};
@@ -29,28 +30,55 @@ pub struct Limits {
     pub grace: Duration,
 }
 
+/// What the roles of this process share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    pub settings: &'a Settings,
+    pub backends: &'a Backends,
+    pub clock: &'a SharedClock,
+    pub traces: &'a Traces,
+    pub metrics: &'a Metrics,
+}
+
+/// The same adapters, as a role measures them.
+pub fn metered(backends: &Backends, metrics: &Metrics) -> Backends {
+    Backends {
+        broker: metered::broker(backends.broker.clone(), metrics),
+        sink: metered::sink(backends.sink.clone(), metrics),
+        ledger: metered::ledger(backends.ledger.clone(), metrics),
+    }
+}
+
 /// Starts a producer and a scheduler, named `<name>-producer` and `<name>-scheduler`, each on its listener and a part of `readiness`.
 pub fn serve(
     name: &str,
     (scheduler, producer): (TcpListener, TcpListener),
-    (settings, backends, clock, traces): (&Settings, &Backends, &SharedClock, &Traces),
+    Shared { settings, backends, clock, traces, metrics }: Shared<'_>,
     (readiness, shutdown): (&Readiness, &Shutdown),
     roles: &mut JoinSet<Result<()>>,
 ) {
     let token = RequireToken::new(settings.token.as_deref());
     let id = format!("{name}-producer");
-    let local =
-        Producer::new(&id, backends.broker.clone(), backends.ledger.clone(), clock.clone()).with_traces(traces.clone());
+    let measured = metrics.of("producer");
+    let Backends { broker, ledger, .. } = metered(backends, &measured);
+    let local = Producer::new(&id, broker, ledger, clock.clone()).with_traces(traces.clone()).with_metrics(
+        &measured,
+        settings.queues.keys().cloned(),
+        &settings.group,
+    );
+    let measured = metrics.of("scheduler");
+    let Backends { sink, ledger, .. } = metered(backends, &measured);
     let role = SchedulerContext {
         id: format!("{name}-scheduler"),
         group: settings.group.clone(),
-        ledger: backends.ledger.clone(),
-        sink: backends.sink.clone(),
+        ledger,
+        sink,
         producers: Arc::new(Producers::local(Arc::new(local.clone()))),
         clock: clock.clone(),
         rules: rules(settings),
         limits: limits(settings),
         traces: traces.clone(),
+        metrics: measured,
     };
     let part = readiness.part("scheduler", &role.id);
     roles.spawn(paceline_scheduler::run(role, part, scheduler, token.clone(), shutdown.clone()));
@@ -75,5 +103,6 @@ pub fn worker(id: String, settings: &Settings, backends: &Backends, clock: &Shar
         clock: clock.clone(),
         faults: Arc::new(NoFaults),
         traces: Traces::off(),
+        metrics: Metrics::off(),
     }
 }

@@ -6,10 +6,10 @@ mod exit;
 #[cfg(test)]
 mod fake_scheduler;
 mod in_process;
+mod observed;
 mod options;
 mod output;
 mod payload;
-mod traced;
 mod views;
 mod waiting;
 
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use paceline_core::Error;
-use paceline_runtime::telemetry;
+use paceline_runtime::telemetry::log;
 
 use commands::Context;
 use exit::Exit;
@@ -34,9 +34,8 @@ fn main() -> ExitCode {
 fn start(options: Options) -> anyhow::Result<Exit> {
     let settings = options.global.settings()?;
     let filter = options.log_filter(&settings);
-    let warnings =
-        telemetry::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
-    let context = Context::new(&options.global, settings, warnings);
+    let log = log::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
+    let context = Context::new(&options.global, settings, log);
 
     let runtime = runtime(options.command.threads()).enable_all().build()?;
     let outcome = runtime.block_on(options.command.execute(&context));

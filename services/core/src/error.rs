@@ -24,6 +24,33 @@ pub enum ErrorKind {
     Unpublishable,
 }
 
+impl ErrorKind {
+    pub const ALL: [Self; 8] = [
+        Self::InvalidArgument,
+        Self::NotFound,
+        Self::FailedPrecondition,
+        Self::ResourceExhausted,
+        Self::Unavailable,
+        Self::Aborted,
+        Self::Internal,
+        Self::Unpublishable,
+    ];
+
+    /// As metrics call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::NotFound => "not_found",
+            Self::FailedPrecondition => "failed_precondition",
+            Self::ResourceExhausted => "resource_exhausted",
+            Self::Unavailable => "unavailable",
+            Self::Aborted => "aborted",
+            Self::Internal => "internal",
+            Self::Unpublishable => "unpublishable",
+        }
+    }
+}
+
 /// One field of a request and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {

@@ -63,6 +63,11 @@ impl InFlight {
         OnItsWay { all: self, begun: now, _room: room }
     }
 
+    /// Bytes of messages that are on their way.
+    pub fn bytes(&self) -> usize {
+        BYTES_MAX.saturating_sub(self.room.available_permits())
+    }
+
     pub fn check(&self) -> Result<()> {
         let state = self.lock();
         let stuck = state.since.elapsed();

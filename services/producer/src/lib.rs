@@ -4,6 +4,7 @@
 //! [`Producer`] does the work; [`run`] serves it over gRPC, with a readiness that follows the broker.
 
 mod in_flight;
+mod measured;
 mod publish;
 mod ready;
 mod service;
@@ -17,6 +18,7 @@ use paceline_runtime::grpc::{self, Health};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 
 pub use publish::Producer;
 
@@ -31,10 +33,13 @@ pub async fn run(
     token: RequireToken,
     shutdown: Shutdown,
 ) -> Result<()> {
+    let (measured, traces) = (producer.measured().clone(), producer.traces().clone());
+    measured.metrics.show_role(&readiness);
     let health = Health::new();
     let reporter = health.reporter.clone();
     let service = ProducerServiceServer::with_interceptor(service::Service(producer.clone()), token);
-    let serving = grpc::serve(listener, health, |routes| routes.add_service(service), shutdown.clone());
+    let add = |routes: Routes| routes.add_service(service);
+    let serving = grpc::serve(listener, health, add, (&measured.metrics, &traces), shutdown.clone());
     tokio::select! {
         biased;
         result = serving => result,

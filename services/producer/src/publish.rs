@@ -15,9 +15,11 @@ use paceline_core::ports::broker::{Confirm, Depth, Message};
 use paceline_core::ports::{Broker, Ledger, RangePublisher};
 use paceline_core::trace::Sampling;
 
+use paceline_runtime::telemetry::metrics::{Metrics, names};
 use paceline_runtime::telemetry::traces::Traces;
 
 use crate::in_flight::InFlight;
+use crate::measured::Measured;
 use crate::spans;
 use crate::specs::{Known, Specs};
 
@@ -29,7 +31,11 @@ const CHUNKS_AT_ONCE: usize = 8;
 
 /// A cheap handle on a producer.
 #[derive(Clone)]
-pub struct Producer(Arc<Inner>, Traces);
+pub struct Producer {
+    inner: Arc<Inner>,
+    traces: Traces,
+    measured: Arc<Measured>,
+}
 
 struct Inner {
     id: String,
@@ -52,45 +58,73 @@ impl Producer {
             declared: Mutex::default(),
             in_flight: InFlight::new(),
         });
-        Self(inner, Traces::off())
+        Self { inner, traces: Traces::off(), measured: Arc::new(Measured::new(&Metrics::off(), [], "")) }
     }
 
     /// Records the publishing of jobs whose traces are recorded.
     pub fn with_traces(self, traces: Traces) -> Self {
-        Self(self.0, traces)
+        Self { traces, ..self }
+    }
+
+    /// Measures what it publishes, and how long these queues of `group` are, and all that it publishes to.
+    pub fn with_metrics(self, metrics: &Metrics, queues: impl IntoIterator<Item = String>, group: &str) -> Self {
+        let shown = Arc::downgrade(&self.inner);
+        metrics.read(move |readings| {
+            if let Some(inner) = shown.upgrade() {
+                readings.add(&names::PUBLISH_IN_FLIGHT, &[], inner.in_flight.bytes());
+            }
+        });
+        Self { measured: Arc::new(Measured::new(metrics, queues, group)), ..self }
+    }
+
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
+    pub(crate) fn measured(&self) -> &Arc<Measured> {
+        &self.measured
+    }
+
+    pub(crate) fn broker(&self) -> &dyn Broker {
+        &*self.inner.broker
+    }
+
+    /// Queues and groups that it publishes to.
+    pub(crate) fn declared(&self) -> Vec<(String, String)> {
+        self.inner.lock().iter().cloned().collect()
     }
 
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.inner.id
     }
 
     /// Whether the broker can be reached.
     pub async fn check_broker(&self) -> Result<String> {
-        self.0.broker.check().await
+        self.inner.broker.check().await
     }
 
     /// Whether the ledger, which knows what a run's jobs are, can be reached.
     pub async fn check_ledger(&self) -> Result<String> {
-        self.0.specs.check().await
+        self.inner.specs.check().await
     }
 
     /// Whether the broker takes publishes: it does not say otherwise, and what is on its way is confirmed in time.
     pub fn check_confirms(&self) -> Result<()> {
-        match self.0.broker.blocked() {
+        match self.inner.broker.blocked() {
             Some(reason) => Err(Error::unavailable(format!("the broker blocks publishers: {reason}"))),
-            None => self.0.in_flight.check(),
+            None => self.inner.in_flight.check(),
         }
     }
 
     /// Whether publishes come through, where some were tried. Not a part of the health that schedulers ask for: they learn it from their
     /// ranges, and only a range can show that it is over.
     pub fn check_refusals(&self) -> Result<()> {
-        self.0.in_flight.check_refusals()
+        self.inner.in_flight.check_refusals()
     }
 
     /// How often a connection to the broker was made anew.
     pub fn rebuilt(&self) -> u64 {
-        self.0.broker.rebuilt()
+        self.inner.broker.rebuilt()
     }
 }
 
@@ -100,24 +134,24 @@ impl RangePublisher for Producer {
         if range.count == 0 || range.count > RANGE_JOBS_MAX || range.first.checked_add(range.count).is_none() {
             return Err(Error::invalid_field("count", format!("must be 1 to {RANGE_JOBS_MAX}, not {}", range.count)));
         }
-        let known = self.0.specs.get(run).await?;
-        self.0.declare_once(&known).await?;
+        let known = self.inner.specs.get(run).await?;
+        self.inner.declare_once(&known).await?;
         let chunks = chunks(range, known.encoder.message_bytes_max() as u64);
-        let order = Order { range, sampling, traces: &self.1 };
-        let publishing = chunks.map(|seqs| Ok(self.0.publish_chunk(&known, order, seqs)));
+        let order = Order { range, sampling, traces: &self.traces, measured: &self.measured };
+        let publishing = chunks.map(|seqs| Ok(self.inner.publish_chunk(&known, order, seqs)));
         stream::iter(publishing).try_buffer_unordered(CHUNKS_AT_ONCE).try_collect::<()>().await?;
-        Ok(self.0.id.clone())
+        Ok(self.inner.id.clone())
     }
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {
-        let known = self.0.specs.get(run).await?;
+        let known = self.inner.specs.get(run).await?;
         let empty = Depth { unacked: Some(0), ..Depth::default() };
         let mut deepest = empty;
         for group in known.groups.iter() {
-            let depth = match self.0.broker.depth(&known.queue, group).await {
+            let depth = match self.inner.broker.depth(&known.queue, group).await {
                 Err(error) if error.kind == ErrorKind::NotFound => {
                     // As long as another group takes the jobs nothing is unroutable, so only this look tells.
-                    self.0.forget(&known.queue);
+                    self.inner.forget(&known.queue);
                     empty
                 }
                 depth => depth?,
@@ -141,6 +175,7 @@ struct Order<'a> {
     range: &'a Range,
     sampling: Sampling,
     traces: &'a Traces,
+    measured: &'a Measured,
 }
 
 impl Inner {
@@ -170,6 +205,7 @@ impl Inner {
         let messages: Vec<Message> = seqs.iter().map(encoded).collect();
         let traced = spans::traced(&messages);
         let published = self.broker.publish(queue, messages).await;
+        order.measured.published(sent, &published);
         let times = (sent_us, self.clock.wall_us());
         let place = (self.id.as_str(), queue.as_str(), known.groups.first());
         spans::write(order.traces, traced, place, times, &published);

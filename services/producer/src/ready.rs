@@ -27,6 +27,7 @@ pub async fn watch(producer: Producer, readiness: Readiness, reporter: HealthRep
         ledger.keep_checking(CHECK_INTERVAL, || producer.check_ledger()),
         confirms.keep_checking(CONFIRMS_INTERVAL, async || producer.check_confirms()),
         publishes.keep_checking(CONFIRMS_INTERVAL, async || producer.check_refusals()),
+        producer.measured().watch_queues(&producer),
         grpc::follow_health::<Server>(reporter, readiness, shutdown),
     );
 }

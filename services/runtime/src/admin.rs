@@ -1,22 +1,27 @@
-//! A role's admin port: `/livez` for who would restart it, `/readyz` for who would send it work, over HTTP.
+//! A role's admin port: `/livez` for who would restart it, `/readyz` for who would send it work, `/metrics` for Prometheus, and `/log`,
+//! which shows what is logged and changes it, over HTTP.
 //!
 //! The port is bound by the rule of gRPC's: beyond loopback only with a token or if that was said aloud. Probes carry no
-//! token, so both paths answer without it; but then, beyond loopback, `/readyz` says only whether, not why.
+//! token, so `/livez` and `/readyz` answer without it; but then, beyond loopback, `/readyz` says only whether, not why. There
+//! `/metrics` and `/log` need it. Changing the log needs it everywhere, if there is one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
 use crate::auth::{RequireToken, check_bind};
 use crate::grpc;
 use crate::readiness::Readiness;
+use crate::telemetry::LogFilter;
+use crate::telemetry::log::FILTER_BYTES_MAX;
+use crate::telemetry::metrics::{self, Metrics};
 
 /// The default ports.
 pub const SCHEDULER_PORT: u16 = 9464;
@@ -72,17 +77,28 @@ impl AdminAt {
     }
 }
 
+/// What the port shows.
 #[derive(Clone)]
-struct Shown {
-    readiness: Readiness,
-    /// Who may read the reasons.
-    token: RequireToken,
+pub struct Shown {
+    pub readiness: Readiness,
+    pub metrics: Metrics,
+    pub log: LogFilter,
+}
+
+#[derive(Clone)]
+struct Served {
+    shown: Shown,
+    /// Who may read reasons, metrics and the log's filter.
+    reading: RequireToken,
+    /// Who may change something.
+    changing: RequireToken,
+    may_be_changed: bool,
 }
 
 /// Serves beside `role`, until the role ends: a role that stops is still seen to live.
 pub async fn beside<T>(
     listener: Option<TcpListener>,
-    readiness: Readiness,
+    shown: Shown,
     token: Option<&str>,
     role: impl Future<Output = Result<T>>,
 ) -> Result<T> {
@@ -90,25 +106,38 @@ pub async fn beside<T>(
     tokio::select! {
         biased;
         ended = role => ended,
-        broken = serve(listener, readiness, token) => Err(broken),
+        broken = serve(listener, shown, token) => Err(broken),
     }
 }
 
-async fn serve(listener: TcpListener, readiness: Readiness, token: Option<&str>) -> Error {
+async fn serve(listener: TcpListener, shown: Shown, token: Option<&str>) -> Error {
     let is_inside = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let token = RequireToken::new(token.filter(|_| !is_inside));
-    let routes = Router::new().route("/livez", get(|| async { "ok" })).route("/readyz", get(readyz));
-    let serving = axum::serve(listener, routes.with_state(Shown { readiness, token }));
-    let ended = serving.await;
+    let served = Served {
+        shown,
+        reading: RequireToken::new(token.filter(|_| !is_inside)),
+        changing: RequireToken::new(token),
+        // Whoever lets everybody look has not said that everybody may change something.
+        may_be_changed: is_inside || token.is_some(),
+    };
+    let routes = Router::new()
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/log", get(log).put(change_log))
+        .layer(DefaultBodyLimit::max(FILTER_BYTES_MAX));
+    let ended = axum::serve(listener, routes.with_state(served)).await;
     Error::unavailable(format!("the admin port ended: {ended:?}"))
 }
 
-async fn readyz(State(shown): State<Shown>, headers: HeaderMap) -> Response {
-    let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    let is_ready = shown.readiness.is_ready();
+fn given(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(header::AUTHORIZATION).map(|value| value.as_bytes())
+}
+
+async fn readyz(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let is_ready = served.shown.readiness.is_ready();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = if shown.token.admits(given) {
-        serde_json::to_string(&shown.readiness.report()).unwrap_or_default()
+    let body = if served.reading.admits(given(&headers)) {
+        serde_json::to_string(&served.shown.readiness.report()).unwrap_or_default()
     } else {
         format!(r#"{{"ready":{is_ready}}}"#)
     };
@@ -116,16 +145,66 @@ async fn readyz(State(shown): State<Shown>, headers: HeaderMap) -> Response {
     (status, headers, body + "\n").into_response()
 }
 
+async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
+    if !served.reading.admits(given(&headers)) {
+        return refused(&headers);
+    }
+    let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
+    (headers, served.shown.metrics.text()).into_response()
+}
+
+async fn log(State(served): State<Served>, headers: HeaderMap) -> Response {
+    if !served.reading.admits(given(&headers)) {
+        return refused(&headers);
+    }
+    (served.shown.log.text() + "\n").into_response()
+}
+
+async fn change_log(State(served): State<Served>, headers: HeaderMap, filter: String) -> Response {
+    if !served.changing.admits(given(&headers)) {
+        return refused(&headers);
+    }
+    if !served.may_be_changed {
+        return (
+            StatusCode::FORBIDDEN,
+            "from other machines the log can be changed only with a token: set PACELINE_TOKEN\n",
+        )
+            .into_response();
+    }
+    match served.shown.log.change(filter.trim()) {
+        Ok(()) => (served.shown.log.text() + "\n").into_response(),
+        Err(error) if error.kind == ErrorKind::InvalidArgument => {
+            (StatusCode::BAD_REQUEST, error.message + "\n").into_response()
+        }
+        Err(error) => (StatusCode::CONFLICT, error.message + "\n").into_response(),
+    }
+}
+
+fn refused(headers: &HeaderMap) -> Response {
+    let why = match given(headers) {
+        Some(_) => "the token is wrong; it is the role's PACELINE_TOKEN\n",
+        None => "a token is required: header `Authorization: Bearer <PACELINE_TOKEN>`\n",
+    };
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], why).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use paceline_core::clock::SystemClock;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
 
     /// (status line, body) of a GET.
     async fn ask(address: SocketAddr, path: &str, more: &str) -> (String, String) {
+        call(address, &format!("GET {path}"), more, "").await
+    }
+
+    async fn call(address: SocketAddr, what: &str, more: &str, body: &str) -> (String, String) {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}\r\n");
+        let length = body.len();
+        let request =
+            format!("{what} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{more}\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -138,7 +217,10 @@ mod tests {
         let listener = at.bind(0, token, false).await.unwrap();
         let address = listener.as_ref().unwrap().local_addr().unwrap();
         let readiness = Readiness::new("worker", "w-1");
-        beside(listener, readiness.clone(), token, test(address, readiness)).await.unwrap();
+        let metrics = Metrics::new("worker", SystemClock::shared());
+        metrics.show_role(&readiness);
+        let shown = Shown { readiness: readiness.clone(), metrics, log: LogFilter::default() };
+        beside(listener, shown, token, test(address, readiness)).await.unwrap();
     }
 
     #[tokio::test]
@@ -178,6 +260,48 @@ mod tests {
         .await;
         let open: AdminAt = "0.0.0.0:0".parse().unwrap();
         assert!(open.bind(0, None, false).await.unwrap_err().message.contains("PACELINE_TOKEN"));
+    }
+
+    #[tokio::test]
+    async fn metrics_are_open_inside_and_need_the_token_beyond_loopback() {
+        let token = "0123456789abcdef";
+        with_server("127.0.0.1", Some(token), async |address, readiness| {
+            readiness.condition("broker").set_failed("away");
+            let (status, body) = ask(address, "/metrics", "").await;
+            assert!(status.contains("200") && body.ends_with("# EOF"), "{status} {body}");
+            assert!(body.contains("paceline_condition_ok{role=\"worker\",condition=\"broker\"} 0\n"), "{body}");
+            Ok(())
+        })
+        .await;
+        with_server("0.0.0.0", Some(token), async |address, _| {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+            let (status, body) = ask(address, "/metrics", "").await;
+            assert!(status.contains("401") && body.starts_with("a token is required"), "{status} {body}");
+            let (status, body) = ask(address, "/metrics", "authorization: Bearer wrong\r\n").await;
+            assert!(status.contains("401") && body.starts_with("the token is wrong"), "{status} {body}");
+            let right = ask(address, "/metrics", &format!("authorization: Bearer {token}\r\n")).await;
+            assert!(right.0.contains("200"), "{}", right.0);
+            Ok(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn changing_the_log_needs_the_token_everywhere_and_a_filter() {
+        let token = "0123456789abcdef";
+        with_server("127.0.0.1", Some(token), async |address, _| {
+            let right = format!("authorization: Bearer {token}\r\n");
+            assert!(ask(address, "/log", "").await.0.contains("200"));
+            assert!(call(address, "PUT /log", "", "debug").await.0.contains("401"));
+            let (status, body) = call(address, "PUT /log", &right, "inof").await;
+            assert!(status.contains("400") && body.contains("\"inof\" is no level"), "{status} {body}");
+            // This test has no log of its own.
+            assert!(call(address, "PUT /log", &right, "debug").await.0.contains("409"));
+            let long = "x".repeat(FILTER_BYTES_MAX + 1);
+            assert!(call(address, "PUT /log", &right, &long).await.0.contains("413"));
+            Ok(())
+        })
+        .await;
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! Serving gRPC: reflection and the standard health service beside a role's own, a stop that drains, channels to others.
 
+mod measured;
+
 use std::time::Duration;
 
 use paceline_core::{Error, Result};
@@ -13,6 +15,8 @@ use tonic_health::server::HealthReporter;
 
 use crate::lifecycle::Shutdown;
 use crate::readiness::Readiness;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 
 /// The largest request: a payload of 256 KiB as a Struct, which is larger on the wire than as JSON, and room.
 pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -55,11 +59,13 @@ pub async fn follow_health<S: NamedService>(reporter: HealthReporter, readiness:
     readiness.follow(&shutdown, tell).await;
 }
 
-/// Serves until `shutdown`, then lets open calls end within a bounded time. `add` puts the role's services on the routes.
+/// Serves until `shutdown`, then lets open calls end within a bounded time. `add` puts the role's services on the routes;
+/// `seen` is where their calls are measured and traced.
 pub async fn serve(
     listener: TcpListener,
     health: Health,
     add: impl FnOnce(Routes) -> Routes,
+    seen: (&Metrics, &Traces),
     shutdown: Shutdown,
 ) -> Result<()> {
     let routes = add(health.routes);
@@ -76,7 +82,7 @@ pub async fn serve(
         .add_service(reflection().build_v1().map_err(broken)?)
         .add_service(reflection().build_v1alpha().map_err(broken)?);
     let server = Server::builder()
-        .add_routes(routes)
+        .add_routes(measured::measured(routes, seen))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.triggered());
     let overdue = async {
         shutdown.triggered().await;

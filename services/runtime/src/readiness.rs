@@ -5,7 +5,7 @@
 
 mod condition;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -27,6 +27,16 @@ type Fact = Box<dyn Fn() -> Value + Send + Sync>;
 /// The readiness of one role, or of several in one process. A clone is the same one.
 #[derive(Clone)]
 pub struct Readiness(Arc<Inner>);
+
+/// The same, of which it does not depend whether it is kept.
+#[derive(Clone)]
+pub struct WeakReadiness(Weak<Inner>);
+
+impl WeakReadiness {
+    pub fn upgrade(&self) -> Option<Readiness> {
+        self.0.upgrade().map(Readiness)
+    }
+}
 
 struct Inner {
     role: &'static str,
@@ -56,6 +66,10 @@ impl Readiness {
     pub fn new(role: &'static str, id: &str) -> Self {
         let (conditions, shown, facts, parts) = Default::default();
         Self(Arc::new(Inner { role, id: id.to_owned(), conditions, shown, facts, parts }))
+    }
+
+    pub fn downgrade(&self) -> WeakReadiness {
+        WeakReadiness(Arc::downgrade(&self.0))
     }
 
     /// A role in the same process; the whole is ready when each part is.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::AdminAt;
 use crate::telemetry::LogFormat;
+use crate::telemetry::metrics::push::Push;
 use crate::telemetry::otlp::Protocol;
 use crate::telemetry::traces::Choice;
 
@@ -72,8 +73,10 @@ pub struct Settings {
     /// Ready jobs of a queue above which schedulers hold back.
     pub high_water: u64,
     pub traces: TraceSettings,
+    pub metrics: MetricSettings,
     /// Filter in the syntax of `RUST_LOG`.
     pub log: String,
+    /// `auto`: text on a terminal, otherwise JSON.
     pub log_format: LogFormat,
 }
 
@@ -101,6 +104,31 @@ pub struct TraceSettings {
     /// Where `paceline trace` asks: the query API of Jaeger or Tempo.
     #[serde(deserialize_with = "text::optional")]
     pub query_url: Option<String>,
+}
+
+/// `[metrics]`: where metrics are pushed to, besides being shown on the admin port.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricSettings {
+    /// The receiver of OTLP. Without it nothing is pushed.
+    #[serde(deserialize_with = "text::optional")]
+    pub endpoint: Option<String>,
+    pub protocol: Protocol,
+    pub interval_seconds: u64,
+}
+
+impl Default for MetricSettings {
+    fn default() -> Self {
+        Self { endpoint: None, protocol: Protocol::default(), interval_seconds: 15 }
+    }
+}
+
+impl MetricSettings {
+    /// The receiver, if there is one, for the metrics of a process of this role and name.
+    pub fn push(&self, who: (&str, &str)) -> Result<Option<Push>> {
+        let interval = Duration::from_secs(self.interval_seconds);
+        self.endpoint.as_ref().map(|endpoint| Push::new(endpoint, self.protocol, interval, who)).transpose()
+    }
 }
 
 impl Default for TraceSettings {
@@ -149,8 +177,9 @@ impl Default for Settings {
             queues: BTreeMap::from([(DEFAULT_QUEUE.into(), Policy::default())]),
             high_water: 1_000_000,
             traces: TraceSettings::default(),
+            metrics: MetricSettings::default(),
             log: "info".into(),
-            log_format: LogFormat::Text,
+            log_format: LogFormat::Auto,
         }
     }
 }
@@ -206,7 +235,12 @@ impl Settings {
         if let Err(wrong) = self.sink.payloads() {
             violations.add("sink.payload", wrong.fields[0].description.clone());
         }
-        for (field, url) in [("traces.endpoint", &self.traces.endpoint), ("traces.query_url", &self.traces.query_url)] {
+        let addresses = [
+            ("traces.endpoint", &self.traces.endpoint),
+            ("traces.query_url", &self.traces.query_url),
+            ("metrics.endpoint", &self.metrics.endpoint),
+        ];
+        for (field, url) in addresses {
             let is_http =
                 |url: &String| url::Url::parse(url).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
             if let Some(url) = url.as_ref().filter(|url| !is_http(url)) {
@@ -216,6 +250,9 @@ impl Settings {
         }
         if !(0.0..=1_000_000.0).contains(&self.traces.per_second) {
             violations.add("traces.per_second", "must be 0 to 1,000,000");
+        }
+        if !(1..=3_600).contains(&self.metrics.interval_seconds) {
+            violations.add("metrics.interval_seconds", "must be 1 to 3,600");
         }
         if self.high_water == 0 {
             violations.add("high_water", "must be at least 1");
@@ -240,7 +277,7 @@ impl Settings {
 /// The key of a variable without its prefix: `TRACES_PER_SECOND` is `per_second` of `[traces]`. A dot is a table in the file.
 fn key(variable: &str) -> String {
     let name = variable.to_ascii_lowercase();
-    for table in ["sink", "traces"] {
+    for table in ["sink", "traces", "metrics"] {
         if let Some(key) = name.strip_prefix(table).and_then(|rest| rest.strip_prefix('_'))
             && key != "url"
         {
@@ -275,10 +312,26 @@ mod tests {
             namespace: "No Good".into(),
             admin: Some("9464".into()),
             sink: SinkSettings { payload: "indexed".into() },
+            metrics: MetricSettings {
+                endpoint: Some("localhost:4317".into()),
+                interval_seconds: 0,
+                ..Default::default()
+            },
             ..Settings::default()
         };
         let fields: Vec<_> = broken.check().unwrap_err().fields.into_iter().map(|v| v.field).collect();
-        assert_eq!(fields, ["broker_url", "sink_url", "admin", "namespace", "sink.payload"]);
+        assert_eq!(
+            fields,
+            [
+                "broker_url",
+                "sink_url",
+                "admin",
+                "namespace",
+                "sink.payload",
+                "metrics.endpoint",
+                "metrics.interval_seconds",
+            ]
+        );
     }
 
     #[test]
@@ -288,12 +341,13 @@ mod tests {
             ("SINK_PAYLOAD", "sink.payload"),
             ("TRACES_ENDPOINT", "traces.endpoint"),
             ("TRACES_PER_SECOND", "traces.per_second"),
+            ("METRICS_INTERVAL_SECONDS", "metrics.interval_seconds"),
             ("HIGH_WATER", "high_water"),
         ] {
             assert_eq!(key(variable), expected);
         }
         let known = serde_json::to_value(Settings::default()).unwrap();
-        for table in ["sink", "traces"] {
+        for table in ["sink", "traces", "metrics"] {
             for name in known[table].as_object().unwrap().keys() {
                 assert_eq!(key(&format!("{table}_{name}").to_uppercase()), format!("{table}.{name}"));
             }
@@ -328,7 +382,7 @@ mod tests {
         let lines = example.lines().map(|line| line.strip_prefix("# ").filter(said).unwrap_or(line));
         let named: serde_json::Value = read(&lines.collect::<Vec<_>>().join("\n")).extract().unwrap();
         let settings = serde_json::to_value(Settings::default()).unwrap();
-        for table in ["", "/sink", "/traces", "/queues/default"] {
+        for table in ["", "/sink", "/traces", "/metrics", "/queues/default"] {
             let keys = |of: &serde_json::Value| {
                 let table = of.pointer(table).and_then(|table| table.as_object()).unwrap();
                 table.keys().cloned().collect::<BTreeSet<_>>()

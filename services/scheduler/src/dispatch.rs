@@ -19,10 +19,11 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::Context;
+use crate::measured::Measured;
 use crate::member::Ask;
 
 /// Ranges of a run that are on their way at once, or wait for a producer that works and has room; the pacer holds back at that many.
-const RANGES_IN_FLIGHT_MAX: usize = 32;
+pub const RANGES_IN_FLIGHT_MAX: usize = 32;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
@@ -37,6 +38,7 @@ pub enum Fault {
 
 pub struct Dispatcher {
     context: Context,
+    measured: Measured,
     run: RunId,
     fence: Fence,
     /// Of one message of the run, at most.
@@ -60,9 +62,10 @@ struct Queue {
 }
 
 impl Dispatcher {
-    pub fn new(context: Context, run: RunId, fence: Fence) -> Self {
+    pub fn new((context, measured): (Context, Measured), run: RunId, fence: Fence) -> Self {
         let (waiting, queue, known, tasks) = (VecDeque::new(), Arc::default(), BTreeSet::new(), JoinSet::new());
-        Self { context, run, fence, message_bytes: 0, sampling: Sampling::NONE, waiting, queue, known, tasks }
+        let (message_bytes, sampling) = (0, Sampling::NONE);
+        Self { context, measured, run, fence, message_bytes, sampling, waiting, queue, known, tasks }
     }
 
     /// Must be told before the first range is submitted.
@@ -81,6 +84,11 @@ impl Dispatcher {
     /// Whether another range can start at once.
     pub fn has_room(&self) -> bool {
         self.waiting.is_empty() && self.tasks.len() < RANGES_IN_FLIGHT_MAX
+    }
+
+    /// Ranges whose confirm is awaited.
+    pub fn outstanding(&self) -> usize {
+        self.known.len()
     }
 
     pub fn is_idle(&self) -> bool {
@@ -118,7 +126,8 @@ impl Dispatcher {
             let Some(range) = self.waiting.pop_front() else { return };
             let bytes = range.count.saturating_mul(self.message_bytes);
             let what = (range, bytes, self.sampling);
-            let delivery = deliver(self.context.clone(), self.run.clone(), self.fence, what, self.queue.clone());
+            let with = (self.context.clone(), self.measured.clone(), self.queue.clone());
+            let delivery = deliver(with, self.run.clone(), self.fence, what);
             self.tasks.spawn(async move { (range, delivery.await) });
         }
     }
@@ -149,11 +158,10 @@ impl Queue {
 
 /// Publishes, then confirms. L5: nothing is confirmed in the ledger before the broker has confirmed it.
 async fn deliver(
-    context: Context,
+    (context, measured, queue): (Context, Measured, Arc<Queue>),
     run: RunId,
     fence: Fence,
     (range, bytes, sampling): (Range, u64, Sampling),
-    queue: Arc<Queue>,
 ) -> Result<(), Fault> {
     let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     if mutant::is_active(Mutant::ConfirmBeforeBroker) {
@@ -162,8 +170,14 @@ async fn deliver(
     let mut has_failed = false;
     let producer = loop {
         let publish = |ask| context.producers.publish(&run, &range, ask, sampling);
-        match queue.offer(bytes.max(1), publish).await {
-            Ok(producer) => break producer,
+        let published = queue.offer(bytes.max(1), publish).await;
+        let counts = measured.counts();
+        if published.is_ok() { &counts.confirmed } else { &counts.failed }.inc();
+        match published {
+            Ok(producer) => {
+                counts.published.inc_by(range.count);
+                break producer;
+            }
             Err(error) if error.kind == ErrorKind::Unpublishable => return Err(Fault::Unpublishable(error)),
             Err(error) if !std::mem::replace(&mut has_failed, true) => {
                 tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again")

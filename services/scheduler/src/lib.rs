@@ -3,7 +3,7 @@
 //! [`Scheduler`] is the handle that the API uses: it writes what callers want to the ledger. [`supervisor`] takes the
 //! lease of every run that has no owner and gives it to an [`owner`], which paces, reserves and [`dispatch`]es ranges to
 //! [`producers`], no more at once than a [`window`] allows; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger
-//! left open, [`keeper`] keeps the run in the sink, and [`endings`] keeps its end there. Nothing is kept here that the ledger does
+//! left open, [`keeper`] keeps the run in the sink, and [`endings`] keeps its end there; [`measured`] shows how they do. Nothing is kept here that the ledger does
 //! not have, so any scheduler can go on where another stopped.
 
 mod api;
@@ -14,6 +14,7 @@ mod dispatch;
 mod endings;
 mod healer;
 mod keeper;
+mod measured;
 mod member;
 mod owner;
 pub mod producers;
@@ -40,8 +41,10 @@ use paceline_runtime::auth::RequireToken;
 use paceline_runtime::grpc::{self, Health};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 
 pub use api::{Page, Scheduler, Update};
 pub use backlog::HIGH_WATER_DEFAULT;
@@ -70,6 +73,8 @@ pub struct Context {
     pub limits: Limits,
     /// What is recorded of the jobs' way.
     pub traces: Traces,
+    /// What is measured of this scheduler.
+    pub metrics: Metrics,
 }
 
 /// Where a scheduler holds back, and how patient it is.
@@ -110,6 +115,7 @@ pub async fn run(
     token: RequireToken,
     shutdown: Shutdown,
 ) -> Result<()> {
+    context.metrics.show_role(&readiness);
     let health = Health::new();
     let watching = ready::watch(&context, readiness, health.reporter.clone(), shutdown.clone());
     let scheduler = Scheduler::new(context.clone());
@@ -117,7 +123,8 @@ pub async fn run(
     let proof = VerifyServiceServer::with_interceptor(verify::Service(context.clone()), token);
     let supervising = supervise(&scheduler, shutdown.clone());
     let probing = context.producers.probe(shutdown.clone());
-    let serving = grpc::serve(listener, health, |routes| routes.add_service(service).add_service(proof), shutdown);
+    let add = |routes: Routes| routes.add_service(service).add_service(proof);
+    let serving = grpc::serve(listener, health, add, (&context.metrics, &context.traces), shutdown);
     let working = async { tokio::join!(supervising, probing, serving).2 };
     tokio::select! {
         biased;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
+use paceline_core::job::Range;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacer;
 use paceline_core::ports::ledger::{Fence, Reservation};
@@ -24,6 +25,7 @@ use crate::backlog::Backlog;
 use crate::dispatch::{Dispatcher, Fault};
 use crate::healer::Healer;
 use crate::keeper::Keeper;
+use crate::measured::Owned;
 use crate::spans;
 use crate::supervisor::Active;
 
@@ -50,6 +52,7 @@ pub struct Owner {
     healers: BTreeMap<String, Healer>,
     keeper: Keeper,
     active: Active,
+    measured: Owned,
     /// It has made the run FAILED: what it knows of it is over, also if somebody resumes the run at once.
     has_failed: bool,
 }
@@ -72,15 +75,15 @@ enum Next {
 
 impl Owner {
     pub fn new(
-        context: Context,
+        (context, measured): (Context, Owned),
         run: RunId,
         fence: Fence,
         (wake, active): (Arc<Notify>, Active),
         shutdown: Shutdown,
     ) -> Self {
-        let dispatcher = Dispatcher::new(context.clone(), run.clone(), fence);
-        let (backlog, healers, keeper) = (Backlog::new(), BTreeMap::new(), Keeper::new());
-        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healers, keeper, active, has_failed: false }
+        let dispatcher = Dispatcher::new((context.clone(), measured.all().clone()), run.clone(), fence);
+        let (backlog, healers, keeper, has_failed) = (Backlog::new(), BTreeMap::new(), Keeper::new(), false);
+        Self { context, run, fence, wake, shutdown, dispatcher, backlog, healers, keeper, active, measured, has_failed }
     }
 
     /// Until the run has ended, the lease is lost, or a stop comes.
@@ -154,6 +157,7 @@ impl Owner {
     /// Whether there is room for more: among the ranges on their way, and in the queue.
     fn may_reserve(&mut self, known: &Known) -> bool {
         let is_over = self.backlog.is_over(&self.context, &self.run, known.pacer.cursor());
+        self.measured.held(is_over);
         self.dispatcher.has_room() && !is_over
     }
 
@@ -171,6 +175,7 @@ impl Owner {
         }
         let due = pacer.due();
         if due == 0 {
+            self.measured.stepped(0, self.dispatcher.outstanding());
             let wait = pacer.wait_ns().map_or(RENEW_INTERVAL, Duration::from_nanos);
             return Ok(Next::Sleep(wait));
         }
@@ -195,6 +200,7 @@ impl Owner {
         pacer.take(range.end().saturating_sub(pacer.cursor()));
         let now_us = self.context.clock.wall_us();
         self.dispatcher.submit(range);
+        self.measure((&known.record, known.as_of_ms), due, &range, now_us);
         let who = (self.context.id.as_str(), &known.record.spec);
         spans::reserved(&self.context.traces, self.dispatcher.sampling(), who, &range, now_us);
         if !is_expected {
@@ -207,6 +213,16 @@ impl Owner {
         } else {
             TICK.max(pacer.wait_ns().map_or(TICK, Duration::from_nanos))
         }))
+    }
+
+    /// Of the jobs that were due at the last look at the clock, `due` of them, the first had been since one earned itself.
+    fn measure(&self, (record, looked_at_ms): (&RunRecord, i64), due: u64, range: &Range, now_us: i64) {
+        self.measured.stepped(due.saturating_sub(range.count), self.dispatcher.outstanding());
+        let since_look = now_us.saturating_sub(looked_at_ms.saturating_mul(1_000)).max(0) as f64 / 1e6;
+        let before_look = due.saturating_sub(1) as f64 / record.spec.rate.per_second();
+        let counts = self.measured.counts();
+        counts.lateness.observe(since_look + before_look);
+        counts.enqueued.inc_by(range.count);
     }
 
     /// Everything reserved is published, everything published has ended in each group: the run has.
@@ -239,6 +255,7 @@ impl Owner {
     async fn renew(&mut self, known: &mut Known) -> Result<Next> {
         if self.may_reserve(known) {
             self.earn(known);
+            self.measured.stepped(known.pacer.due(), self.dispatcher.outstanding());
         }
         let pacing = known.pacer.pacing(known.as_of_ms);
         let record = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await?;
@@ -259,6 +276,7 @@ impl Owner {
     /// Takes over what a caller changed: the rate and total from now on, the state at once.
     fn apply(&mut self, known: &mut Known, record: RunRecord) {
         self.choose_traces(&record);
+        self.measured.knows(&record);
         let now_ns = self.context.clock.monotonic_ns();
         if record.spec.rate != known.record.spec.rate {
             known.pacer.set_rate(record.spec.rate, now_ns);

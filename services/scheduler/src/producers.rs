@@ -120,6 +120,11 @@ impl Producers {
         if self.members.iter().any(|member| member.condition().0) { Ok(()) } else { Err(self.none_usable()) }
     }
 
+    /// (producers that ranges go to, all).
+    pub fn counts(&self) -> (usize, usize) {
+        (self.members.iter().filter(|member| member.condition().0).count(), self.members.len())
+    }
+
     /// For readiness: each producer, and why it is left out if it is.
     pub fn states(&self) -> Vec<Value> {
         let state = |member: &Member| {

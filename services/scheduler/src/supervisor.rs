@@ -13,6 +13,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::Context;
 use crate::endings::Endings;
+use crate::measured::Measured;
 use crate::owner::{LEASE_TTL, Owner};
 
 /// How often runs without an owner are looked for: with the lease's length it bounds the time of a fail-over.
@@ -62,17 +63,20 @@ impl Active {
 /// Owns what it can get until `shutdown`, then waits for its owners to give their leases up. Keeps the ends of runs all the while.
 pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
     let (mut endings, ended) = (Endings::new(context.clone()), Arc::new(Notify::new()));
-    let owning = own(context, wakers, shutdown.clone(), ended.clone());
+    let measured = Measured::new(&context.metrics, &context.producers);
+    let ledger = context.ledger.clone();
+    let owning = own((context, measured.clone()), wakers, shutdown.clone(), ended.clone());
     // In a box: it rests nearly always, and would make the future of the whole role large.
     let keeping = Box::pin(endings.keep_all(&ended, &shutdown));
-    tokio::join!(owning, keeping);
+    let reading = Box::pin(measured.keep_reading(&*ledger, &shutdown));
+    tokio::join!(owning, keeping, reading);
     Box::pin(endings.keep_last()).await;
 }
 
-async fn own(context: Context, wakers: Wakers, shutdown: Shutdown, ended: Arc<Notify>) {
+async fn own((context, measured): (Context, Measured), wakers: Wakers, shutdown: Shutdown, ended: Arc<Notify>) {
     let (owners, owned) = (JoinSet::new(), BTreeMap::new());
     let active = Active::default();
-    let mut supervisor = Supervisor { context, wakers, shutdown, ended, active, owners, owned };
+    let mut supervisor = Supervisor { context, measured, wakers, shutdown, ended, active, owners, owned };
     let mut is_away = false;
     while !supervisor.shutdown.is_triggered() {
         match supervisor.scan().await {
@@ -91,6 +95,7 @@ async fn own(context: Context, wakers: Wakers, shutdown: Shutdown, ended: Arc<No
 
 struct Supervisor {
     context: Context,
+    measured: Measured,
     wakers: Wakers,
     shutdown: Shutdown,
     /// Signalled when an owner has ended, and so its run may have.
@@ -111,7 +116,8 @@ impl Supervisor {
             if let Some(fence) = self.context.ledger.lease(&run, &self.context.id, LEASE_TTL).await? {
                 let waker = self.wakers.register(&run);
                 let signals = (waker, self.active.clone());
-                let owner = Owner::new(self.context.clone(), run.clone(), fence, signals, self.shutdown.clone());
+                let context = (self.context.clone(), self.measured.own(&run, fence));
+                let owner = Owner::new(context, run.clone(), fence, signals, self.shutdown.clone());
                 let id = self.owners.spawn(owner.work()).id();
                 self.owned.insert(id, run);
             }
@@ -135,7 +141,8 @@ impl Supervisor {
         let id = match &ended {
             Ok((id, ())) => *id,
             Err(panic) => {
-                tracing::error!(%panic, "an owner ended badly; the run is taken up again");
+                let run = self.owned.get(&panic.id()).map(RunId::to_string);
+                tracing::error!(run, %panic, "an owner ended badly; the run is taken up again");
                 panic.id()
             }
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use paceline_core::document::{Document, Status};
+use paceline_core::ids::RunId;
 use paceline_core::job::Job;
 use paceline_core::outcome::Outcome;
 use paceline_core::policy::Policy;
@@ -16,6 +17,7 @@ use serde_json::Map;
 
 use crate::Config;
 use crate::handlers::Context;
+use crate::measured::{DeathClass, RetryClass};
 use crate::way::Way;
 
 /// The longest reason that is stored and dead-lettered, in bytes; the rest is cut off.
@@ -27,9 +29,28 @@ pub enum Executed {
     /// Store the document, count it, then settle.
     Ended(Ended),
     /// Into the delay queue.
-    Retry { delivery: Delivery, after: Duration, reason: String, queue: String, way: Way },
+    Retry(Box<Failed>),
     /// Not a job of ours: into the dead queue, no document.
     Unreadable { delivery: Delivery, reason: String },
+}
+
+/// An attempt that is followed by another.
+pub struct Failed {
+    pub delivery: Delivery,
+    pub run: RunId,
+    pub after: Duration,
+    pub reason: String,
+    pub class: RetryClass,
+    /// As the message says.
+    pub queue: String,
+    pub way: Way,
+}
+
+/// Why a job is dead; its message goes to the dead queue with the reason.
+#[derive(Debug, Clone)]
+pub struct Death {
+    pub class: DeathClass,
+    pub reason: String,
 }
 
 /// A job that needs its document stored.
@@ -37,8 +58,7 @@ pub struct Ended {
     /// Taken by the flusher, which keeps documents side by side for the sink.
     pub document: Option<Document>,
     pub delivery: Delivery,
-    /// Why the job is dead; its message goes to the dead queue with that.
-    pub dead: Option<String>,
+    pub dead: Option<Death>,
     pub way: Way,
 }
 
@@ -52,38 +72,70 @@ pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, d
     let started_us = config.clock.wall_us();
     let received = (attempt, delivery.redeliveries);
     let mut way = Way::new(&delivery.message, &job.job_id, received, (job.enqueued_at, started_us));
-    let outcome = match &delivery.given_up {
-        Some(reason) => Outcome::dead(format!("the broker gave up on it: {reason}")),
+    let (outcome, cause) = match &delivery.given_up {
+        Some(reason) => (Outcome::dead(format!("the broker gave up on it: {reason}")), Cause::Broker),
         None => outcome(&config, &job, Context { attempt, worker_id }, policy).await,
     };
     let ended_us = config.clock.wall_us();
     way.ended(ended_us);
     let (output, dead) = match outcome {
         Outcome::Done { output } => (output, None),
-        Outcome::Dead { reason } => (Map::new(), Some(shorten(reason))),
+        Outcome::Dead { reason } => (Map::new(), Some(Death { class: cause.of_death(), reason: shorten(reason) })),
         Outcome::Retry { reason, .. } if attempt >= policy.attempts_max => {
-            (Map::new(), Some(shorten(format!("attempt {attempt} of {attempt}: {reason}"))))
+            let reason = shorten(format!("attempt {attempt} of {attempt}: {reason}"));
+            (Map::new(), Some(Death { class: DeathClass::AttemptsSpent, reason }))
         }
         Outcome::Retry { reason, after } => {
             let after = after.unwrap_or_else(|| backoff(policy.backoff(), attempt, fastrand::f64()));
-            return Executed::Retry { delivery, after, reason: shorten(reason), queue: job.queue, way };
+            let (reason, class) = (shorten(reason), cause.of_retry());
+            let Job { run_id: run, queue, .. } = job;
+            return Executed::Retry(Box::new(Failed { delivery, run, after, reason, class, queue, way }));
         }
     };
     let times = (started_us / 1000, ended_us / 1000);
-    let mut document = document(&config, job, (attempt, way.trace), times, dead.clone());
+    let error = dead.as_ref().map(|death| death.reason.clone());
+    let mut document = document(&config, job, (attempt, way.trace), times, error);
     document.payload.extend(output);
     Executed::Ended(Ended { document: Some(document), delivery, dead, way })
 }
 
-async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -> Outcome {
+/// Who says that a job is not done.
+#[derive(Clone, Copy)]
+enum Cause {
+    Handler,
+    Timeout,
+    Panic,
+    NoHandler,
+    Broker,
+}
+
+impl Cause {
+    fn of_retry(self) -> RetryClass {
+        match self {
+            Self::Timeout => RetryClass::Timeout,
+            Self::Panic => RetryClass::Panic,
+            Self::Handler | Self::NoHandler | Self::Broker => RetryClass::Handler,
+        }
+    }
+
+    fn of_death(self) -> DeathClass {
+        match self {
+            Self::NoHandler => DeathClass::NoHandler,
+            Self::Broker => DeathClass::GivenUpByBroker,
+            Self::Handler | Self::Timeout | Self::Panic => DeathClass::RejectedByHandler,
+        }
+    }
+}
+
+async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -> (Outcome, Cause) {
     let Some(handler) = config.handlers.get(&job.handler) else {
-        return Outcome::dead(format!("no handler {:?} in this worker", job.handler));
+        return (Outcome::dead(format!("no handler {:?} in this worker", job.handler)), Cause::NoHandler);
     };
     let handling = AssertUnwindSafe(handler.handle(job, &context)).catch_unwind();
     match tokio::time::timeout(policy.timeout(), handling).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => Outcome::retry(format!("the handler panicked: {}", words(&*panic))),
-        Err(_) => Outcome::retry(format!("not done within {} ms", policy.timeout_ms)),
+        Ok(Ok(outcome)) => (outcome, Cause::Handler),
+        Ok(Err(panic)) => (Outcome::retry(format!("the handler panicked: {}", words(&*panic))), Cause::Panic),
+        Err(_) => (Outcome::retry(format!("not done within {} ms", policy.timeout_ms)), Cause::Timeout),
     }
 }
 

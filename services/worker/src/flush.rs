@@ -14,13 +14,15 @@ use paceline_core::ports::sink::Verdict;
 use paceline_core::seam::Seam;
 use paceline_runtime::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::telemetry::metrics::metered::as_example_of;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Config;
-use crate::execute::{Ended, shorten};
+use crate::execute::{Death, Ended, shorten};
 use crate::health::Health;
 use crate::intake::{Held, Hold};
+use crate::measured::{self, DeathClass};
 use crate::publishes::What;
 use crate::stats::Stats;
 use crate::way::{Steps, Way};
@@ -53,6 +55,7 @@ struct Batch {
 impl Flusher {
     pub fn new(config: Arc<Config>, stats: Arc<Stats>, health: Arc<Health>, crashed: Shutdown) -> Self {
         let window = Arc::new(Mutex::new(Window::new(config.batch_max)));
+        measured::show(&config.metrics, &stats, &health, &window);
         Self { config, stats, health, window, dead_letters: Arc::default(), crashed }
     }
 
@@ -136,7 +139,7 @@ impl Flusher {
     /// What comes after the sink, for what is stored; false if a fault struck.
     async fn finish(&self, mut stored: Batch, sent_us: i64) -> bool {
         let mut steps = Steps { sent_us, stored_us: self.config.clock.wall_us(), ..Steps::default() };
-        self.config.scribe().stored(stored.ways(), steps);
+        self.config.scribe().stored(stored.jobs(), steps);
         if self.dies(Seam::SinkToLedger) {
             return false;
         }
@@ -165,7 +168,11 @@ impl Flusher {
         let rest = pending.split_off(self.window().batch());
         let mut stored = Batch::default();
         let sent = pending.documents.len();
-        let answer = self.health.sink.unless_late(self.config.sink.upsert(&pending.documents)).await;
+        let answer = {
+            let _counted = self.stats.measured.request(sent);
+            let storing = self.health.sink.unless_late(self.config.sink.upsert(&pending.documents));
+            as_example_of(self.config.scribe().example(pending.ways()), storing).await
+        };
         let pause = match answer {
             Ok(verdicts) if verdicts.len() == sent => self.take_verdicts(verdicts, pending, &mut stored),
             Ok(verdicts) => {
@@ -186,6 +193,7 @@ impl Flusher {
 
     fn take_verdicts(&self, verdicts: Vec<Verdict>, sent: &mut Batch, stored: &mut Batch) -> Option<Duration> {
         self.health.judged(&verdicts);
+        self.stats.measured.judged(&verdicts);
         Stats::add(&self.stats.batches, 1);
         Stats::add(&self.stats.batched_documents, verdicts.len());
         if verdicts.iter().all(|verdict| *verdict == Verdict::Stored) {
@@ -214,7 +222,8 @@ impl Flusher {
         let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         let recorded = loop {
             let recording = self.config.ledger.record(&self.config.group, &self.config.id, &settled);
-            match self.health.ledger.observe(recording).await {
+            let recording = self.health.ledger.observe(recording);
+            match as_example_of(self.config.scribe().example(batch.ways()), recording).await {
                 Ok(recorded) => break recorded,
                 Err(error) => {
                     tracing::warn!(%error, jobs = settled.len(), "counting again");
@@ -222,6 +231,7 @@ impl Flusher {
                 }
             }
         };
+        self.stats.measured.recorded(&recorded);
         if recorded.foreign > 0 {
             tracing::warn!(
                 jobs = recorded.foreign,
@@ -233,6 +243,21 @@ impl Flusher {
         let dead = batch.held.iter().filter(|held| held.ended.dead.is_some()).count();
         Stats::add(&self.stats.dead, dead);
         Stats::add(&self.stats.processed, settled.len() - dead);
+        self.measure(batch);
+    }
+
+    /// Jobs that are counted. One of those whose traces are recorded, if one is, is the example of its buckets.
+    fn measure(&self, batch: &Batch) {
+        let (scribe, now_us) = (self.config.scribe(), self.config.clock.wall_us());
+        let mut has_example = false;
+        for (document, Held { ended, hold }) in batch.documents.iter().zip(&batch.held) {
+            let is_example = !has_example && scribe.keeps(document, &ended.way, now_us);
+            has_example |= is_example;
+            let example = is_example.then_some((ended.way.trace, now_us));
+            let end_to_end_us = now_us.saturating_sub(document.scheduled_at.saturating_mul(1_000)).max(0);
+            hold.queue().executed(ended.way.took(), example);
+            hold.queue().ended(ended.dead.as_ref().map(|death| death.class), end_to_end_us as f64 / 1e6, example);
+        }
     }
 
     /// Acks at once. A dead queue that takes nothing holds back its own messages, and no other batch.
@@ -246,11 +271,11 @@ impl Flusher {
                     delivery.ack();
                     self.config.scribe().settled(&document, &mut way, steps, settled_us);
                 }
-                Some(reason) => {
+                Some(death) => {
                     let (config, health) = (self.config.clone(), self.health.clone());
                     _ = self.dead_letters().spawn(async move {
                         // What is not settled comes back, and has its end then.
-                        if bury(delivery, reason, hold, &health).await {
+                        if bury(delivery, (death.reason, &document), hold, &health).await {
                             config.scribe().settled(&document, &mut way, steps, config.clock.wall_us());
                         }
                     });
@@ -292,7 +317,11 @@ impl Batch {
         batch
     }
 
-    fn ways(&mut self) -> impl Iterator<Item = (&Document, &mut Way)> {
+    fn ways(&self) -> impl Iterator<Item = &Way> {
+        self.held.iter().map(|held| &held.ended.way)
+    }
+
+    fn jobs(&mut self) -> impl Iterator<Item = (&Document, &mut Way)> {
         self.documents.iter().zip(&mut self.held).map(|(document, held)| (document, &mut held.ended.way))
     }
 
@@ -338,12 +367,13 @@ impl Batch {
                     self.push(document, held);
                 }
                 Verdict::Reject { reason } if document.status == Status::Dead => {
-                    tracing::error!(job = document.job_id, reason, "the sink refuses even the record of a dead job");
+                    let (run, trace) = (&document.run_id, document.trace_id.as_deref());
+                    tracing::error!(%run, job = document.job_id, trace, reason, "the sink refuses even the record of a dead job");
                     stored.push(document, held);
                 }
                 Verdict::Reject { reason } => {
                     let reason = shorten(format!("the sink refused it: {reason}"));
-                    held.ended.dead = Some(reason.clone());
+                    held.ended.dead = Some(Death { class: DeathClass::RejectedBySink, reason: reason.clone() });
                     self.push(dead_document(document, reason), held);
                 }
             }
@@ -353,11 +383,12 @@ impl Batch {
 }
 
 /// Whether the dead queue has it.
-async fn bury(delivery: Delivery, reason: String, hold: Hold, health: &Health) -> bool {
+async fn bury(delivery: Delivery, (reason, job): (String, &Document), hold: Hold, health: &Health) -> bool {
     let settled = delivery.dead(reason).await;
     health.publishes.tried(What::DeadLetter, &settled);
     if let Err(error) = &settled {
-        tracing::warn!(%error, "a dead job's message is not settled; its consumer is made anew");
+        let (run, trace) = (&job.run_id, job.trace_id.as_deref());
+        tracing::warn!(%run, job = job.job_id, trace, %error, "a dead job's message is not settled; its consumer is made anew");
         hold.end_consumer();
     }
     settled.is_ok()

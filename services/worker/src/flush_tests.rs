@@ -28,7 +28,7 @@ fn bench(batch_max: usize, script: Vec<Answer>) -> Bench {
     let (sink, ledger) = (Arc::new(ScriptedSink::default()), Arc::new(CountingLedger::default()));
     sink.script.lock().unwrap().extend(script);
     let config = Arc::new(stubs::config(sink.clone(), ledger.clone(), batch_max));
-    let (stats, readiness) = (Arc::new(Stats::new()), Readiness::new("worker", "w"));
+    let (stats, readiness) = (Arc::new(stubs::stats(&config)), Readiness::new("worker", "w"));
     let health = Health::new(readiness.clone(), &config, &stats);
     let flusher = Flusher::new(config, stats.clone(), health, Shutdown::new());
     Bench { sink, ledger, stats, readiness, settlements: Arc::default(), flusher }
@@ -50,7 +50,7 @@ impl Bench {
         let way = Way::new(&message, &message.id, (1, 0), (0, 0));
         let delivery = Delivery { message, redeliveries: 0, given_up: None, settle };
         let ended = Ended { document: Some(document(seq)), delivery, dead: None, way };
-        Held { ended, hold: Hold::new(TaskTracker::new().token(), &Holding::new(self.stats.clone())) }
+        Held { ended, hold: Hold::new(TaskTracker::new().token(), &Holding::new(self.stats.clone(), "default")) }
     }
 
     /// Hands the jobs 0 .. `count` over at once and waits until the flusher is done.

@@ -105,6 +105,11 @@ impl Health {
         }
     }
 
+    /// Each queue, with the number of its open consumers.
+    pub fn open(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.queues.iter().map(|(name, queue)| (name.as_str(), *lock(&queue.open)))
+    }
+
     fn consumers_open(&self) -> usize {
         self.queues.values().map(|queue| *lock(&queue.open)).sum()
     }

@@ -20,8 +20,9 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::Config;
-use crate::execute::{Ended, Executed, execute};
+use crate::execute::{Ended, Executed, Failed, execute};
 use crate::health::Health;
+use crate::measured::{DeathClass, Queue};
 use crate::publishes::What;
 use crate::stats::Stats;
 
@@ -43,12 +44,14 @@ pub struct Hold {
 /// What the deliveries of one consumer share.
 pub struct Holding {
     stats: Arc<Stats>,
+    queue: Arc<Queue>,
     unsettled: Shutdown,
 }
 
 impl Holding {
-    pub fn new(stats: Arc<Stats>) -> Arc<Self> {
-        Arc::new(Self { stats, unsettled: Shutdown::new() })
+    pub fn new(stats: Arc<Stats>, queue: &str) -> Arc<Self> {
+        let queue = stats.measured.queue(queue);
+        Arc::new(Self { stats, queue, unsettled: Shutdown::new() })
     }
 }
 
@@ -56,6 +59,11 @@ impl Hold {
     pub fn new(open: TaskTrackerToken, consumer: &Arc<Holding>) -> Self {
         Stats::add(&consumer.stats.held, 1);
         Self { _open: open, consumer: consumer.clone() }
+    }
+
+    /// Where its queue is measured.
+    pub fn queue(&self) -> &Queue {
+        &self.consumer.queue
     }
 
     /// The delivery could not be settled and stays with its consumer while that is open. So the consumer is ended, and a new one is made.
@@ -148,7 +156,7 @@ impl Reader {
     /// Answers why it ended.
     async fn work(&self, mut consumer: Consumer) -> String {
         let held = TaskTracker::new();
-        let holding = Holding::new(self.intake.stats.clone());
+        let holding = Holding::new(self.intake.stats.clone(), &self.queue);
         // Made once: each would register anew with every delivery.
         let mut stopped = pin!(self.shutdown.triggered());
         let mut unsettled = pin!(holding.unsettled.triggered());
@@ -205,32 +213,50 @@ impl Intake {
     async fn settle_now(self, executed: Executed, hold: Hold) {
         let (what, settled) = match executed {
             Executed::Ended(job) => return hand_over(&self.ended, Held { ended: job, hold }).await,
-            Executed::Retry { mut delivery, after, reason, queue, way } => {
-                tracing::debug!(job = delivery.message.id, trace = %way.trace, attempt = delivery.message.attempt, reason, "retry");
-                Stats::add(&self.stats.retried, 1);
-                let (id, now_us) = (delivery.message.id.clone(), self.config.clock.wall_us());
-                let retry = self.config.scribe().next_attempt(&way);
-                delivery.message.traceparent =
-                    retry.map(|context| context.to_string()).or(delivery.message.traceparent);
-                // The next attempt waits from now on.
-                delivery.message.timestamp_ms = now_us / 1000;
-                let settled = delivery.retry(after).await;
-                if let (Ok(()), Some(retry)) = (&settled, retry) {
-                    let times = (after, self.config.clock.wall_us());
-                    self.config.scribe().retried(&id, &way, retry, (&queue, &reason), times);
-                }
-                (What::Retry, settled)
-            }
+            Executed::Retry(failed) => (What::Retry, self.retry(*failed, hold.queue()).await),
             Executed::Unreadable { delivery, reason } => {
-                tracing::warn!(message = delivery.message.id, reason, "not a job; to the dead queue");
-                (What::DeadLetter, delivery.dead(reason).await)
+                let message = delivery.message.id.clone();
+                tracing::warn!(message, reason, "not a job; to the dead queue");
+                let settled = delivery.dead(reason).await;
+                if let Err(error) = &settled {
+                    tracing::warn!(message, %error, "a message is not settled; its consumer is made anew, so that it comes back");
+                } else {
+                    hold.queue().died(DeathClass::NotUnderstood);
+                }
+                (What::DeadLetter, settled)
             }
         };
         self.health.publishes.tried(what, &settled);
-        if let Err(error) = settled {
-            tracing::warn!(%error, "a delivery is not settled; its consumer is made anew, so that it comes back");
+        if settled.is_err() {
             hold.end_consumer();
         }
+    }
+
+    async fn retry(&self, failed: Failed, queue: &Queue) -> Result<()> {
+        let Failed { mut delivery, run, after, reason, class, queue: name, way } = failed;
+        let (id, now_us) = (delivery.message.id.clone(), self.config.clock.wall_us());
+        tracing::debug!(%run, job = id, trace = %way.trace, attempt = delivery.message.attempt, reason, "retry");
+        Stats::add(&self.stats.retried, 1);
+        let retry = self.config.scribe().next_attempt(&way);
+        delivery.message.traceparent = retry.map(|context| context.to_string()).or(delivery.message.traceparent);
+        // The next attempt waits from now on.
+        delivery.message.timestamp_ms = now_us / 1000;
+        let settled = delivery.retry(after).await;
+        let settled_us = self.config.clock.wall_us();
+        let is_traced = match (&settled, retry) {
+            (Ok(()), Some(retry)) => {
+                self.config.scribe().retried(&id, &way, retry, (&name, &reason), (after, settled_us))
+            }
+            _ => false,
+        };
+        queue.executed(way.took(), is_traced.then_some((way.trace, settled_us)));
+        match &settled {
+            Ok(()) => queue.retried(class),
+            Err(error) => {
+                tracing::warn!(%run, job = id, trace = %way.trace, %error, "a retry is not settled; its consumer is made anew, so that it comes back");
+            }
+        }
+        settled
     }
 }
 

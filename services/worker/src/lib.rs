@@ -10,6 +10,7 @@ mod flush;
 pub mod handlers;
 mod health;
 mod intake;
+mod measured;
 mod publishes;
 mod registry;
 mod stall;
@@ -31,11 +32,13 @@ use paceline_core::seam::Faults;
 use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 use tokio::sync::mpsc;
 
 use health::Health;
 use intake::Intake;
+use measured::Measured;
 use way::Scribe;
 
 pub use handlers::{Context as JobContext, Handler, Handlers};
@@ -76,6 +79,8 @@ pub struct Config {
     pub faults: Arc<dyn Faults>,
     /// What is recorded of the jobs' way.
     pub traces: Traces,
+    /// What is measured of this worker.
+    pub metrics: Metrics,
 }
 
 impl Config {
@@ -88,7 +93,8 @@ impl Config {
 /// `readiness` says which.
 pub async fn run(config: Config, readiness: Readiness, shutdown: Shutdown) -> Result<()> {
     check(&config)?;
-    let stats = Arc::new(stats::Stats::new());
+    config.metrics.show_role(&readiness);
+    let stats = Arc::new(stats::Stats::new(Measured::new(&config.metrics, config.queues.keys())));
     let health = Health::new(readiness, &config, &stats);
     prepare(&config, &health, &shutdown).await;
     let config = Arc::new(config);

@@ -1,4 +1,4 @@
-//! What a worker counts about itself, for its heartbeat.
+//! What a worker counts about itself, for its heartbeat; and beside it what it counts for its metrics.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+
+use crate::measured::Measured;
 
 /// The longest latency that is told apart: an hour.
 const LATENCY_MS_MAX: u64 = 3_600_000;
@@ -21,10 +23,12 @@ pub struct Stats {
     pub batches: AtomicU64,
     pub batched_documents: AtomicU64,
     stored_latency_ms: Mutex<Histogram<u64>>,
+    /// The same and more, for metrics.
+    pub measured: Measured,
 }
 
 impl Stats {
-    pub fn new() -> Self {
+    pub fn new(measured: Measured) -> Self {
         let histogram = Histogram::new_with_bounds(1, LATENCY_MS_MAX, 3).expect("the bounds are valid");
         Self {
             processed: AtomicU64::new(0),
@@ -35,6 +39,7 @@ impl Stats {
             batches: AtomicU64::new(0),
             batched_documents: AtomicU64::new(0),
             stored_latency_ms: Mutex::new(histogram),
+            measured,
         }
     }
 

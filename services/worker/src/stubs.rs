@@ -21,11 +21,13 @@ use paceline_core::seam::NoFaults;
 use paceline_core::seqset::SeqSet;
 use paceline_core::{Error, Result};
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 
 use crate::Config;
 use crate::handlers::Handlers;
 use crate::health::Health;
+use crate::measured::Measured;
 use crate::stats::Stats;
 
 fn not_asked<T>() -> Result<T> {
@@ -282,7 +284,7 @@ pub fn worker(queue: &str, broker: Arc<dyn Broker>) -> (Arc<Config>, Arc<Stats>,
     let sink = Arc::new(ScriptedSink::default());
     let config =
         Config { queues: BTreeMap::from([(queue.to_owned(), Policy::default())]), ..config(sink, Arc::default(), 1) };
-    let stats = Arc::new(Stats::new());
+    let stats = Arc::new(stats(&config));
     let health =
         Health::new(Readiness::new("worker", "w"), &Config { broker: broker.clone(), ..config.clone() }, &stats);
     (Arc::new(Config { broker, ..config }), stats, health)
@@ -304,5 +306,10 @@ pub fn config(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: u
         clock: SystemClock::shared(),
         faults: Arc::new(NoFaults),
         traces: Traces::off(),
+        metrics: Metrics::off(),
     }
+}
+
+pub fn stats(config: &Config) -> Stats {
+    Stats::new(Measured::new(&config.metrics, config.queues.keys()))
 }

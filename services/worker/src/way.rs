@@ -13,6 +13,8 @@ use paceline_core::trace::{SpanId, TraceContext, TraceId};
 use paceline_runtime::telemetry::names::{attribute, span};
 use paceline_runtime::telemetry::traces::Traces;
 
+use crate::measured::Took;
+
 /// The most jobs that a bulk request is linked to.
 const LINKS_MAX: usize = 128;
 
@@ -65,6 +67,12 @@ impl Way {
 
     pub fn ended(&mut self, ended_us: i64) {
         self.ended_us = ended_us;
+    }
+
+    /// How long it waited, and how long its handler took.
+    pub fn took(&self) -> Took {
+        let seconds = |from_us: i64, to_us: i64| to_us.saturating_sub(from_us).max(0) as f64 / 1e6;
+        Took { wait: seconds(self.published_us, self.started_us), run: seconds(self.started_us, self.ended_us) }
     }
 
     /// Whether scheduler and producer have written their part.
@@ -121,16 +129,10 @@ impl Scribe<'_> {
 
     /// A job has ended for good, and its ack is given: writes the rest of its tree, if it is followed or turned out to be worth it.
     pub fn settled(&self, document: &Document, way: &mut Way, steps: Steps, settled_us: i64) {
-        let Some(slow) = self.traces.slow() else { return };
-        let took_us = settled_us.saturating_sub(document.scheduled_at.saturating_mul(1000));
-        let is_slow = u128::try_from(took_us).is_ok_and(|us| us >= slow.as_micros());
-        let reason = match document.status {
-            Status::Dead => Some("dead"),
-            _ if way.attempt > 1 => Some("retried"),
-            _ if way.redeliveries > 0 => Some("redelivered"),
-            _ if is_slow => Some("slow"),
-            Status::Completed => None,
-        };
+        if !self.traces.is_on() {
+            return;
+        }
+        let reason = self.reason(document, way, settled_us);
         if !way.is_followed() && reason.is_none() {
             return;
         }
@@ -158,13 +160,40 @@ impl Scribe<'_> {
         self.traces.write(root);
     }
 
+    /// The trace of a job of a batch on its way that will be there to be looked at, if one is.
+    pub fn example<'a>(&self, ways: impl IntoIterator<Item = &'a Way>) -> Option<TraceId> {
+        if !self.traces.has_room() {
+            return None;
+        }
+        ways.into_iter().find(|way| way.is_followed()).map(|way| way.trace)
+    }
+
+    /// Whether the trace of a job that has just been counted is recorded, or will be as soon as its ack is given.
+    pub fn keeps(&self, document: &Document, way: &Way, now_us: i64) -> bool {
+        way.is_begun || (self.traces.has_room() && self.reason(document, way, now_us).is_some())
+    }
+
+    /// Why the trace of a job that has ended is written, chosen or not.
+    fn reason(&self, document: &Document, way: &Way, now_us: i64) -> Option<&'static str> {
+        let took_us = now_us.saturating_sub(document.scheduled_at.saturating_mul(1000));
+        let slow = self.traces.slow()?;
+        let is_slow = u128::try_from(took_us).is_ok_and(|us| us >= slow.as_micros());
+        match document.status {
+            Status::Dead => Some("dead"),
+            _ if way.attempt > 1 => Some("retried"),
+            _ if way.redeliveries > 0 => Some("redelivered"),
+            _ if is_slow => Some("slow"),
+            Status::Completed => None,
+        }
+    }
+
     /// The context that the next attempt of a job continues; none if nothing is recorded.
     pub fn next_attempt(&self, way: &Way) -> Option<TraceContext> {
         let context = TraceContext { trace: way.trace, span: SpanId::random(), is_sampled: true };
         self.traces.is_on().then_some(context)
     }
 
-    /// An attempt failed, and the delay queue has the next one: writes its spans.
+    /// An attempt failed, and the delay queue has the next one: writes its spans. False if there is no room for them.
     pub fn retried(
         &self,
         job_id: &str,
@@ -172,9 +201,10 @@ impl Scribe<'_> {
         retry: TraceContext,
         (queue, reason): (&str, &str),
         (delay, now_us): (Duration, i64),
-    ) {
+    ) -> bool {
         if !self.traces.has_room() {
-            return self.traces.skipped();
+            self.traces.skipped();
+            return false;
         }
         let parent = Some(SpanId::of_root(job_id, self.group));
         self.arrive(job_id, queue, way);
@@ -186,6 +216,7 @@ impl Scribe<'_> {
             .int(attribute::DELAY_MS, delay.as_millis())
             .int(attribute::ATTEMPT, way.attempt);
         self.traces.write(retried);
+        true
     }
 
     fn begin(&self, document: &Document, way: &mut Way, steps: Steps, bulk: Option<TraceContext>) {

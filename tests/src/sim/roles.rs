@@ -13,6 +13,7 @@ use paceline_core::ports::RangePublisher;
 use paceline_producer::Producer;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 use paceline_scheduler::{Context, Limits, Producers, Rules, Scheduler};
 use paceline_worker::{Config, Handler, Handlers, JobContext};
@@ -119,6 +120,7 @@ impl Roles {
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into()] },
             limits: Limits::of(self.plan.high_water, [POLICY].into_iter()),
             traces: Traces::off(),
+            metrics: Metrics::off(),
         };
         let scheduler = Scheduler::new(context);
         self.world.state().schedulers[process.place().index] = Some((process.clone(), scheduler.clone()));
@@ -153,6 +155,7 @@ impl Roles {
             clock: Arc::new(process.clock().clone()),
             faults: Arc::new(process.clone()),
             traces: Traces::off(),
+            metrics: Metrics::off(),
         };
         let readiness = Readiness::new("worker", &config.id);
         if let Err(error) = paceline_worker::run(config, readiness, process.stop().clone()).await {

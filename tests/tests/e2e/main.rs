@@ -9,6 +9,7 @@ mod groups;
 mod healing;
 mod input;
 mod messages;
+mod metrics;
 mod pace;
 mod processes;
 #[cfg(feature = "services")]

@@ -8,6 +8,7 @@ use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
 use paceline_core::ports::{Ledger, RangePublisher};
 use paceline_core::run::Snapshot;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 use paceline_scheduler::{Context, Limits, Producers, Rules, Scheduler};
 use paceline_tests::sim::clock::SimClock;
@@ -58,6 +59,7 @@ impl Stage {
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into()] },
             limits: Limits::default(),
             traces: Traces::off(),
+            metrics: Metrics::off(),
         })
     }
 }
@@ -80,7 +82,7 @@ pub async fn play<T>(scheduler: &Scheduler, story: impl Future<Output = T>) -> T
         shutdown.trigger();
         told
     };
-    tokio::join!(telling, paceline_scheduler::supervise(scheduler, shutdown.clone())).0
+    tokio::join!(telling, Box::pin(paceline_scheduler::supervise(scheduler, shutdown.clone()))).0
 }
 
 /// The run, once `enough` says so.

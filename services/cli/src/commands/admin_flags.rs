@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 #[derive(Debug, Args)]
 pub struct AdminFlags {
-    /// Address of /livez and /readyz, or off; port 0 picks a free one, which is printed (PACELINE_ADMIN) [default: 127.0.0.1
+    /// Address of /livez, /readyz, /metrics and /log, or off; port 0 picks a free one, which is printed (PACELINE_ADMIN) [default: 127.0.0.1
     /// with the role's port, 9464 and up, or the next free one]
     #[arg(long, value_name = "HOST:PORT")]
     admin: Option<AdminAt>,

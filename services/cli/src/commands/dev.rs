@@ -7,12 +7,13 @@ use std::time::Duration;
 use clap::Args;
 use paceline_adapters::resolve::{self, Connections};
 use paceline_core::clock::{SharedClock, SystemClock};
-use paceline_runtime::admin;
+use paceline_runtime::admin::{self, Shown};
 use paceline_runtime::auth::check_bind;
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 use paceline_worker::{BATCH_MAX_DEFAULT, Config};
 use serde::Serialize;
@@ -22,9 +23,9 @@ use super::admin_flags::AdminFlags;
 use super::serve::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, url};
 use super::{Context, run};
 use crate::exit::Exit;
-use crate::in_process::{self, Limits};
+use crate::in_process::{self, Limits, Shared};
+use crate::observed::observed;
 use crate::output::table;
-use crate::traced::traced;
 
 /// Consumers of each worker: in one process more would only share the same lock.
 const LIMITS: Limits =
@@ -65,7 +66,7 @@ pub struct Arguments {
 struct Ready {
     scheduler: String,
     producer: String,
-    /// `/livez` and `/readyz` of all of them.
+    /// `/livez`, `/readyz`, `/metrics` and `/log` of all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     admin: Option<String>,
     workers: u32,
@@ -75,13 +76,14 @@ struct Ready {
 
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
     let folder = Some(arguments.data_dir.as_path());
-    traced(&context.settings, ("dev", "dev"), folder, async |traces| serve(&arguments, context, &traces).await).await
+    let serving = async |traces, metrics| serve(&arguments, context, (&traces, &metrics)).await;
+    observed(context, ("dev", "dev"), folder, serving).await
 }
 
-async fn serve(arguments: &Arguments, context: &Context, traces: &Traces) -> anyhow::Result<Exit> {
+async fn serve(arguments: &Arguments, context: &Context, seen: (&Traces, &Metrics)) -> anyhow::Result<Exit> {
     let (clock, shutdown) = (SystemClock::shared(), Shutdown::on_signal()?);
     let mut roles = JoinSet::new();
-    let ready = start(arguments, &context.settings, (&clock, traces), &shutdown, &mut roles).await?;
+    let ready = start(arguments, context, (&clock, seen), &shutdown, &mut roles).await?;
     show(&ready, context)?;
 
     let settings = Settings { server: ready.scheduler.clone(), ..context.settings.clone() };
@@ -100,11 +102,12 @@ async fn serve(arguments: &Arguments, context: &Context, traces: &Traces) -> any
 /// Binds, opens the folder and starts every role.
 async fn start(
     arguments: &Arguments,
-    settings: &Settings,
-    (clock, traces): (&SharedClock, &Traces),
+    context: &Context,
+    (clock, (traces, metrics)): (&SharedClock, (&Traces, &Metrics)),
     shutdown: &Shutdown,
     roles: &mut JoinSet<paceline_core::Result<()>>,
 ) -> anyhow::Result<Ready> {
+    let settings = &context.settings;
     for address in [arguments.listen, arguments.producer_listen] {
         check_bind(address, settings.token.as_deref(), arguments.admin.allow_anonymous)?;
     }
@@ -119,22 +122,26 @@ async fn start(
         data_dir: arguments.data_dir.clone(),
         ready_ms: clock.monotonic_ns() / 1_000_000,
     };
-    let shared = (settings, &backends, clock, traces);
+    let shared = Shared { settings, backends: &backends, clock, traces, metrics };
     let readiness = Readiness::new("dev", "dev");
     in_process::serve("dev", (scheduler, producer), shared, (&readiness, shutdown), roles);
+    let measured = metrics.of("worker");
+    let backends = in_process::metered(&backends, &measured);
     for number in 1..=arguments.workers {
         let id = format!("dev-worker-{number}");
         let part = readiness.part("worker", &id);
-        let worker = Config { traces: traces.clone(), ..in_process::worker(id, settings, &backends, clock, LIMITS) };
+        let worker = in_process::worker(id, settings, &backends, clock, LIMITS);
+        let worker = Config { traces: traces.clone(), metrics: measured.clone(), ..worker };
         roles.spawn(paceline_worker::run(worker, part, shutdown.clone()));
     }
     let (token, stop) = (settings.token.clone(), shutdown.clone());
+    let shown = Shown { readiness, metrics: metrics.clone(), log: context.log.filter.clone() };
     roles.spawn(async move {
         let until_stop = async {
             stop.triggered().await;
             Ok(())
         };
-        admin::beside(admin, readiness, token.as_deref(), until_stop).await
+        admin::beside(admin, shown, token.as_deref(), until_stop).await
     });
     Ok(ready)
 }
@@ -166,7 +173,7 @@ fn show(ready: &Ready, context: &Context) -> anyhow::Result<()> {
         let rows = [
             ["scheduler (gRPC)".to_owned(), ready.scheduler.clone()],
             ["producer (gRPC)".to_owned(), ready.producer.clone()],
-            ["admin (/readyz)".to_owned(), ready.admin.clone().unwrap_or_else(|| "off".to_owned())],
+            ["admin (/readyz, /metrics)".to_owned(), ready.admin.clone().unwrap_or_else(|| "off".to_owned())],
             ["workers".to_owned(), format!("{} in this process", ready.workers)],
             ["data".to_owned(), ready.data_dir.display().to_string()],
         ];

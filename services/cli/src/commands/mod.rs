@@ -14,7 +14,7 @@ pub mod watch;
 
 use clap::Subcommand;
 use paceline_runtime::settings::Settings;
-use paceline_runtime::telemetry::Warnings;
+use paceline_runtime::telemetry::Log;
 
 use crate::exit::Exit;
 use crate::options::Global;
@@ -27,14 +27,14 @@ pub struct Context {
     pub output: Output,
     /// Named on the command line, so this scheduler and no other way shall answer.
     pub server_is_explicit: bool,
-    /// What this process has warned of.
-    pub warnings: Warnings,
+    /// What this process logs, and what it has warned of.
+    pub log: Log,
 }
 
 impl Context {
-    pub fn new(global: &Global, settings: Settings, warnings: Warnings) -> Self {
+    pub fn new(global: &Global, settings: Settings, log: Log) -> Self {
         let output = Output { json: global.json };
-        Self { settings, output, server_is_explicit: global.server.is_some(), warnings }
+        Self { settings, output, server_is_explicit: global.server.is_some(), log }
     }
 }
 

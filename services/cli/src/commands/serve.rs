@@ -13,12 +13,13 @@ use paceline_core::ports::Ledger;
 use paceline_core::ports::broker::PREFETCH_DEFAULT;
 use paceline_core::{Error, Result, ids};
 use paceline_producer::Producer;
-use paceline_runtime::admin;
+use paceline_runtime::admin::{self, Shown};
 use paceline_runtime::auth::{RequireToken, check_bind};
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::metrics::{Metrics, metered};
 use paceline_runtime::telemetry::traces::Traces;
 use paceline_scheduler::{Context as SchedulerContext, Limits as SchedulerLimits, Producers, Rules};
 use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, Handlers, consumers_default};
@@ -30,7 +31,7 @@ use super::connections::connections;
 use super::stop_flag::StopFlag;
 use crate::exit::Exit;
 use crate::in_process::{self, Limits};
-use crate::traced::traced;
+use crate::observed::observed;
 use crate::waiting::connected;
 
 #[derive(Debug, Args)]
@@ -121,16 +122,17 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
     announce(context, "scheduler", Some(&listener), port.as_ref())?;
     let readiness = Readiness::new("scheduler", &id);
     let name = ("scheduler", &*id.clone());
-    let work = async |traces| {
-        let role = Box::pin(schedule((id, traces), settings, producers, listener, (readiness.clone(), shutdown)));
-        Ok(admin::beside(port, readiness, settings.token.as_deref(), role).await?)
+    let work = async |traces, metrics: Metrics| {
+        let shown = shown(context, &readiness, &metrics);
+        let role = Box::pin(schedule((id, traces, metrics), settings, producers, listener, (readiness, shutdown)));
+        Ok(admin::beside(port, shown, settings.token.as_deref(), role).await?)
     };
-    traced(settings, name, None, work).await?;
+    observed(context, name, None, work).await?;
     Ok(Exit::Done)
 }
 
 async fn schedule(
-    (id, traces): (String, Traces),
+    (id, traces, metrics): (String, Traces, Metrics),
     settings: &Settings,
     producers: Producers,
     listener: TcpListener,
@@ -140,9 +142,10 @@ async fn schedule(
     let watched = (&readiness, &shutdown);
     let Some(ledger) = connected("ledger", watched, || checked_ledger(&at, &clock)).await? else { return Ok(()) };
     let Some(sink) = connected("sink", watched, || resolve::sink(&at, clock.clone())).await? else { return Ok(()) };
-    let (group, producers, rules) = (settings.group.clone(), Arc::new(producers), rules(settings));
-    let context =
-        SchedulerContext { id, group, ledger, sink, producers, clock, rules, limits: limits(settings), traces };
+    let (ledger, sink) = (metered::ledger(ledger, &metrics), metered::sink(sink, &metrics));
+    let (group, producers) = (settings.group.clone(), Arc::new(producers));
+    let (rules, limits) = (rules(settings), limits(settings));
+    let context = SchedulerContext { id, group, ledger, sink, producers, clock, rules, limits, traces, metrics };
     paceline_scheduler::run(context, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 
@@ -154,16 +157,17 @@ pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow
     announce(context, "producer", Some(&listener), port.as_ref())?;
     let readiness = Readiness::new("producer", &id);
     let name = ("producer", &*id.clone());
-    let work = async |traces| {
-        let role = Box::pin(produce((id, traces), settings, listener, (readiness.clone(), shutdown)));
-        Ok(admin::beside(port, readiness, settings.token.as_deref(), role).await?)
+    let work = async |traces, metrics: Metrics| {
+        let shown = shown(context, &readiness, &metrics);
+        let role = Box::pin(produce((id, traces, metrics), settings, listener, (readiness, shutdown)));
+        Ok(admin::beside(port, shown, settings.token.as_deref(), role).await?)
     };
-    traced(settings, name, None, work).await?;
+    observed(context, name, None, work).await?;
     Ok(Exit::Done)
 }
 
 async fn produce(
-    (id, traces): (String, Traces),
+    (id, traces, metrics): (String, Traces, Metrics),
     settings: &Settings,
     listener: TcpListener,
     (readiness, shutdown): (Readiness, Shutdown),
@@ -174,7 +178,12 @@ async fn produce(
     let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(());
     };
-    let producer = Producer::new(&id, broker, ledger, clock).with_traces(traces);
+    let (broker, ledger) = (metered::broker(broker, &metrics), metered::ledger(ledger, &metrics));
+    let producer = Producer::new(&id, broker, ledger, clock).with_traces(traces).with_metrics(
+        &metrics,
+        settings.queues.keys().cloned(),
+        &settings.group,
+    );
     paceline_producer::run(producer, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 
@@ -186,16 +195,17 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     announce(context, "worker", None, port.as_ref())?;
     let readiness = Readiness::new("worker", &id);
     let name = ("worker", &*id.clone());
-    let working = async |traces| {
-        let role = Box::pin(work((id, traces), queues, &arguments, settings, (readiness.clone(), shutdown)));
-        Ok(admin::beside(port, readiness, settings.token.as_deref(), role).await?)
+    let working = async |traces, metrics: Metrics| {
+        let shown = shown(context, &readiness, &metrics);
+        let role = Box::pin(work((id, traces, metrics), queues, &arguments, settings, (readiness, shutdown)));
+        Ok(admin::beside(port, shown, settings.token.as_deref(), role).await?)
     };
-    traced(settings, name, None, working).await?;
+    observed(context, name, None, working).await?;
     Ok(Exit::Done)
 }
 
 async fn work(
-    (id, traces): (String, Traces),
+    (id, traces, metrics): (String, Traces, Metrics),
     queues: BTreeMap<String, Policy>,
     arguments: &Worker,
     settings: &Settings,
@@ -218,9 +228,15 @@ async fn work(
         batch_max: arguments.batch as usize,
         grace: Duration::from_secs_f64(arguments.grace),
     };
-    let backends = Backends { broker, sink, ledger };
-    let config = Config { queues, traces, ..in_process::worker(id, settings, &backends, &clock, limits) };
+    let backends = in_process::metered(&Backends { broker, sink, ledger }, &metrics);
+    let config = Config { queues, traces, metrics, ..in_process::worker(id, settings, &backends, &clock, limits) };
     paceline_worker::run(config, readiness, shutdown).await
+}
+
+/// What the admin port of a role shows; from the beginning, also while its services are waited for.
+fn shown(context: &Context, readiness: &Readiness, metrics: &Metrics) -> Shown {
+    metrics.show_role(readiness);
+    Shown { readiness: readiness.clone(), metrics: metrics.clone(), log: context.log.filter.clone() }
 }
 
 /// A ledger that can keep its promises: one that evicts keys is refused before anything is written to it.

@@ -16,6 +16,7 @@ pub enum Kind {
     Producer,
     Consumer,
     Client,
+    Server,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

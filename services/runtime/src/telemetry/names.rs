@@ -49,4 +49,8 @@ pub mod attribute {
     pub const DESTINATION: &str = "messaging.destination.name";
     pub const MESSAGE: &str = "messaging.message.id";
     pub const BATCH: &str = "db.operation.batch.size";
+    pub const RPC_SYSTEM: &str = "rpc.system";
+    /// Of a call of the API, whose span has the same name.
+    pub const RPC_METHOD: &str = "rpc.method";
+    pub const RPC_STATUS: &str = "rpc.grpc.status_code";
 }

@@ -1,5 +1,6 @@
 //! Spans to a receiver of OTLP, over gRPC or HTTP: an OpenTelemetry collector, Tempo, Jaeger.
 
+use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use paceline_core::trace::span::{Kind, Span, Value};
 use paceline_core::{Error, Result};
 
 /// How long a request may take; whoever exports is no more patient.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// Where OTLP over HTTP takes traces, if the endpoint names no path.
 const HTTP_PATH: &str = "/v1/traces";
 
@@ -29,42 +30,68 @@ pub enum Protocol {
     Http,
 }
 
+/// Where a receiver is, as people may see it. The endpoint itself is repeated nowhere: it may hold a password or a key.
+#[derive(Debug)]
+pub(super) struct Place {
+    host_and_port: String,
+    names_a_path: bool,
+}
+
+impl Place {
+    /// `setting` is what the error calls it.
+    pub fn parse(setting: &str, endpoint: &str) -> Result<Self> {
+        let url =
+            url::Url::parse(endpoint).map_err(|e| Error::invalid_field(setting, format!("is no address: {e}")))?;
+        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
+        Ok(Self { host_and_port: format!("{host}:{port}"), names_a_path: url.path() != "/" })
+    }
+
+    /// The endpoint, with the usual path if it names none.
+    pub fn with_path(&self, endpoint: &str, path: &str) -> String {
+        if self.names_a_path { endpoint.to_owned() } else { format!("{}{path}", endpoint.trim_end_matches('/')) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host_and_port)
+    }
+}
+
+/// What a process is to a receiver.
+pub(super) fn identity(role: &str, id: &str) -> [(&'static str, String); 4] {
+    [
+        ("service.name", format!("paceline-{role}")),
+        ("service.namespace", "paceline".to_owned()),
+        ("service.instance.id", id.to_owned()),
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+    ]
+}
+
 #[derive(Debug)]
 pub struct Otlp {
     exporter: SpanExporter,
-    /// Host and port, for people.
-    place: String,
+    place: Place,
 }
 
 impl Otlp {
     /// Connects when it is first used. `role` and `id` are the service's name, as `paceline-worker`, and instance.
     pub fn new(endpoint: &str, protocol: Protocol, role: &str, id: &str) -> Result<Self> {
-        // Neither here nor later is it repeated: it may hold a password or a key.
         let wrong = |why: String| Error::invalid_field("traces.endpoint", format!("is no address for traces: {why}"));
-        let url = url::Url::parse(endpoint).map_err(|e| wrong(e.to_string()))?;
-        let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
+        let place = Place::parse("traces.endpoint", endpoint)?;
         let exporter = match protocol {
             Protocol::Grpc => {
                 SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(TIMEOUT).build()
             }
             Protocol::Http => {
-                let path = if url.path() == "/" {
-                    format!("{}{HTTP_PATH}", endpoint.trim_end_matches('/'))
-                } else {
-                    endpoint.to_owned()
-                };
+                let path = place.with_path(endpoint, HTTP_PATH);
                 let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| wrong(e.to_string()))?;
                 let exporter = SpanExporter::builder().with_http().with_http_client(Http(client));
                 exporter.with_endpoint(path).with_timeout(TIMEOUT).build()
             }
         };
         let mut exporter = exporter.map_err(|e| wrong(e.to_string()))?;
-        let attributes = [
-            KeyValue::new("service.name", format!("paceline-{role}")),
-            KeyValue::new("service.namespace", "paceline"),
-            KeyValue::new("service.instance.id", id.to_owned()),
-            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        ];
+        let attributes = identity(role, id).map(|(name, value)| KeyValue::new(name, value));
         exporter.set_resource(&Resource::builder_empty().with_attributes(attributes).build());
         Ok(Self { exporter, place })
     }
@@ -93,7 +120,7 @@ impl HttpClient for Http {
     }
 }
 
-fn context(context: TraceContext) -> SpanContext {
+pub(super) fn context(context: TraceContext) -> SpanContext {
     let flags = if context.is_sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
     SpanContext::new(TraceId::from(context.trace.0), SpanId::from(context.span.0), flags, true, TraceState::default())
 }
@@ -111,6 +138,7 @@ fn data(span: Span) -> SpanData {
             Kind::Producer => SpanKind::Producer,
             Kind::Consumer => SpanKind::Consumer,
             Kind::Client => SpanKind::Client,
+            Kind::Server => SpanKind::Server,
         },
         name: span.name,
         start_time: at(span.start_us),

@@ -73,6 +73,11 @@ impl Traces {
         (Self(Some(Arc::new(Inner { queue, choice, tally: tally.clone() }))), spans, tally)
     }
 
+    /// What became of the spans; `None` while off.
+    pub fn tally(&self) -> Option<Arc<Tally>> {
+        self.0.as_ref().map(|inner| inner.tally.clone())
+    }
+
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }

@@ -1,6 +1,7 @@
 //! Remembers what was warned of, for a command that must say whether all went well: the number, and the first few by word.
 
 use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::field::{Field, Visit};
@@ -16,7 +17,15 @@ const CHARS_MAX: usize = 300;
 /// A clone is the same memory. As a layer of the log it hears of what this process warns of, as far as the log's filter lets
 /// it through.
 #[derive(Debug, Clone, Default)]
-pub struct Warnings(Arc<Mutex<Heard>>);
+pub struct Warnings(Arc<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    heard: Mutex<Heard>,
+    /// What this process itself has logged, by level.
+    warned: AtomicU64,
+    failed: AtomicU64,
+}
 
 /// What was heard up to now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -39,9 +48,19 @@ impl Warnings {
         self.lock().clone()
     }
 
+    /// Lines of this process's log at WARN.
+    pub fn warned(&self) -> u64 {
+        self.0.warned.load(Ordering::Relaxed)
+    }
+
+    /// Lines of this process's log at ERROR.
+    pub fn failed(&self) -> u64 {
+        self.0.failed.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Heard> {
         // A count stays a count, whoever panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,6 +72,8 @@ impl<S: Subscriber> Layer<S> for Warnings {
         if level > Level::WARN {
             return;
         }
+        let count = if level == Level::ERROR { &self.0.failed } else { &self.0.warned };
+        count.fetch_add(1, Ordering::Relaxed);
         let mut words = Words(level.to_string());
         event.record(&mut words);
         self.note(&words.0);
@@ -91,5 +112,6 @@ mod tests {
         let heard = warnings.heard();
         assert_eq!((heard.count, heard.first.len()), (KEPT_MAX as u64 + 1, KEPT_MAX));
         assert_eq!(heard.first[0], "WARN careful number=0");
+        assert_eq!((warnings.warned(), warnings.failed()), (KEPT_MAX as u64, 1));
     }
 }

@@ -46,6 +46,10 @@ impl Owner {
     fn send_lost(&mut self, snapshot: &Snapshot, group: &str, end: u64) {
         let context = self.context.clone();
         let lost = self.healer(group).look(&context, snapshot, end);
+        let jobs: u64 = lost.iter().map(|range| range.count).sum();
+        if jobs > 0 {
+            self.measured.healed(jobs);
+        }
         lost.into_iter().for_each(|range| self.dispatcher.submit(range));
     }
 
@@ -96,6 +100,7 @@ impl Owner {
         if let Some(record) = &found {
             if known.is_none() {
                 self.choose_traces(record);
+                self.measured.knows(record);
                 self.dispatcher.set_message_bytes(message_bytes(&record.spec));
             }
             self.submit_outstanding().await?;

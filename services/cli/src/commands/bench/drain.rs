@@ -21,7 +21,7 @@ const SECONDS_MIN: u64 = 1;
 pub struct Arguments {
     /// Jobs in the queue
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    pub jobs: u64,
+    jobs: u64,
     #[command(flatten)]
     pub load: Load,
 }

@@ -6,13 +6,14 @@ use paceline_core::{Error, Result};
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::load::Config;
 use super::stage::Stage;
-use crate::in_process::{self, Limits};
+use crate::in_process::{self, Limits, Shared};
 
 const GRACE: Duration = Duration::from_secs(2);
 /// How long the roles may take to stop; then they are dropped where they stand.
@@ -29,7 +30,9 @@ impl Inside {
     pub async fn serve(&mut self, stage: &Stage) -> anyhow::Result<String> {
         let listeners = (listen().await?, listen().await?);
         let address = format!("http://{}", listeners.0.local_addr()?);
-        let shared = (&stage.settings, &stage.ports, &stage.clock, &Traces::off());
+        let (traces, metrics) = (&Traces::off(), &Metrics::off());
+        let (settings, backends, clock) = (&stage.settings, &stage.ports, &stage.clock);
+        let shared = Shared { settings, backends, clock, traces, metrics };
         let readiness = Readiness::new("bench", "bench");
         in_process::serve("bench", listeners, shared, (&readiness, &self.shutdown), &mut self.tasks);
         Ok(address)

@@ -37,7 +37,7 @@ fn warns(line: &str, format: LogFormat) -> bool {
     let is_warning = |level: &str| ["WARN", "ERROR"].contains(&level);
     is_panic
         || match format {
-            LogFormat::Text => line.split_ascii_whitespace().nth(1).is_some_and(is_warning),
+            LogFormat::Text | LogFormat::Auto => line.split_ascii_whitespace().nth(1).is_some_and(is_warning),
             LogFormat::Json => serde_json::from_str(line).is_ok_and(|line: Line| is_warning(&line.level)),
         }
 }

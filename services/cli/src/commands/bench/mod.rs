@@ -56,9 +56,8 @@ impl Command {
     /// Jobs that may wait in the queue at once because nobody asked for a pace.
     fn backlog_max(&self) -> u64 {
         match self {
-            Self::Drain(arguments) => arguments.jobs,
             Self::Pipeline(arguments) if arguments.rate.is_none() => arguments.jobs,
-            Self::Pipeline(_) | Self::Latency(_) => 0,
+            Self::Drain(_) | Self::Pipeline(_) | Self::Latency(_) => 0,
         }
     }
 }
@@ -83,7 +82,7 @@ async fn perform(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<Report>> {
     let Some(mut stage) = shutdown.or(Stage::open(context, belongings)).await.transpose()? else { return Ok(None) };
-    // A run that goes as fast as it can must not be held back: that is a warning, and a full queue would never be full.
+    // To be held back is a warning, and says nothing where nobody asked for a pace.
     stage.settings.high_water = stage.settings.high_water.max(command.backlog_max());
     let (mut roles, keeps) = (Roles::new(&stage), command.keeps());
     let measured = shutdown.or(Box::pin(measure(command, &stage, &mut roles))).await;

@@ -226,14 +226,15 @@ impl Role {
         let spawned = command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn();
         let mut process = spawned.with_context(|| format!("cannot start a {kind}"))?;
         let log = process.stderr.take().expect("stderr is piped");
-        let log = logs::relay(log, name, stage.settings.log_format, stage.warnings.clone());
+        let log = logs::relay(log, name, stage.settings.log_format.here(), stage.warnings.clone());
         Ok(Self { kind, name: name.to_owned(), process, log: Some(log), _stdout: None })
     }
 }
 
 fn pass_on(settings: &Settings, command: &mut Command) {
-    let format = match settings.log_format {
-        LogFormat::Text => "text",
+    // The role's own stderr is a pipe to us.
+    let format = match settings.log_format.here() {
+        LogFormat::Text | LogFormat::Auto => "text",
         LogFormat::Json => "json",
     };
     let is_chosen = settings.log != Settings::default().log;

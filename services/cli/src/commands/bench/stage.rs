@@ -33,7 +33,7 @@ impl Stage {
         let ports = resolve::connect(&connections(&settings), clock.clone()).await?;
         belongings.begin();
         ports.sink.prepare().await?;
-        let (output, warnings) = (context.output, context.warnings.clone());
+        let (output, warnings) = (context.output, context.log.warnings.clone());
         let services = machine::services(&settings);
         Ok(Self { settings, ports, clock, services, warnings, output, is_embedded: belongings.is_embedded() })
     }

@@ -1,0 +1,151 @@
+//! The log of the process: to stderr, for people on a terminal and as JSON elsewhere, with a filter that can be changed while it runs.
+
+use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex};
+
+use paceline_core::{Error, Result};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
+
+use super::Warnings;
+use super::calls::CallSpans;
+
+/// The longest filter that is taken at run time, in bytes.
+pub const FILTER_BYTES_MAX: usize = 4_096;
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text if stderr is a terminal, otherwise JSON.
+    #[default]
+    Auto,
+    Text,
+    Json,
+}
+
+impl LogFormat {
+    /// Text or JSON, as it is in this process.
+    pub fn here(self) -> Self {
+        match self {
+            Self::Auto if std::io::stderr().is_terminal() => Self::Text,
+            Self::Auto => Self::Json,
+            chosen => chosen,
+        }
+    }
+}
+
+/// The log as it was started.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    pub warnings: Warnings,
+    pub filter: LogFilter,
+    /// Spans of the API's calls, which come the same way as its lines.
+    pub calls: CallSpans,
+}
+
+/// What is logged; a clone is the same. Without a log of ours, as in a test, nothing can be changed.
+#[derive(Debug, Clone, Default)]
+pub struct LogFilter {
+    handle: Option<reload::Handle<EnvFilter, Registry>>,
+    text: Arc<Mutex<String>>,
+}
+
+impl LogFilter {
+    pub fn text(&self) -> String {
+        self.text.lock().expect("no code panics while it holds a text").clone()
+    }
+
+    /// From now on this is logged. A bare word that is no level is refused, although `RUST_LOG` takes it for the name of a module and
+    /// logs nothing else from then on: it is a level with a typing error.
+    pub fn change(&self, filter: &str) -> Result<()> {
+        let wrong = |why: String| Error::invalid_field("log", why);
+        if let Some(why) = mistake(filter) {
+            return Err(wrong(why));
+        }
+        let parsed = parse(filter).map_err(wrong)?;
+        let gone = || Error::failed_precondition("this process has no log of its own");
+        let mut text = self.text.lock().expect("no code panics while it holds a text");
+        self.handle.as_ref().ok_or_else(gone)?.reload(parsed).map_err(|_| gone())?;
+        tracing::info!(before = *text, now = filter, "the log's filter has been changed");
+        filter.clone_into(&mut text);
+        Ok(())
+    }
+}
+
+/// Starts logging for the process, and answers what hears of its warnings. `filter` is in the syntax of `RUST_LOG`. Starting
+/// twice keeps the first.
+pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
+    let (layer, handle) = reload::Layer::new(parse(filter).map_err(anyhow::Error::msg)?);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = match format.here() {
+        LogFormat::Text | LogFormat::Auto => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let warnings = Warnings::default();
+    // The filter is that of the lines alone: what is logged does not decide what is traced.
+    let (calls, lines) = (CallSpans::default(), lines.and_then(warnings.clone()).with_filter(layer));
+    // Somebody else's subscriber may be there already: a test's. That is fine.
+    _ = tracing_subscriber::registry().with(lines).with(calls.layer()).try_init();
+    let filter = LogFilter { handle: Some(handle), text: Arc::new(Mutex::new(filter.to_owned())) };
+    Ok(Log { warnings, filter, calls })
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(directives(filter)).map_err(|e| format!("{filter:?} is no filter: {e}"))
+}
+
+/// What nobody means who changes a filter.
+fn mistake(filter: &str) -> Option<String> {
+    if filter.len() > FILTER_BYTES_MAX {
+        return Some(format!("a filter has at most {FILTER_BYTES_MAX} bytes"));
+    }
+    if filter.trim().is_empty() {
+        return Some("the filter is empty; say for instance info, or info,paceline_worker=debug, or off".to_owned());
+    }
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', ']', '{', '}']));
+    let wrong = words.find(|word| !is_level(word))?;
+    Some(format!("{wrong:?} is no level (off, error, warn, info, debug, trace); for a module say {wrong}=debug"))
+}
+
+/// lapin logs each failure itself, beside the error that it returns, and whole messages with their payload. It is heard only where
+/// the filter names it. An empty filter lets errors through: with a directive of ours behind it, it would let nothing.
+fn directives(filter: &str) -> String {
+    let is_empty = filter.split(',').all(|directive| directive.trim().is_empty());
+    let filter = if is_empty { "error" } else { filter };
+    if filter.contains("lapin") { filter.to_owned() } else { format!("{filter},lapin=off") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lapin_is_heard_only_when_it_is_named() {
+        assert_eq!(directives("info"), "info,lapin=off");
+        assert_eq!(directives("info,lapin=debug"), "info,lapin=debug");
+        assert_eq!([directives(""), directives(",")], ["error,lapin=off", "error,lapin=off"]);
+        assert!(EnvFilter::try_new(directives("warn,paceline_worker=debug")).is_ok());
+    }
+
+    #[test]
+    fn a_filter_is_changed_at_run_time_and_a_mistake_changes_nothing() {
+        let (layer, handle) = reload::Layer::new(parse("warn").unwrap());
+        let filter = LogFilter { handle: Some(handle), text: Arc::new(Mutex::new("warn".into())) };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            assert!(!tracing::enabled!(tracing::Level::INFO));
+            filter.change("info,paceline_worker=debug").unwrap();
+            assert!(tracing::enabled!(tracing::Level::INFO));
+            for (wrong, word) in [("inof", "\"inof\" is no level"), ("x=loud", "no filter"), (" ", "empty")] {
+                let error = filter.change(wrong).unwrap_err();
+                assert!(error.message.contains(word), "{error}");
+            }
+            assert!(tracing::enabled!(tracing::Level::INFO));
+            assert_eq!(filter.text(), "info,paceline_worker=debug");
+        });
+        assert!(LogFilter::default().change("info").is_err());
+    }
+}

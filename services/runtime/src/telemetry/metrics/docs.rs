@@ -1,0 +1,89 @@
+//! `docs/metrics.md`, made from the table in [`names`](super::names), so that page and code never differ.
+
+use std::fmt::Write as _;
+
+use super::names::{ALL, Kind, Metric, Part};
+
+const HEAD: &str = "# Metrics
+
+<!-- Made from services/runtime/src/telemetry/metrics/names.rs. Write it anew with:
+     WRITE_METRICS_PAGE=1 cargo test -p paceline-runtime the_page_is_the_table -->
+
+Every role serves these on its admin port at `/metrics`, and pushes them as OTLP if told to; see
+[observability.md](observability.md#metrics). Each has the label `role` (scheduler, producer, worker), but those of the process: in
+`paceline dev`, where one port shows every role, it tells them apart; what belongs to the whole process (`paceline_spans_total`,
+`paceline_log_events_total`) has the role `dev` there. A job's id is never a label, a run's id only of the newest 20 runs that the
+scheduler has owned: those keep their last numbers until 20 newer ones exist. After a fail-over two schedulers may show the same run, so
+ask for `max by (run)`; the same goes for queues, which every producer looks at. A series appears with its first event, so a service that is
+never called has none.
+
+Times have buckets from 1 ms to 1 h. Histograms marked * carry exemplars: the `trace_id` of a job in that bucket whose trace was recorded.
+";
+
+/// The page as it should be.
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for (part, title) in [
+        (Part::EveryRole, "Every role"),
+        (Part::Process, "The process"),
+        (Part::Grpc, "The API (scheduler, producer)"),
+        (Part::Scheduler, "Scheduler"),
+        (Part::Producer, "Producer"),
+        (Part::Worker, "Worker"),
+    ] {
+        _ = write!(page, "\n## {title}\n\n| metric | kind | labels | what it says |\n|---|---|---|---|\n");
+        ALL.iter().filter(|metric| metric.part == part).for_each(|metric| row(&mut page, metric));
+    }
+    page
+}
+
+fn row(page: &mut String, metric: &Metric) {
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge | Kind::LowestGauge => "gauge",
+        Kind::Histogram(_) if metric.has_exemplars => "histogram *",
+        Kind::Histogram(_) => "histogram",
+    };
+    let (name, labels, help) = (metric.name, metric.labels.join(", "), metric.help);
+    _ = writeln!(page, "| `{name}` | {kind} | {labels} | {help} |");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_page_is_the_table() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+        if std::env::var_os("WRITE_METRICS_PAGE").is_some() {
+            std::fs::write(&file, page()).unwrap();
+        }
+        let found = std::fs::read_to_string(&file).unwrap_or_default();
+        let advice = "docs/metrics.md is not what names.rs says; write it anew with: \
+                      WRITE_METRICS_PAGE=1 cargo test -p paceline-runtime the_page_is_the_table";
+        assert!(found == page(), "{advice}");
+    }
+
+    #[test]
+    fn names_keep_the_conventions_of_prometheus() {
+        let mut names = BTreeSet::new();
+        for metric in ALL {
+            let name = metric.name;
+            assert!(names.insert(name), "{name} is there twice");
+            assert!(name.starts_with("paceline_") || metric.part == Part::Process, "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert!(!metric.help.ends_with('.') && !metric.help.contains(['\n', '\\', '|']), "{name}");
+            let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            assert!(is_plain(name) && metric.labels.iter().all(|label| is_plain(label)), "{name}");
+            // A job is never a label, and a run only where the newest 20 are shown.
+            let has_run = metric.labels.contains(&"run");
+            assert!(!metric.labels.contains(&"job") && has_run == name.starts_with("paceline_run_"), "{name}");
+            if let Kind::Histogram(bounds) = metric.kind {
+                assert!(bounds.is_sorted_by(|a, b| a < b), "{name}");
+            }
+        }
+    }
+}
