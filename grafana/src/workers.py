@@ -20,10 +20,10 @@ def build():
             number("Errors", "Is more than one job of ten dead?", "percentunit",
                    Query('max(paceline:job_error:ratio5m{job=~"$job"})'), steps=[(None, "green"), (0.1, "red")]))
         .with_panel(
-            number("CPU", "Does a process use more than 90 % of what it may?", "percentunit",
+            number("CPU in use", "Does a process use more than 90 % of what it may?", "percentunit",
                    Query('max(paceline:cpu:ratio5m{job=~"$job"})'), steps=[(None, "green"), (0.9, "red")]))
         .with_panel(
-            number("Memory", "Does a process use more than 85 % of what it may?", "percentunit",
+            number("Memory in use", "Does a process use more than 85 % of what it may?", "percentunit",
                    Query('max(paceline:memory:ratio{job=~"$job"})'), steps=[(None, "green"), (0.85, "red")]))
         .with_panel(
             number("Workers", "How many workers are there?", "short",
