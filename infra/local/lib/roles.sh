@@ -41,9 +41,7 @@ role_run() {
 # As arguments of env: whatever this shell has is taken away first.
 role_variables() {
     local role=$1 name
-    for name in "${!PACELINE_@}"; do
-        if [[ $name != PACELINE_STACK_PROCESS ]]; then printf -- '-u\n%s\n' "$name"; fi
-    done
+    for name in "${!PACELINE_@}"; do printf -- '-u\n%s\n' "$name"; done
     for name in rabbitmq redis elasticsearch; do "${name}_exports" | sed 's/^export //'; done
     printf 'PACELINE_LOG_FORMAT=json\n'
     if service_pid jaeger >/dev/null; then
