@@ -81,10 +81,11 @@ def newest_run(prometheus):
 
 
 def of_panels(prometheus):
-    """A query that says `or vector(0)` must answer without it: a zero of its own making proves nothing."""
+    """A query that says `or vector(0)` must answer without it: a zero of its own making proves nothing. One that shows only what
+    is wrong is asked as an alert is."""
     for found in [*sources.targets("prometheus"), *(sources.Found(one.place, {"expr": one.query}) for one in sources.variables())]:
         expr = found.query["expr"]
-        strict = promql.always_answers(expr.removesuffix(" or vector(0)")) if "or vector(0)" in expr else expr
+        strict = promql.always_answers(expr.removesuffix(" or vector(0)"))
 
         def ask(expr=strict):
             ready = filled(expr, newest_run(prometheus))

@@ -55,11 +55,11 @@ def build():
                    Query('paceline_ready{job=~"$job"}', "{{role}} {{instance}}"), names=WELL))
         .with_panel(
             rows("What is red", "Which check of /readyz fails, and at which process?",
-                 Query('paceline_condition_ok{job=~"$job"}'),
-                 hidden=("__name__", "job"), renamed={"Value": "ok"}, span=HALF))
+                 Query('paceline_condition_ok{job=~"$job"} == 0'),
+                 hidden=("Value",), span=HALF))
         .with_panel(
             rows("Builds", "Which version runs where?", Query('paceline_build_info{job=~"$job"}'),
-                 hidden=("__name__", "Value"), span=HALF))
+                 hidden=("Value",), span=HALF))
         .with_panel(
             graph("Warnings and errors in the logs", "Does a process complain more than usual?", "ops",
                   Query('sum by (level, role) (rate(paceline_log_events_total{job=~"$job"}[$__rate_interval]))',

@@ -15,7 +15,6 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import (
     DataSourceRef,
     DataTransformerConfig,
-    DynamicConfigValue,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -58,15 +57,13 @@ def graph(title, question, unit, *queries, span=THIRD, steps=None, stacked=False
     return with_queries(panel, queries)
 
 
-def number(title, question, unit, query, steps=None, span=SIXTH, names=None, no_value="unknown"):
+def number(title, question, unit, query, steps=None, span=SIXTH, no_value="unknown"):
     """One number as of now. Unknown is a word, never a zero."""
     panel = stat.Panel().title(title).description(question).unit(unit).span(span).height(NUMBER_HEIGHT)
     panel = panel.datasource(METRICS).graph_mode(BigValueGraphMode.NONE).no_value(no_value)
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel = panel.color_mode(BigValueColorMode.VALUE if steps else BigValueColorMode.NONE)
     panel = panel.thresholds(thresholds(steps or [(None, "text")]))
-    if names:
-        panel = panel.mappings([value_names(names)])
     return panel.with_target(target(query, "A").instant())
 
 
@@ -78,18 +75,12 @@ def states(title, question, *queries, names, span=HALF):
     return with_queries(panel, queries)
 
 
-def rows(title, question, *queries, hidden=(), renamed=None, units=None, span=WHOLE):
+def rows(title, question, query, hidden=(), nothing="nothing", span=WHOLE):
     """A table as of now, a line for each combination of labels."""
+    organize = {"excludeByName": {name: True for name in ("Time", "__name__", "job", *hidden)}}
     panel = table.Panel().title(title).description(question).span(span).height(GRAPH_HEIGHT).datasource(METRICS)
-    for index, query in enumerate(queries):
-        panel = panel.with_target(target(query, chr(ord("A") + index)).instant().format(PromQueryFormat.TABLE))
-    if len(queries) > 1:
-        panel = panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
-    organize = {"excludeByName": {name: True for name in ("Time", *hidden)}, "renameByName": renamed or {}}
-    panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=organize))
-    for name, unit in (units or {}).items():
-        panel = panel.override_by_name(name, [DynamicConfigValue(id_val="unit", value=unit)])
-    return panel
+    panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=organize)).no_value(nothing)
+    return panel.with_target(target(query, "A").instant().format(PromQueryFormat.TABLE))
 
 
 def with_queries(panel, queries):
