@@ -46,7 +46,7 @@ def chosen(jaeger):
             names = {process["serviceName"] + " " + instance(process) for process in trace["processes"].values()}
             roots = [span for span in trace["spans"] if span["operationName"] == "job"]
             if f"paceline-worker {worker}" in names and roots:
-                yield tags(roots[0])["messaging.message.id"]
+                yield tags(roots[0])["paceline.job.id"]
 
     return jobs
 

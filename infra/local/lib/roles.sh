@@ -55,7 +55,10 @@ role_variables() {
 
 # The command line, with the addresses of this folder.
 paceline() {
+    local query=''
+    if service_pid jaeger >/dev/null; then query=PACELINE_TRACES_QUERY_URL=http://127.0.0.1:$(port_of jaeger query); fi
     mapfile -t variables < <(role_variables cli)
     env "${variables[@]}" PACELINE_SERVER="http://127.0.0.1:$(port_of scheduler grpc)" \
+        PACELINE_PRODUCERS="http://127.0.0.1:$(port_of producer grpc)" ${query:+"$query"} \
         "$(role_binary)" --config "$repository/infra/local/observe.toml" "$@"
 }
