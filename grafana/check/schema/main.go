@@ -5,9 +5,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
@@ -32,8 +34,17 @@ func check(path string) error {
 		return err
 	}
 	var board dashboard.Dashboard
-	if err := board.UnmarshalJSONStrict(content); err != nil {
+	if err := board.UnmarshalJSONStrict(content); !isNone(err) {
 		return err
 	}
-	return board.Validate()
+	if err := board.Validate(); !isNone(err) {
+		return err
+	}
+	return nil
+}
+
+// The library returns a list of errors even where the list is empty.
+func isNone(err error) bool {
+	var list cog.BuildErrors
+	return err == nil || errors.As(err, &list) && len(list) == 0
 }
