@@ -95,6 +95,8 @@ mod tests {
     async fn does_nothing_that_it_is_not_asked_for_and_names_a_mistake() {
         assert_eq!(count(&outcomes(json!({}), 1).await, |outcome| matches!(outcome, Outcome::Done { .. })), 1000);
         let wrong = outcomes(json!({"delay": 1}), 1).await;
-        assert!(matches!(&wrong[0], Outcome::Dead { reason } if reason.contains("payload.simulate: unknown field `delay`")));
+        assert!(
+            matches!(&wrong[0], Outcome::Dead { reason } if reason.contains("payload.simulate: unknown field `delay`"))
+        );
     }
 }
