@@ -21,7 +21,7 @@ def main():
     path = arguments.parse_args().catalogue
     if not path.exists():
         return report([f"{path} is missing: it says which metrics there are"])
-    return report([*metric_names(sources.catalogue(path)), *panels(), *alerts()])
+    return report([*metric_names(sources.catalogue(path)), *panels(), *data_sources(), *alerts()])
 
 
 def report(wrong):
@@ -81,6 +81,19 @@ def panels():
                 if "expr" in target and re.search(r"paceline_|process_|paceline:", target["expr"]):
                     if 'job=~"$job"' not in target["expr"]:
                         yield f"{place}: does not keep meshes apart by $job"
+
+
+def data_sources():
+    """What dashboards and data sources point at is provisioned."""
+    places = [source for file in sources.provisioned("datasources") for source in file["datasources"]]
+    known = {place["uid"] for place in places}
+    for place in places:
+        for uid in sorted(set(re.findall(r"'datasourceUid': '([^']*)'", str(place))) - known):
+            yield f"provisioning: {place['name']} points at {uid}, which is not there"
+    for board in sources.boards():
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "datasource" and variable["current"]["value"] not in known:
+                yield f"{board['title']}: {variable['name']} is {variable['current']['value']}, which is not provisioned"
 
 
 def alerts():

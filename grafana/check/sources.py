@@ -50,6 +50,10 @@ def variables():
                 yield Found(f"{board['title']} / variable {variable['name']}", series)
 
 
+def provisioned(what):
+    return [yaml.safe_load(path.read_text()) for path in sorted((REPOSITORY / "grafana" / "provisioning" / what).glob("*.yaml"))]
+
+
 def rules():
     for path in sorted((PROMETHEUS / "rules").glob("*.yaml")):
         for group in yaml.safe_load(path.read_text())["groups"]:
