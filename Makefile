@@ -6,7 +6,8 @@ SIM := cargo run --release -p paceline-tests --no-default-features --features mu
 SEEDS := 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster verify fmt clippy deny audit stack-up stack-down clean
+.PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster verify fmt clippy deny audit stack-up stack-down \
+	observe dashboards dashboards-lint dashboards-check clean
 
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
 SEED ?=
@@ -37,7 +38,7 @@ sim: ## SEEDS seeds of the simulation on two schedulers, two producers and worke
 sim-mutants: ## shows that the simulation catches every known mutant within 1,000 seeds
 	$(SIM) --mutants --seeds 1000
 
-verify: fmt clippy deny test ## all checks, then every test
+verify: fmt clippy deny dashboards-lint test ## all checks, then every test
 
 gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m RABBITMQ=4; the last line is the verdict
 	infra/local/stack install
@@ -66,6 +67,18 @@ stack-up: ## start RabbitMQ, Redis and Elasticsearch here, without Docker
 
 stack-down: ## stop them; the data stays
 	infra/local/stack down
+
+observe: build ## Prometheus with the rules and, where it can be built, Jaeger beside a mesh with runs; Ctrl-C stops it
+	infra/local/observe up
+
+dashboards: ## write grafana/dashboards and docs/dashboards.md from grafana/src
+	infra/local/dashboards write
+
+dashboards-lint: ## dashboards and rules without running anything: JSON = source, promtool, unknown and unused metrics
+	infra/local/dashboards lint
+
+dashboards-check: build ## every query of every panel and rule over a real run with Prometheus, and traces in a real Jaeger
+	infra/local/dashboards check
 
 clean: ## stop the stack, delete its data and everything that was built
 	infra/local/stack wipe

@@ -72,7 +72,7 @@ services_not_at_boot() {
     [[ -d /run/systemd/system ]] || return 0
     for package in "$@"; do
         case $package in
-        rabbitmq-server | redis-server) systemctl disable --quiet "$package" >&2 || true ;;
+        rabbitmq-server | redis-server | prometheus) systemctl disable --quiet "$package" >&2 || true ;;
         esac
     done
 }

@@ -4,7 +4,8 @@
 # ours only if its environment carries the mark "<service>@<dir>" given to it at the start, so that a pid file from
 # before a reboot, or a number the kernel has given to somebody else, never leads to a wrong kill.
 
-process_mark() { printf 'PACELINE_STACK_PROCESS=%s@%s' "$1" "$dir"; }
+# Not one of PACELINE_'s variables: the roles refuse those that they do not know.
+process_mark() { printf 'STACK_PROCESS=%s@%s' "$1" "$dir"; }
 
 process_is_ours() {
     local service=$1 pid=$2

@@ -1,6 +1,7 @@
 //! What is done for a job. A handler is looked up by the job's handler name; its outcome is a value.
 
 mod record;
+mod simulate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use paceline_core::job::Job;
 use paceline_core::outcome::Outcome;
 
 pub use record::Record;
+pub use simulate::Simulate;
 
 /// What a handler may know besides the job.
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ pub struct Handlers(Arc<BTreeMap<String, Arc<dyn Handler>>>);
 impl Handlers {
     /// The ones that every worker has.
     pub fn builtin() -> Self {
-        Self(Arc::new(BTreeMap::new())).with("record", Record)
+        Self(Arc::new(BTreeMap::new())).with("record", Record).with("simulate", Simulate)
     }
 
     /// Adds or replaces one.

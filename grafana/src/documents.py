@@ -1,0 +1,58 @@
+"""Panels over the jobs' documents in Elasticsearch. Their time is `completedAt`, the one that is indexed."""
+
+from urllib.parse import quote
+
+from grafana_foundation_sdk.builders import elasticsearch, table, timeseries
+from grafana_foundation_sdk.models.common import VisibilityMode
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
+
+from board import DOCUMENTS
+from panels import GRAPH_HEIGHT, HALF, WHOLE
+
+TIME = "completedAt"
+# What a table shows of a document, in this order.
+COLUMNS = ("completedAt", "jobId", "queue", "status", "attempts", "waitMs", "runMs", "workerId", "error", "traceId")
+
+# Opens the trace in Explore; Grafana fills in what begins with a dollar.
+TRACE_LINK = "/explore?schemaVersion=1&panes=" + quote(
+    '{"t":{"datasource":"${traces}","queries":[{"refId":"A","datasource":{"type":"tempo","uid":"${traces}"},'
+    '"queryType":"traceql","query":"${__value.raw}"}],"range":{"from":"now-6h","to":"now"}}}',
+    safe="${}.",
+)
+
+
+def found(title, question, lucene, span=WHOLE, size=100):
+    """The newest documents that a Lucene query finds, as a table; each trace id leads to its trace."""
+    raw = elasticsearch.RawData().id("1").settings(elasticsearch.ElasticsearchRawDataSettings().size(str(size)))
+    query = elasticsearch.Dataquery().query(lucene).metrics([raw]).bucket_aggs([]).time_field(TIME)
+    query = query.ref_id("A").datasource(DOCUMENTS)
+    order = {name: place for place, name in enumerate(COLUMNS)}
+    organize = {"indexByName": order, "includeByName": {name: True for name in COLUMNS}}
+    link = {"title": "Trace", "url": TRACE_LINK, "targetBlank": True}
+    panel = table.Panel().title(title).description(question).span(span).height(GRAPH_HEIGHT)
+    panel = panel.datasource(DOCUMENTS).with_target(query)
+    panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=organize))
+    for name in ("waitMs", "runMs"):
+        panel = panel.override_by_name(name, [DynamicConfigValue(id_val="unit", value="ms")])
+    return panel.override_by_name("traceId", [DynamicConfigValue(id_val="links", value=[link])])
+
+
+def over_time(title, question, lucene, metric, by, span=HALF, unit="short"):
+    """A metric of the documents over time, split by a field."""
+    split = elasticsearch.Terms().id("2").field(by)
+    split = split.settings(elasticsearch.ElasticsearchTermsSettings().size("10").order("desc").order_by("_count"))
+    time = elasticsearch.DateHistogram().id("3").field(TIME)
+    time = time.settings(elasticsearch.ElasticsearchDateHistogramSettings().interval("auto").min_doc_count("0"))
+    query = elasticsearch.Dataquery().query(lucene).metrics([metric]).bucket_aggs([split, time]).time_field(TIME)
+    query = query.ref_id("A").datasource(DOCUMENTS)
+    panel = timeseries.Panel().title(title).description(question).span(span).height(GRAPH_HEIGHT).unit(unit)
+    return panel.datasource(DOCUMENTS).show_points(VisibilityMode.NEVER).with_target(query)
+
+
+def count():
+    return elasticsearch.Count().id("1")
+
+
+def percentile(field, *percents):
+    settings = elasticsearch.ElasticsearchPercentilesSettings().percents([str(percent) for percent in percents])
+    return elasticsearch.Percentiles().id("1").field(field).settings(settings)

@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+#
+# A Python folder in the cache with what grafana/requirements.txt pins, made anew when that file or Python changes.
+
+python_home() {
+    printf '%s/python-%.12s' "$(cache_dir)" \
+        "$( (python3 --version && cat -- "$repository/grafana/requirements.txt") | sha256sum)"
+}
+
+python_of_dashboards() { printf '%s/bin/python' "$(python_home)"; }
+
+python_install() (
+    local home
+    command -v python3 >/dev/null || packages_of_python
+    home=$(python_home)
+    if [[ -f $home/whole ]]; then return 0; fi
+    lock_or_fail "$(cache_dir)/python.lock" "$install_seconds_max"
+    if [[ -f $home/whole ]]; then return 0; fi
+    rm -rf -- "$home"
+    # Debian keeps this module in a package of its own.
+    python3 -c 'import venv, ensurepip' 2>/dev/null || packages_of_python
+    python3 -m venv "$home" >&2 || fail "python3 could not make $home; see above"
+    "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/grafana/requirements.txt" >&2 ||
+        fail "pip could not install what grafana/requirements.txt names; see above"
+    touch -- "$home/whole"
+)
+
+packages_of_python() {
+    (
+        lock_or_fail "$(cache_dir)/install.lock" "$install_seconds_max"
+        packages_install python3 python3-venv
+    )
+}
