@@ -199,7 +199,8 @@ impl Mesh {
             }
         };
         let metrics = self.metrics.of("scheduler");
-        let Backends { sink, ledger, .. } = metered(&backends, &metrics);
+        let sink = metered::sink(backends.sink.clone(), &metrics);
+        let ledger = metered::ledger(backends.ledger.clone(), &metrics);
         let context = Context {
             id: id.clone(),
             group: self.group.clone(),

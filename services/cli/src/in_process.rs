@@ -67,7 +67,8 @@ pub fn serve(
         &settings.group,
     );
     let measured = metrics.of("scheduler");
-    let Backends { sink, ledger, .. } = metered(backends, &measured);
+    let sink = metered::sink(backends.sink.clone(), &measured);
+    let ledger = metered::ledger(backends.ledger.clone(), &measured);
     let role = SchedulerContext {
         id: format!("{name}-scheduler"),
         group: settings.group.clone(),

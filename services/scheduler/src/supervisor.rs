@@ -65,8 +65,8 @@ pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
     let (mut endings, ended) = (Endings::new(context.clone()), Arc::new(Notify::new()));
     let measured = Measured::new(&context.metrics, &context.producers);
     let ledger = context.ledger.clone();
-    let owning = own((context, measured.clone()), wakers, shutdown.clone(), ended.clone());
-    // In a box: it rests nearly always, and would make the future of the whole role large.
+    // Each in a box: together they would make the future of the whole role large.
+    let owning = Box::pin(own((context, measured.clone()), wakers, shutdown.clone(), ended.clone()));
     let keeping = Box::pin(endings.keep_all(&ended, &shutdown));
     let reading = Box::pin(measured.keep_reading(&*ledger, &shutdown));
     tokio::join!(owning, keeping, reading);
