@@ -29,15 +29,22 @@ pub const DEFAULT_FILE: &str = "paceline.toml";
 
 /// Variables with our prefix that mean something else: the file's own name, what only the file can say, and what the local
 /// stack's scripts use.
-const NOT_SETTINGS: [&str; 8] = [
+const NOT_SETTINGS: [&str; 15] = [
     "config",
     "queues",
+    "answers_seconds_max",
+    "binary",
     "cache_dir",
     "debian_mirror",
+    "elasticsearch_url",
     "es_heap",
+    "jaeger_url",
+    "prometheus_url",
     "rabbitmq_management_url",
+    "scrape_interval",
     "stack_rabbitmq",
     "start_seconds_max",
+    "tempo_url",
 ];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -396,8 +403,10 @@ mod tests {
     fn no_variable_of_the_local_stack_is_taken_for_a_setting() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/local");
         let scripts = std::fs::read_dir(folder.join("lib")).unwrap().map(|entry| entry.unwrap().path());
+        let sources = folder.join("../../grafana/provisioning/datasources/paceline.yaml");
         let text: String = scripts
-            .chain([folder.join("stack"), folder.join("test")])
+            .chain(["stack", "test", "observe", "dashboards"].map(|script| folder.join(script)))
+            .chain([sources])
             .map(|file| std::fs::read_to_string(file).unwrap())
             .collect();
         let name = |rest: &str| rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next().map(str::to_lowercase);
@@ -405,7 +414,8 @@ mod tests {
         // The mark of a service's process is in no shell, and `PACELINE_@` stands for all of them.
         let others = ["stack_process", ""];
         for name in text.split("PACELINE_").skip(1).filter_map(name) {
-            let is_known = settings.get(&name).is_some() || NOT_SETTINGS.contains(&name.as_str());
+            let place = format!("/{}", key(&name).replace('.', "/"));
+            let is_known = settings.pointer(&place).is_some() || NOT_SETTINGS.contains(&name.as_str());
             assert!(is_known || others.contains(&name.as_str()), "{name}");
         }
     }

@@ -82,7 +82,7 @@ pub async fn play<T>(scheduler: &Scheduler, story: impl Future<Output = T>) -> T
         shutdown.trigger();
         told
     };
-    tokio::join!(telling, Box::pin(paceline_scheduler::supervise(scheduler, shutdown.clone()))).0
+    tokio::join!(telling, paceline_scheduler::supervise(scheduler, shutdown.clone())).0
 }
 
 /// The run, once `enough` says so.
