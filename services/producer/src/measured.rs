@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use paceline_core::ports::Broker;
 use paceline_core::ports::broker::{Confirm, Depth};
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::telemetry::metrics::names;
 use paceline_runtime::telemetry::metrics::{Counter, Metrics, Readings};
 
 use crate::Producer;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// Each look asks the broker about a dozen things, so many queues are looked at less often.
+const LOOK_INTERVAL_OF_A_QUEUE: Duration = Duration::from_millis(250);
 /// The most queues, of one group each, that are looked at.
 const PLACES_MAX: usize = 200;
 
@@ -75,15 +78,20 @@ impl Measured {
             let places = self.configured.iter().cloned().chain(producer.declared());
             let places: BTreeSet<_> = places.take(PLACES_MAX).collect();
             lock(&self.depths).retain(|place, _| places.contains(place));
-            for place in places {
-                let depth = producer.broker().depth(&place.0, &place.1).await;
-                let mut depths = lock(&self.depths);
-                match depth {
-                    Ok(depth) => _ = depths.insert(place, depth),
-                    Err(_) => _ = depths.remove(&place),
-                }
+            let interval = LOOK_INTERVAL.max(LOOK_INTERVAL_OF_A_QUEUE * places.len() as u32);
+            self.look(producer.broker(), places).await;
+            tokio::time::sleep(interval).await;
+        }
+    }
+
+    /// A broker that cannot say how long one queue is cannot say it of the others: what it said of them before is forgotten too.
+    async fn look(&self, broker: &dyn Broker, places: BTreeSet<(String, String)>) {
+        for place in places {
+            match broker.depth(&place.0, &place.1).await {
+                Ok(depth) => _ = lock(&self.depths).insert(place, depth),
+                Err(error) if error.kind == ErrorKind::NotFound => _ = lock(&self.depths).remove(&place),
+                Err(_) => return lock(&self.depths).clear(),
             }
-            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 }

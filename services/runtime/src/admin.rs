@@ -150,7 +150,11 @@ async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
         return refused(&headers);
     }
     let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
-    (headers, served.shown.metrics.text()).into_response()
+    // Not on the thread of a worker's jobs: it reads files, and whoever asks decides how often.
+    match tokio::task::spawn_blocking(move || served.shown.metrics.text()).await {
+        Ok(text) => (headers, text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn log(State(served): State<Served>, headers: HeaderMap) -> Response {

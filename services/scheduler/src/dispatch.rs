@@ -142,7 +142,7 @@ impl Queue {
         let turn = if self.is_suspect() { Some(self.turn.lock().await) } else { None };
         // The one before may have found that it is well again.
         let turn = turn.filter(|_| self.is_suspect());
-        let published = publish(if turn.is_some() { Ask::Suspect { bytes } } else { Ask::Range { bytes } }).await;
+        let published = publish(if turn.is_some() { Ask::Suspect } else { Ask::Range { bytes } }).await;
         match &published {
             Ok(_) => self.is_suspect.store(false, Ordering::Relaxed),
             Err(error) if error.kind == ErrorKind::ResourceExhausted => self.is_suspect.store(true, Ordering::Relaxed),

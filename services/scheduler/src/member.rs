@@ -24,10 +24,9 @@ pub enum Ask {
     Range {
         bytes: u64,
     },
-    /// The same, to a queue that took nothing the last time: it may hang for long, so it never decides about a producer.
-    Suspect {
-        bytes: u64,
-    },
+    /// The same, to a queue that took nothing the last time. It may hang for long, so it takes no part of a window, and its failure
+    /// says nothing about a producer.
+    Suspect,
     Question,
 }
 
@@ -134,12 +133,17 @@ impl Member {
             }
             outcome = call(self.publisher.clone()) => outcome,
         };
-        share.measured(outcome.is_ok());
+        // How long a queue took to refuse says nothing about what the broker can do.
+        if !outcome.as_ref().is_err_and(is_of_run_or_queue) {
+            share.measured(outcome.is_ok());
+        }
         drop(share);
         match &outcome {
             Err(error) if is_of_run_or_queue(error) => ticket.succeeded(Ask::Question),
             Err(error) => {
-                ticket.failed(what, &error.message);
+                if what != Ask::Suspect {
+                    ticket.failed(what, &error.message);
+                }
                 self.doubt.notify_one();
             }
             Ok(_) => ticket.succeeded(what),
@@ -151,10 +155,11 @@ impl Member {
     fn admit(&self, what: Ask) -> Result<(Ticket<'_>, Share<'_>), Turned> {
         let (mut state, now) = (self.lock(), Instant::now());
         let bytes = match what {
-            Ask::Range { bytes } | Ask::Suspect { bytes } => bytes,
-            Ask::Question => 0,
+            Ask::Range { bytes } => bytes,
+            Ask::Suspect | Ask::Question => 0,
         };
-        if matches!(what, Ask::Suspect { .. }) && state.breaker.phase() != Phase::Closed {
+        // Where nobody asks for health, only a call can show that a producer is back.
+        if what == Ask::Suspect && self.health.is_some() && state.breaker.phase() != Phase::Closed {
             return Err(Turned::LeftOut);
         }
         let pass = state.breaker.admit(now).ok_or(Turned::LeftOut)?;
@@ -285,7 +290,7 @@ impl Ticket<'_> {
         {
             let mut state = self.member.lock();
             state.is_known = true;
-            if matches!(what, Ask::Range { .. } | Ask::Suspect { .. }) {
+            if matches!(what, Ask::Range { .. } | Ask::Suspect) {
                 (state.refusal, state.tried_at) = (None, Instant::now());
             } else if state.refusal.is_some() && self.pass == Pass::Probe {
                 // It answers questions; whether it publishes only a range can show. The drop makes room for one.
@@ -302,7 +307,7 @@ impl Ticket<'_> {
 
     fn failed(mut self, what: Ask, why: &str) {
         self.is_settled = true;
-        if matches!(what, Ask::Range { .. } | Ask::Suspect { .. }) {
+        if matches!(what, Ask::Range { .. }) {
             let mut state = self.member.lock();
             (state.refusal, state.tried_at) = (Some(why.to_owned()), Instant::now());
         }

@@ -100,7 +100,7 @@ impl Producers {
                 Err(Turned::LeftOut) => {
                     turn.end();
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + WAIT_MAX);
-                    if matches!(what, Ask::Suspect { .. }) || Instant::now() >= deadline {
+                    if what == Ask::Suspect || Instant::now() >= deadline {
                         return Err(self.none_usable());
                     }
                     self.wait(changed, deadline).await;

@@ -308,10 +308,12 @@ async fn a_queue_that_takes_nothing_leaves_no_producer_out() {
 /// A queue that may hang for long must not be what decides about a producer.
 #[tokio::test(start_paused = true)]
 async fn a_suspect_range_is_no_probe_and_waits_for_none() {
-    let (producers, [only]) = stubs();
+    let (changed, only) = (Arc::new(Notify::new()), Arc::new(Stub::default()));
+    let members = vec![Member::new("only", only.clone(), Some(only.clone()), changed.clone())];
+    let producers = Producers::new(members, changed);
     let suspect = || async {
         let range = Range { first: 0, count: 1, scheduled_at_ms: 0 };
-        producers.publish(&run(), &range, Ask::Suspect { bytes: 300 }, Sampling::NONE).await
+        producers.publish(&run(), &range, Ask::Suspect, Sampling::NONE).await
     };
     suspect().await.unwrap();
     only.mode.store(FAILS, Ordering::Relaxed);
@@ -325,6 +327,29 @@ async fn a_suspect_range_is_no_probe_and_waits_for_none() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
     publish(&producers).await.unwrap();
     suspect().await.unwrap();
+}
+
+/// One run's queue hangs, and a range for it is larger than the window: the runs of other queues go on as if it were not there.
+#[tokio::test(start_paused = true)]
+async fn a_suspect_range_that_hangs_keeps_no_room_from_others_and_its_failure_is_its_own() {
+    let (producers, [only]) = stubs();
+    let (run, range) = (run(), Range { first: 0, count: 2_000, scheduled_at_ms: 0 });
+    let suspects = (0..20).map(|_| producers.publish(&run, &range, Ask::Suspect, Sampling::NONE));
+    only.mode.store(FAILS, Ordering::Relaxed);
+    assert!(join_all(suspects).await.iter().all(Result::is_err));
+    producers.check().expect("what became of them says nothing about the producer");
+    only.mode.store(HANGS, Ordering::Relaxed);
+    let hanging = join_all((0..20).map(|_| producers.publish(&run, &range, Ask::Suspect, Sampling::NONE)));
+    let others = async {
+        while only.calls.load(Ordering::Relaxed) < 40 {
+            tokio::task::yield_now().await;
+        }
+        only.mode.store(WELL, Ordering::Relaxed);
+        publish(&producers).await.unwrap();
+    };
+    let begun = Instant::now();
+    tokio::select! { biased; _ = hanging => unreachable!("it hangs"), () = others => () }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
 /// Confirms after a while, and knows how many waited at once.

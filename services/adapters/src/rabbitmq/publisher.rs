@@ -8,7 +8,7 @@ use std::time::Duration;
 use lapin::options::ConfirmSelectOptions;
 use paceline_core::clock::SharedClock;
 use paceline_core::ports::broker::{Confirm, Message};
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
@@ -98,7 +98,7 @@ impl Publisher {
         let connection = Connection::open(&self.endpoint, self.ca_file.as_deref(), "paceline publisher").await?;
         let mut free = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
-            free.push(Lane::new(confirming_channel(&connection).await?));
+            free.push(Lane::new(confirming_channel(&connection).await.map_err(too_few_channels)?));
         }
         connection.request(topology::declare_exchange(&free[0].channel, &self.exchange)).await?;
         let channels = Channels { free: Mutex::new(free), permits: Arc::new(Semaphore::new(CHANNELS)) };
@@ -244,6 +244,16 @@ impl Publishing {
             "RabbitMQ at {endpoint} has more to confirm than {seconds} s were enough for"
         ))
     }
+}
+
+/// That is the broker's configuration, and no queue's limit: another producer's broker may allow more.
+fn too_few_channels(error: Error) -> Error {
+    if error.kind != ErrorKind::ResourceExhausted {
+        return error;
+    }
+    Error::failed_precondition(format!(
+        "RabbitMQ allows a connection fewer channels than the {CHANNELS} of a publisher; raise channel_max in its configuration"
+    ))
 }
 
 async fn confirming_channel(connection: &Connection) -> Result<Arc<lapin::Channel>> {

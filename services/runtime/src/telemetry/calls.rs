@@ -28,6 +28,9 @@ const TARGET: &str = "paceline::call";
 /// Calls that begin a trace if their caller has none. The others are many, and say little without a caller's trace.
 const BEGIN_A_TRACE: [&str; 5] = ["StartRun", "UpdateRun", "PauseRun", "ResumeRun", "StopRun"];
 
+/// The code of a call without the token.
+const UNAUTHENTICATED: &str = "16";
+
 /// Where the spans of calls go; a clone is the same place.
 #[derive(Debug, Clone, Default)]
 pub struct CallSpans(Arc<OnceLock<Traces>>);
@@ -58,10 +61,11 @@ impl CallSpans {
 pub struct Call(Option<tracing::Span>);
 
 impl Call {
-    /// Begins a span for a call of `method`, if its caller records the trace, or if it has none and the call is worth one.
+    /// Begins a span for a call of `method`, if its caller records the trace, or if it has none and the call is worth one; no more of
+    /// them a second than traces of jobs, since callers choose how many they make.
     pub fn begin(traces: &Traces, method: &str, parent: Option<TraceContext>) -> Self {
         let is_recorded = parent.map_or(BEGIN_A_TRACE.contains(&method), |parent| parent.is_sampled);
-        if !traces.is_on() || !is_recorded {
+        if !is_recorded || !traces.may_begin_call() {
             return Self(None);
         }
         let span = tracing::info_span!(
@@ -103,8 +107,11 @@ impl SpanProcessor for CallSpans {
     fn on_start(&self, _span: &mut opentelemetry_sdk::trace::Span, _context: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        if let Some(traces) = self.0.get() {
-            traces.write(ours(span));
+        let Some(traces) = self.0.get() else { return };
+        let span = ours(span);
+        // Whoever is not let in writes nothing into a trace.
+        if span.attribute(attribute::RPC_STATUS) != UNAUTHENTICATED {
+            traces.write(span);
         }
     }
 

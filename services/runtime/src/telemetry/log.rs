@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex};
 
 use paceline_core::{Error, Result};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
@@ -85,16 +85,24 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
         LogFormat::Json => lines.json().boxed(),
     };
     let warnings = Warnings::default();
-    // The filter is that of the lines alone: what is logged does not decide what is traced.
-    let (calls, lines) = (CallSpans::default(), lines.and_then(warnings.clone()).with_filter(layer));
+    // The filter is that of the lines alone: what is logged decides neither what is counted nor what is traced.
+    let (calls, lines) = (CallSpans::default(), lines.with_filter(layer));
+    let counted = warnings
+        .clone()
+        .with_filter(Targets::new().with_default(LevelFilter::WARN).with_target("lapin", LevelFilter::OFF));
     // Somebody else's subscriber may be there already: a test's. That is fine.
-    _ = tracing_subscriber::registry().with(lines).with(calls.layer()).try_init();
+    _ = tracing_subscriber::registry().with(lines).with(counted).with(calls.layer()).try_init();
     let filter = LogFilter { handle: Some(handle), text: Arc::new(Mutex::new(filter.to_owned())) };
     Ok(Log { warnings, filter, calls })
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(directives(filter)).map_err(|e| format!("{filter:?} is no filter: {e}"))
+    if filter.split(',').any(|word| word.trim().starts_with("lapin") && word.contains("trace")) {
+        return Err("lapin logs the broker's password at trace; ask for lapin=debug at most".to_owned());
+    }
+    // Values of fields are compared as text: to build a pattern may take all of the memory.
+    let parsed = EnvFilter::builder().with_regex(false).parse(directives(filter));
+    parsed.map_err(|e| format!("{filter:?} is no filter: {e}"))
 }
 
 /// What nobody means who changes a filter.
@@ -139,7 +147,14 @@ mod tests {
             assert!(!tracing::enabled!(tracing::Level::INFO));
             filter.change("info,paceline_worker=debug").unwrap();
             assert!(tracing::enabled!(tracing::Level::INFO));
-            for (wrong, word) in [("inof", "\"inof\" is no level"), ("x=loud", "no filter"), (" ", "empty")] {
+            let wrong = [
+                ("inof", "\"inof\" is no level"),
+                ("x=loud", "no filter"),
+                (" ", "empty"),
+                ("info,lapin=trace", "password"),
+                ("lapin::io_loop=trace", "password"),
+            ];
+            for (wrong, word) in wrong {
                 let error = filter.change(wrong).unwrap_err();
                 assert!(error.message.contains(word), "{error}");
             }

@@ -1,12 +1,13 @@
 //! Where roles hand their spans over: a bounded queue to [`export`](super::export). Never waits; what has no room is counted and dropped.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline_core::trace::span::Span;
 use paceline_core::trace::{Sampling, TRACES_PER_SECOND_DEFAULT};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Spans that wait for the exporter, some 2 MB of them.
 const QUEUE_SPANS_MAX: usize = 4_096;
@@ -59,6 +60,24 @@ struct Inner {
     queue: mpsc::Sender<Span>,
     choice: Choice,
     tally: Arc<Tally>,
+    calls: Mutex<Bucket>,
+}
+
+/// A token bucket: what comes is let through at a rate, and a second's worth of it at once.
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, per_second: f64, now: Instant) -> bool {
+        let earned = now.saturating_duration_since(self.filled_at).as_secs_f64() * per_second;
+        (self.tokens, self.filled_at) = ((self.tokens + earned).min(per_second.max(1.0)), now);
+        let is_full_enough = per_second > 0.0 && self.tokens >= 1.0;
+        self.tokens -= if is_full_enough { 1.0 } else { 0.0 };
+        is_full_enough
+    }
 }
 
 impl Traces {
@@ -70,7 +89,8 @@ impl Traces {
     pub fn new(choice: Choice) -> (Self, mpsc::Receiver<Span>, Arc<Tally>) {
         let (queue, spans) = mpsc::channel(QUEUE_SPANS_MAX);
         let tally = Arc::new(Tally::default());
-        (Self(Some(Arc::new(Inner { queue, choice, tally: tally.clone() }))), spans, tally)
+        let calls = Mutex::new(Bucket { tokens: choice.per_second.max(1.0), filled_at: Instant::now() });
+        (Self(Some(Arc::new(Inner { queue, choice, tally: tally.clone(), calls }))), spans, tally)
     }
 
     /// What became of the spans; `None` while off.
@@ -91,6 +111,14 @@ impl Traces {
     pub fn sampling(&self, jobs_per_second: f64, runs: usize) -> Sampling {
         let share = |inner: &Arc<Inner>| Sampling::bounded(inner.choice.per_second, jobs_per_second, runs);
         self.0.as_ref().map_or(Sampling::NONE, share)
+    }
+
+    /// Whether a call of the API may be recorded: of all that ask, as many a second as there are traces.
+    pub fn may_begin_call(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| {
+            let mut calls = inner.calls.lock().expect("no code panics while it holds the bucket");
+            calls.take(inner.choice.per_second, Instant::now())
+        })
     }
 
     /// Whether there is room for the tree of a job: who has many spans to make asks before, and says if it made none.
@@ -134,6 +162,19 @@ mod tests {
         traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
         traces.skipped();
         assert_eq!(Tally::get(&tally.dropped), 8 + TREE_SPANS as u64, "without an exporter too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_cannot_have_more_recorded_than_the_settings_say() {
+        let begun = |traces: &Traces| (0..1_000).filter(|_| traces.may_begin_call()).count();
+        let (traces, _spans, _) = Traces::new(Choice { per_second: 10.0, ..Choice::default() });
+        assert_eq!(begun(&traces), 10);
+        tokio::time::advance(Duration::from_millis(300)).await;
+        assert_eq!(begun(&traces), 3);
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        assert_eq!(begun(&traces), 10);
+        let (none, _spans, _) = Traces::new(Choice { per_second: 0.0, ..Choice::default() });
+        assert_eq!((begun(&none), begun(&Traces::off())), (0, 0));
     }
 
     #[test]

@@ -14,8 +14,8 @@ const KEPT_MAX: usize = 5;
 /// The longest that is kept of one.
 const CHARS_MAX: usize = 300;
 
-/// A clone is the same memory. As a layer of the log it hears of what this process warns of, as far as the log's filter lets
-/// it through.
+/// A clone is the same memory. As a layer of the log it hears of what this process warns of, whatever the log's filter lets
+/// through.
 #[derive(Debug, Clone, Default)]
 pub struct Warnings(Arc<Memory>);
 

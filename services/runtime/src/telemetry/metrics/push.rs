@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceRequest};
 use paceline_core::{Error, Result};
 use prost::Message as _;
 use reqwest::header::CONTENT_TYPE;
@@ -105,7 +105,13 @@ impl Way {
     async fn send(&mut self, request: ExportMetricsServiceRequest) -> Result<(), String> {
         match self {
             Self::Grpc(client) => match client.export(request).await {
-                Ok(_) => Ok(()),
+                Ok(answer) => match answer.into_inner().partial_success {
+                    Some(partial) if partial.rejected_data_points > 0 => {
+                        let ExportMetricsPartialSuccess { rejected_data_points, error_message } = partial;
+                        Err(format!("it refused {rejected_data_points} numbers: {error_message}"))
+                    }
+                    _ => Ok(()),
+                },
                 Err(status) => Err(format!("{}: {}", status.code(), status.message())),
             },
             Self::Http(client, url) => {
