@@ -1,13 +1,14 @@
 //! What a scheduler counts for its metrics, and the numbers of the newest runs that it has owned.
 //!
-//! Owners say how they keep the pace; what is published, stored and dead is read from the ledger, every two seconds and once more after an
-//! owner has ended, so a run that has ended keeps its last numbers until newer runs take its place.
+//! Owners say how they keep the pace; what is published, stored and dead is read from the ledger: every two seconds while the run is owned,
+//! once more after its owner has ended, and from then on once a minute, because a run that has ended may be repaired or resumed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use paceline_core::Result;
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Ledger;
@@ -22,11 +23,17 @@ use tokio::time::Instant;
 use crate::dispatch::RANGES_IN_FLIGHT_MAX;
 use crate::producers::Producers;
 
-/// The most runs that are shown; one newer takes the place of the oldest.
+/// The most runs that are shown: the newest that this scheduler owns, then the newest that FAILED, then the newest of the others.
 pub const RUNS_SHOWN_MAX: usize = 20;
 const READ_INTERVAL: Duration = Duration::from_secs(2);
+/// Of runs that this scheduler does not own any more.
+const READ_AGAIN_INTERVAL: Duration = Duration::from_secs(60);
+/// Active runs are counted more often than that. Longer ago, their number is unknown.
+const COUNT_FRESH: Duration = Duration::from_secs(5);
 /// An owner steps more often than that. Longer ago, what has fallen due since belongs to the pace error.
 const STEP_FRESH: Duration = Duration::from_secs(1);
+
+type Run = Arc<Mutex<Shown>>;
 
 /// A cheap handle.
 #[derive(Clone)]
@@ -35,7 +42,10 @@ pub struct Measured(Arc<Inner>);
 struct Inner {
     is_on: bool,
     counts: Counts,
-    runs: Mutex<BTreeMap<RunId, Arc<Mutex<Shown>>>>,
+    /// Those that are owned, and some of those that were.
+    runs: Mutex<BTreeMap<RunId, Run>>,
+    /// Of the whole mesh, as of when.
+    active: Mutex<Option<(usize, Instant)>>,
     owned: AtomicUsize,
     held: AtomicUsize,
     /// An owner has ended: read its run once more.
@@ -59,9 +69,19 @@ struct Shown {
     /// Not known until its owner has read it.
     groups: Option<Groups>,
     numbers: Option<Numbers>,
+    has_failed: bool,
     healed: u64,
     /// Its owner has ended since the numbers were read.
     is_stale: bool,
+    read_at: Option<Instant>,
+}
+
+/// What is to be seen first; of the same kind, the newest run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Other,
+    Failed,
+    Owned,
 }
 
 /// How the owner keeps the pace.
@@ -82,12 +102,13 @@ struct Numbers {
     published: u64,
     /// (processed, dead).
     groups: BTreeMap<String, (u64, u64)>,
+    has_failed: bool,
 }
 
 /// What the owner of a run says; dropped, it does not own it any more.
 pub struct Owned {
     all: Measured,
-    shown: Arc<Mutex<Shown>>,
+    shown: Run,
     is_held: bool,
 }
 
@@ -101,8 +122,8 @@ impl Measured {
             failed: ranges("failed"),
             lateness: metrics.histogram(&names::RESERVE_LATENESS, &[]),
         };
-        let (runs, owned, held, ended) = Default::default();
-        let inner = Arc::new(Inner { is_on: metrics.is_on(), counts, runs, owned, held, ended });
+        let (runs, active, owned, held, ended) = Default::default();
+        let inner = Arc::new(Inner { is_on: metrics.is_on(), counts, runs, active, owned, held, ended });
         let (shown, producers) = (Arc::downgrade(&inner), Arc::downgrade(producers));
         metrics.read(move |readings| {
             let (Some(inner), Some(producers)) = (shown.upgrade(), producers.upgrade()) else { return };
@@ -120,18 +141,20 @@ impl Measured {
 
     /// This scheduler owns the run from now on.
     pub fn own(&self, run: &RunId, fence: Fence) -> Owned {
-        let shown = {
-            let mut runs = lock(&self.0.runs);
-            let shown = runs.entry(run.clone()).or_default().clone();
-            while runs.len() > RUNS_SHOWN_MAX {
-                runs.pop_first();
-            }
-            shown
-        };
+        let shown = lock(&self.0.runs).entry(run.clone()).or_default().clone();
         let view = View { epoch: fence.epoch, asked: 0.0, left: 0, stepped_at: Instant::now(), outstanding: 0 };
-        lock(&shown).owner = Some(view);
+        {
+            let mut shown = lock(&shown);
+            (shown.owner, shown.has_failed) = (Some(view), false);
+        }
         self.0.owned.fetch_add(1, Ordering::Relaxed);
+        self.0.forget_some();
         Owned { all: self.clone(), shown, is_held: false }
+    }
+
+    /// So many runs have not ended, whoever owns them.
+    pub fn active(&self, runs: usize) {
+        *lock(&self.0.active) = Some((runs, Instant::now()));
     }
 
     /// Until `shutdown`; not at all while nobody looks.
@@ -149,62 +172,107 @@ impl Measured {
         }
     }
 
-    /// Runs that go on, and those whose owner has ended since.
+    /// Runs that are owned, those whose owner has ended since, and now and then the others.
     async fn read(&self, ledger: &dyn Ledger) {
-        let runs: Vec<_> = lock(&self.0.runs).iter().map(|(run, shown)| (run.clone(), shown.clone())).collect();
-        for (run, shown) in runs {
+        for (run, shown) in self.0.shown() {
             let groups = {
                 let shown = lock(&shown);
-                let is_wanted = shown.owner.is_some() || shown.is_stale;
-                shown.groups.clone().filter(|_| is_wanted)
+                shown.groups.clone().filter(|_| shown.is_wanted())
             };
             let Some(groups) = groups else { continue };
             // Noted before it is read: an owner that ends meanwhile has it read again.
             lock(&shown).is_stale = false;
-            match numbers(ledger, &run, &groups).await {
-                Some(read) => lock(&shown).take(read),
+            let read = numbers(ledger, &run, &groups).await;
+            let mut shown = lock(&shown);
+            match read {
+                Ok(read) => shown.take(read),
                 // What was read before stands.
-                None => lock(&shown).is_stale = true,
+                Err(_) => shown.is_stale = true,
             }
         }
     }
 }
 
-/// `None` if the ledger does not say.
-async fn numbers(ledger: &dyn Ledger, run: &RunId, groups: &Groups) -> Option<Numbers> {
+/// `None`: the ledger does not know the run any more.
+async fn numbers(ledger: &dyn Ledger, run: &RunId, groups: &Groups) -> Result<Option<Numbers>> {
     let mut numbers = Numbers::default();
     for group in groups.iter() {
-        let snapshot = ledger.snapshot(run, group).await.ok()??;
+        let Some(snapshot) = ledger.snapshot(run, group).await? else { return Ok(None) };
         numbers.enqueued = numbers.enqueued.max(snapshot.enqueued);
         numbers.published = numbers.published.max(snapshot.published);
         numbers.groups.insert(group.to_owned(), (snapshot.processed, snapshot.dead));
+        numbers.has_failed = snapshot.record.state == RunState::Failed;
     }
-    Some(numbers)
+    Ok(Some(numbers))
 }
 
 impl Inner {
     fn show(&self, readings: &mut Readings) {
         readings.add(&names::RUNS_OWNED, &[], self.owned.load(Ordering::Relaxed));
         readings.add(&names::BACKLOG_HELD, &[], self.held.load(Ordering::Relaxed));
-        for (run, shown) in lock(&self.runs).iter() {
-            lock(shown).show(&run.to_string(), readings);
+        if let Some((runs, _)) = lock(&self.active).filter(|(_, counted_at)| counted_at.elapsed() < COUNT_FRESH) {
+            readings.add(&names::RUNS_ACTIVE, &[], runs);
+        }
+        for (run, shown) in self.shown() {
+            lock(&shown).show(&run.to_string(), readings);
+        }
+    }
+
+    /// What is to be seen, the first first.
+    fn shown(&self) -> Vec<(RunId, Run)> {
+        let runs = lock(&self.runs);
+        let mut all: Vec<_> = runs.iter().map(|(run, shown)| (lock(shown).kind(), run, shown)).collect();
+        all.sort_by(|(kind, run, _), (another, other, _)| (another, other).cmp(&(kind, run)));
+        all.into_iter().take(RUNS_SHOWN_MAX).map(|(_, run, shown)| (run.clone(), shown.clone())).collect()
+    }
+
+    /// Keeps what is owned and what could be shown beside it. Not each time, because it looks at every run.
+    fn forget_some(&self) {
+        let owned = self.owned.load(Ordering::Relaxed);
+        if lock(&self.runs).len() <= owned + 2 * RUNS_SHOWN_MAX {
+            return;
+        }
+        let mut runs = lock(&self.runs);
+        let mut others: Vec<_> = runs.iter().map(|(run, shown)| (lock(shown).kind(), run.clone())).collect();
+        others.retain(|(kind, _)| *kind != Kind::Owned);
+        others.sort();
+        let surplus = others.len().saturating_sub(RUNS_SHOWN_MAX);
+        for (_, run) in &others[..surplus] {
+            runs.remove(run);
         }
     }
 }
 
 impl Shown {
-    /// A ledger that went back in time is brought up again; no counter goes back with it.
-    fn take(&mut self, read: Numbers) {
-        let known = self.numbers.get_or_insert_default();
-        known.enqueued = known.enqueued.max(read.enqueued);
-        known.published = known.published.max(read.published);
-        for (group, (processed, dead)) in read.groups {
-            let known = known.groups.entry(group).or_default();
-            *known = (known.0.max(processed), known.1.max(dead));
+    fn kind(&self) -> Kind {
+        match self.owner {
+            Some(_) => Kind::Owned,
+            None if self.has_failed => Kind::Failed,
+            None => Kind::Other,
         }
     }
 
+    fn is_wanted(&self) -> bool {
+        let is_old = self.read_at.is_none_or(|read_at| read_at.elapsed() >= READ_AGAIN_INTERVAL);
+        self.owner.is_some() || self.is_stale || is_old
+    }
+
+    /// A ledger that went back in time is brought up again; no counter goes back with it. Otherwise stored and dead are believed
+    /// together: a dead job that is redriven or repaired moves from one to the other.
+    fn take(&mut self, read: Option<Numbers>) {
+        self.read_at = Some(Instant::now());
+        self.has_failed = read.as_ref().is_some_and(|read| read.has_failed);
+        let Some(read) = read else { return };
+        let known = self.numbers.get_or_insert_default();
+        if read.enqueued >= known.enqueued {
+            known.groups = read.groups;
+        }
+        known.enqueued = known.enqueued.max(read.enqueued);
+        known.published = known.published.max(read.published);
+    }
+
     fn show(&self, run: &str, readings: &mut Readings) {
+        readings.add(&names::RUN_FAILED, &[run], self.has_failed);
         readings.add(&names::RUN_ASKED, &[run], self.owner.as_ref().map_or(0.0, |view| view.asked));
         readings.add(&names::RUN_HEALED, &[run], self.healed);
         if let Some(view) = &self.owner {
@@ -285,6 +353,7 @@ impl Drop for Owned {
             (shown.owner, shown.is_stale) = (None, true);
         }
         self.all.0.owned.fetch_sub(1, Ordering::Relaxed);
+        self.all.0.forget_some();
         self.all.0.ended.notify_one();
     }
 }
@@ -330,6 +399,37 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_owned_comes_before_what_failed_and_that_before_what_ended() {
+        let (measured, metrics, _producers) = measured();
+        let old = measured.own(&run(0), Fence { epoch: 7 });
+        let failed = measured.own(&run(1), Fence { epoch: 7 });
+        lock(&failed.shown).take(Some(Numbers { has_failed: true, ..Numbers::default() }));
+        drop(failed);
+        for number in 2..100 {
+            drop(measured.own(&run(number), Fence { epoch: 7 }));
+        }
+        let text = metrics.text();
+        assert!(text.contains(r#"paceline_run_owner_epoch{role="scheduler",run="run-000"} 7"#), "{text}");
+        assert!(text.contains(r#"paceline_run_failed{role="scheduler",run="run-001"} 1"#), "{text}");
+        assert!(text.contains("run-099") && !text.contains("run-080"), "{text}");
+        assert!(lock(&measured.0.runs).len() <= 1 + 2 * RUNS_SHOWN_MAX, "the others are forgotten");
+        drop(old);
+        assert!(!metrics.text().contains("run-000"));
+        drop(measured.own(&run(1), Fence { epoch: 8 }));
+        assert!(!metrics.text().contains("run-001"), "it was resumed, and has ended by now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_many_runs_go_on_is_told_only_while_it_is_known() {
+        let (measured, metrics, _producers) = measured();
+        assert!(!metrics.text().contains("paceline_runs_active"));
+        measured.active(3);
+        assert!(metrics.text().contains("paceline_runs_active{role=\"scheduler\"} 3"));
+        tokio::time::advance(COUNT_FRESH).await;
+        assert!(!metrics.text().contains("paceline_runs_active"), "the ledger is away");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_falls_due_while_the_owner_cannot_step_is_pace_error() {
         let (measured, metrics, _producers) = measured();
         let owned = measured.own(&run(1), Fence { epoch: 7 });
@@ -361,16 +461,42 @@ mod tests {
         assert!(metrics.text().contains("paceline_backlog_held{role=\"scheduler\"} 0"));
     }
 
-    #[test]
-    fn numbers_never_go_back() {
+    fn read(enqueued: u64, processed: u64, dead: u64) -> Numbers {
+        let groups = BTreeMap::from([("main".to_owned(), (processed, dead))]);
+        Numbers { enqueued, published: enqueued, groups, has_failed: false }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn numbers_never_go_back_with_the_ledger() {
         let mut shown = Shown::default();
-        let read = |enqueued, processed| Numbers {
-            enqueued,
-            published: enqueued,
-            groups: BTreeMap::from([("main".to_owned(), (processed, 0))]),
-        };
-        shown.take(read(10, 8));
-        shown.take(read(4, 3));
-        assert_eq!(shown.numbers, Some(read(10, 8)));
+        shown.take(Some(read(10, 8, 0)));
+        shown.take(Some(read(4, 3, 0)));
+        assert_eq!(shown.numbers, Some(read(10, 8, 0)));
+        shown.take(None);
+        assert_eq!(shown.numbers, Some(read(10, 8, 0)), "the ledger has forgotten the run");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_job_that_is_redriven_is_counted_once() {
+        let mut shown = Shown::default();
+        shown.take(Some(read(10, 7, 3)));
+        shown.take(Some(read(10, 9, 1)));
+        assert_eq!(shown.numbers, Some(read(10, 9, 1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_has_ended_is_read_once_more_and_then_now_and_then() {
+        let (measured, _metrics, _producers) = measured();
+        let owned = measured.own(&run(1), Fence { epoch: 7 });
+        let shown = owned.shown.clone();
+        let is_wanted = || lock(&shown).is_wanted();
+        lock(&shown).take(Some(read(10, 7, 3)));
+        assert!(is_wanted(), "it is owned");
+        drop(owned);
+        assert!(is_wanted());
+        lock(&shown).is_stale = false;
+        assert!(!is_wanted());
+        tokio::time::advance(READ_AGAIN_INTERVAL).await;
+        assert!(is_wanted());
     }
 }

@@ -109,6 +109,7 @@ impl Supervisor {
     async fn scan(&mut self) -> Result<()> {
         let runs = self.context.ledger.active_run_ids().await?;
         self.active.0.store(runs.len(), Ordering::Relaxed);
+        self.measured.active(runs.len());
         for run in runs {
             if self.owned.values().any(|owned| *owned == run) {
                 continue;

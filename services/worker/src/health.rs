@@ -22,6 +22,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 pub struct Health {
     readiness: Readiness,
+    /// Of the worker's consumers.
+    pub group: String,
     pub sink: Condition,
     pub ledger: Condition,
     pub stalled: Condition,
@@ -49,6 +51,7 @@ impl Health {
             (name.clone(), Queue { condition, open: Mutex::new(0) })
         };
         let health = Arc::new(Self {
+            group: config.group.clone(),
             queues: config.queues.keys().map(queue).collect(),
             broker: readiness.tolerant("broker", HICCUP),
             sink: readiness.tolerant("sink", HICCUP),

@@ -9,6 +9,7 @@ use paceline_core::ports::sink::Verdict;
 use paceline_core::trace::TraceId;
 use paceline_runtime::telemetry::metrics::names;
 use paceline_runtime::telemetry::metrics::{Counter, Histogram, Metrics};
+use tokio::runtime::Handle;
 
 use crate::health::Health;
 use crate::stats::Stats;
@@ -190,6 +191,7 @@ impl Drop for Request<'_> {
 /// Shows what is read when somebody asks.
 pub fn show(metrics: &Metrics, stats: &Arc<Stats>, health: &Arc<Health>, window: &Arc<Mutex<Window>>) {
     let (stats, health, window) = (Arc::downgrade(stats), Arc::downgrade(health), Arc::downgrade(window));
+    let threads = Handle::try_current().ok().map(|runtime| runtime.metrics().num_workers());
     metrics.read(move |readings| {
         let (Some(stats), Some(health), Some(window)) = (stats.upgrade(), health.upgrade(), window.upgrade()) else {
             return;
@@ -200,6 +202,10 @@ pub fn show(metrics: &Metrics, stats: &Arc<Stats>, health: &Arc<Health>, window:
         if let Ok(window) = window.lock() {
             readings.add(&names::SINK_WINDOW, &[], window.in_flight());
         }
-        health.open().for_each(|(queue, open)| readings.add(&names::CONSUMERS_OPEN, &[queue], open));
+        let group = health.group.as_str();
+        health.open().for_each(|(queue, open)| readings.add(&names::CONSUMERS_OPEN, &[queue, group], open));
+        if let Some(threads) = threads {
+            readings.add(&names::WORKER_THREADS, &[], threads);
+        }
     });
 }

@@ -34,6 +34,9 @@ impl Handler for Simulate {
             Ok(wish) => wish,
             Err(wrong) => return Outcome::dead(format!("payload.simulate: {wrong}")),
         };
+        if let Err(wrong) = wish.check() {
+            return Outcome::dead(format!("payload.simulate: {wrong}"));
+        }
         tokio::time::sleep(Duration::from_millis(wish.ms)).await;
         let chance = chance(job, context.attempt);
         if chance < wish.dead {
@@ -43,6 +46,19 @@ impl Handler for Simulate {
         } else {
             Outcome::Done { output: Map::new() }
         }
+    }
+}
+
+impl Wish {
+    fn check(&self) -> Result<(), String> {
+        for (name, share) in [("retry", self.retry), ("dead", self.dead)] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(format!("`{name}` is {share}, and not a share from 0 to 1"));
+            }
+        }
+        let sum = self.retry + self.dead;
+        // A hair more is what 0.9 + 0.1 may come to.
+        if sum > 1.0 + 1e-9 { Err(format!("`retry` and `dead` are {sum} together, more than 1")) } else { Ok(()) }
     }
 }
 
@@ -98,5 +114,22 @@ mod tests {
         assert!(
             matches!(&wrong[0], Outcome::Dead { reason } if reason.contains("payload.simulate: unknown field `delay`"))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_that_are_none_are_refused() {
+        for (wrong, said) in [
+            (json!({"retry": 1.5}), "payload.simulate: `retry` is 1.5, and not a share from 0 to 1"),
+            (json!({"dead": -0.1}), "payload.simulate: `dead` is -0.1, and not a share from 0 to 1"),
+            (
+                json!({"retry": 0.75, "dead": 0.5}),
+                "payload.simulate: `retry` and `dead` are 1.25 together, more than 1",
+            ),
+        ] {
+            let outcome = &outcomes(wrong, 1).await[0];
+            assert!(matches!(outcome, Outcome::Dead { reason } if reason == said), "{outcome:?}");
+        }
+        let whole = outcomes(json!({"retry": 0.9, "dead": 0.1}), 1).await;
+        assert_eq!(count(&whole, |outcome| matches!(outcome, Outcome::Done { .. })), 0);
     }
 }

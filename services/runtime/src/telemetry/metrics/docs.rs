@@ -12,8 +12,8 @@ const HEAD: &str = "# Metrics
 Every role serves these on its admin port at `/metrics`, and pushes them as OTLP if told to; see
 [observability.md](observability.md#metrics). Each has the label `role` (scheduler, producer, worker), but those of the process: in
 `paceline dev`, where one port shows every role, it tells them apart; what belongs to the whole process (`paceline_spans_total`,
-`paceline_log_events_total`) has the role `dev` there. A job's id is never a label, a run's id only of the newest 20 runs that the
-scheduler has owned: those keep their last numbers until 20 newer ones exist. After a fail-over two schedulers may show the same run, so
+`paceline_log_events_total`) has the role `dev` there. A job's id is never a label, a run's id only of 20 runs of each
+scheduler: the newest that it owns, then those that FAILED, then those that have ended, with their last numbers. After a fail-over two schedulers may show the same run, so
 ask for `max by (run)`; the same goes for queues, which every producer looks at. A series appears with its first event, so a service that is
 never called has none.
 

@@ -1,9 +1,11 @@
 //! Every metric of Paceline: name, kind, labels, words. The one table from which they are registered, exposed and documented:
 //! `docs/metrics.md` is made from it (`docs.rs`), and nothing that is not in [`ALL`] is ever shown.
 
-/// Of times: 1 ms to 1 h.
-pub const SECONDS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
+/// Of times: 1 ms to 1 h, among them every threshold of the alerts, where a quantile is exact.
+pub const SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0,
+    300.0, 900.0, 3600.0,
+];
 /// Of documents in a request.
 pub const DOCUMENTS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
@@ -135,6 +137,10 @@ metrics! {
         "Ranges of the run that may be on their way at once";
     RUN_HEALED = Scheduler, Counter, "paceline_run_healed_jobs_total", ["run"],
         "Jobs that were sent again because no place had them any more";
+    RUN_FAILED = Scheduler, Gauge, "paceline_run_failed", ["run"],
+        "1 while the run is FAILED, until somebody resumes or stops it";
+    RUNS_ACTIVE = Scheduler, LowestGauge, "paceline_runs_active", [],
+        "Runs that have not ended, whoever owns them; each scheduler tells the same, and nothing while the ledger is away";
     RUNS_OWNED = Scheduler, Gauge, "paceline_runs_owned", [],
         "Runs that this scheduler owns";
     RESERVE_LATENESS = Scheduler, Histogram(SECONDS), "paceline_reserve_lateness_seconds", [],
@@ -185,8 +191,10 @@ metrics! {
         "Requests to the sink that may be on their way at once now";
     SINK_IN_FLIGHT = Worker, Gauge, "paceline_sink_requests_in_flight", [],
         "Requests to the sink that are on their way";
-    CONSUMERS_OPEN = Worker, Gauge, "paceline_consumers_open", ["queue"],
+    CONSUMERS_OPEN = Worker, Gauge, "paceline_consumers_open", ["queue", "group"],
         "Open consumers; 0 is a worker that hears nothing";
+    WORKER_THREADS = Worker, LowestGauge, "paceline_worker_threads", [],
+        "Threads that run the tasks of this worker: --threads";
     STALLS = Worker, Counter, "paceline_stalls_total", [],
         "Times that this worker did not run for longer than it may";
 }
