@@ -87,8 +87,8 @@ enum Kind {
 /// How the owner keeps the pace.
 struct View {
     epoch: u64,
-    /// Jobs a second; 0 while it is not running.
-    asked: f64,
+    /// Jobs a second, 0 while it is not running. `None` until the owner has read the run; nothing else is known before that either.
+    asked: Option<f64>,
     /// Due and not reserved after the last step.
     left: u64,
     stepped_at: Instant,
@@ -142,7 +142,7 @@ impl Measured {
     /// This scheduler owns the run from now on.
     pub fn own(&self, run: &RunId, fence: Fence) -> Owned {
         let shown = lock(&self.0.runs).entry(run.clone()).or_default().clone();
-        let view = View { epoch: fence.epoch, asked: 0.0, left: 0, stepped_at: Instant::now(), outstanding: 0 };
+        let view = View { epoch: fence.epoch, asked: None, left: 0, stepped_at: Instant::now(), outstanding: 0 };
         {
             let mut shown = lock(&shown);
             (shown.owner, shown.has_failed) = (Some(view), false);
@@ -160,7 +160,8 @@ impl Measured {
     /// Until `shutdown`; not at all while nobody looks.
     pub async fn keep_reading(&self, ledger: &dyn Ledger, shutdown: &Shutdown) {
         while self.0.is_on && !shutdown.is_triggered() {
-            self.read(ledger).await;
+            // A ledger that does not answer must not hold up the stop.
+            shutdown.or(self.read(ledger)).await;
             let next = async {
                 tokio::select! {
                     biased;
@@ -202,6 +203,8 @@ async fn numbers(ledger: &dyn Ledger, run: &RunId, groups: &Groups) -> Result<Op
         numbers.published = numbers.published.max(snapshot.published);
         numbers.groups.insert(group.to_owned(), (snapshot.processed, snapshot.dead));
         numbers.has_failed = snapshot.record.state == RunState::Failed;
+        // Workers may be done before a scheduler has noted the confirm; what is done was published.
+        numbers.published = numbers.published.max(snapshot.processed.saturating_add(snapshot.dead));
     }
     Ok(Some(numbers))
 }
@@ -273,12 +276,16 @@ impl Shown {
 
     fn show(&self, run: &str, readings: &mut Readings) {
         readings.add(&names::RUN_FAILED, &[run], self.has_failed);
-        readings.add(&names::RUN_ASKED, &[run], self.owner.as_ref().map_or(0.0, |view| view.asked));
+        if let Some(asked) = self.owner.as_ref().map_or(Some(0.0), |view| view.asked) {
+            readings.add(&names::RUN_ASKED, &[run], asked);
+        }
         readings.add(&names::RUN_HEALED, &[run], self.healed);
         if let Some(view) = &self.owner {
-            readings.add(&names::RUN_PACE_ERROR, &[run], view.behind());
+            if let Some(asked) = view.asked {
+                readings.add(&names::RUN_PACE_ERROR, &[run], view.behind(asked));
+                readings.add(&names::RUN_OUTSTANDING, &[run], view.outstanding);
+            }
             readings.add(&names::RUN_OWNER_EPOCH, &[run], view.epoch);
-            readings.add(&names::RUN_OUTSTANDING, &[run], view.outstanding);
             readings.add(&names::RUN_WINDOW, &[run], RANGES_IN_FLIGHT_MAX);
         }
         let Some(numbers) = &self.numbers else { return };
@@ -293,9 +300,9 @@ impl Shown {
 
 impl View {
     /// An owner that cannot step, because the ledger is away or the queue too long, falls behind all the same.
-    fn behind(&self) -> u64 {
+    fn behind(&self, asked: f64) -> u64 {
         let since = self.stepped_at.elapsed();
-        let missed = if since < STEP_FRESH { 0.0 } else { self.asked * since.as_secs_f64() };
+        let missed = if since < STEP_FRESH { 0.0 } else { asked * since.as_secs_f64() };
         self.left.saturating_add(missed as u64)
     }
 }
@@ -318,15 +325,26 @@ impl Owned {
         }
         let is_running = record.state == RunState::Running;
         if let Some(view) = &mut shown.owner {
-            view.asked = if is_running { record.spec.rate.per_second() } else { 0.0 };
+            let asked = Some(if is_running { record.spec.rate.per_second() } else { 0.0 });
             view.left = if is_running { view.left } else { 0 };
+            if view.asked != asked {
+                // What fell due before fell due at another rate, or not at all.
+                (view.asked, view.stepped_at) = (asked, Instant::now());
+            }
         }
     }
 
-    /// A step has looked at what is due, and left that much; so many ranges are on their way.
-    pub fn stepped(&self, left: u64, outstanding: usize) {
+    /// A step has looked at what is due, and left that much.
+    pub fn stepped(&self, left: u64) {
         if let Some(view) = &mut lock(&self.shown).owner {
-            (view.left, view.stepped_at, view.outstanding) = (left, Instant::now(), outstanding);
+            (view.left, view.stepped_at) = (left, Instant::now());
+        }
+    }
+
+    /// So many ranges are on their way, or wait for a producer.
+    pub fn outstanding(&self, ranges: usize) {
+        if let Some(view) = &mut lock(&self.shown).owner {
+            view.outstanding = ranges;
         }
     }
 
@@ -433,20 +451,22 @@ mod tests {
     async fn what_falls_due_while_the_owner_cannot_step_is_pace_error() {
         let (measured, metrics, _producers) = measured();
         let owned = measured.own(&run(1), Fence { epoch: 7 });
+        let unknown = ["paceline_run_asked", "paceline_run_pace_error", "paceline_run_outstanding"];
+        assert!(unknown.iter().all(|name| !metrics.text().contains(name)), "its owner has not read it yet");
         if let Some(view) = &mut lock(&owned.shown).owner {
-            view.asked = 10.0;
+            view.asked = Some(10.0);
         }
         let error = || {
             let text = metrics.text();
             let line = text.lines().find(|line| line.starts_with("paceline_run_pace_error_jobs{")).unwrap().to_owned();
             line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
         };
-        owned.stepped(0, 1);
+        owned.stepped(0);
         tokio::time::advance(STEP_FRESH / 2).await;
         assert_eq!(error(), 0, "it steps");
         tokio::time::advance(STEP_FRESH * 3 / 2).await;
         assert_eq!(error(), 20);
-        owned.stepped(3, 1);
+        owned.stepped(3);
         assert_eq!(error(), 3);
     }
 

@@ -113,6 +113,7 @@ impl Owner {
             if is_renewal_due {
                 renew_at = Instant::now() + RENEW_INTERVAL;
             }
+            self.measured.outstanding(self.dispatcher.outstanding());
             is_stale = stepped.is_err();
             let sleep = match stepped {
                 Ok(Next::Ended) => return Ok(()),
@@ -175,7 +176,7 @@ impl Owner {
         }
         let due = pacer.due();
         if due == 0 {
-            self.measured.stepped(0, self.dispatcher.outstanding());
+            self.measured.stepped(0);
             let wait = pacer.wait_ns().map_or(RENEW_INTERVAL, Duration::from_nanos);
             return Ok(Next::Sleep(wait));
         }
@@ -217,7 +218,7 @@ impl Owner {
 
     /// Of the jobs that were due at the last look at the clock, `due` of them, the first had been since one earned itself.
     fn measure(&self, (record, looked_at_ms): (&RunRecord, i64), due: u64, range: &Range, now_us: i64) {
-        self.measured.stepped(due.saturating_sub(range.count), self.dispatcher.outstanding());
+        self.measured.stepped(due.saturating_sub(range.count));
         let since_look = now_us.saturating_sub(looked_at_ms.saturating_mul(1_000)).max(0) as f64 / 1e6;
         let before_look = due.saturating_sub(1) as f64 / record.spec.rate.per_second();
         let counts = self.measured.counts();
@@ -255,7 +256,9 @@ impl Owner {
     async fn renew(&mut self, known: &mut Known) -> Result<Next> {
         if self.may_reserve(known) {
             self.earn(known);
-            self.measured.stepped(known.pacer.due(), self.dispatcher.outstanding());
+            if known.record.state == RunState::Running {
+                self.measured.stepped(known.pacer.due());
+            }
         }
         let pacing = known.pacer.pacing(known.as_of_ms);
         let record = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await?;

@@ -146,11 +146,11 @@ metrics! {
     RESERVE_LATENESS = Scheduler, Histogram(SECONDS), "paceline_reserve_lateness_seconds", [],
         "How long after it fell due the first job of a range was reserved";
     JOBS_ENQUEUED = Scheduler, Counter, "paceline_jobs_enqueued_total", [],
-        "Jobs that this scheduler has reserved, of all runs";
+        "Jobs that this scheduler has reserved, of all runs; a reservation whose answer was lost is not among them";
     JOBS_PUBLISHED = Scheduler, Counter, "paceline_jobs_published_total", [],
         "Jobs that the broker has confirmed to this scheduler, of all runs; a range that is taken over or healed counts again";
     RANGES = Scheduler, Counter, "paceline_ranges_total", ["result"],
-        "Ranges that were given to producers: confirmed, or failed and given again";
+        "Tries to publish a range: confirmed, or failed and tried again, also for want of a producer";
     PRODUCERS_AVAILABLE = Scheduler, Gauge, "paceline_producers_available", [],
         "Producers that ranges go to: their breaker is closed and they say SERVING";
     PRODUCERS = Scheduler, Gauge, "paceline_producers", [],
