@@ -15,7 +15,7 @@ def build():
         board("paceline-run", "Paceline / Run", "Does the run keep its pace, and do its numbers close?", runs(),
               source("documents", "Documents", "elasticsearch", ELASTICSEARCH_UID),
               source("traces", "Traces", "tempo", TEMPO_UID))
-        .with_row(row("The law: scheduled ≥ published ≥ stored + dead"))
+        .with_row(row("The law: scheduled ≥ published, and scheduled ≥ stored + dead"))
         .with_panel(number("Scheduled", "How many jobs exist, durably, since the run began?", "short", Query(ENQUEUED)))
         .with_panel(number("Published", "How many has the broker confirmed?", "short", Query(PUBLISHED)))
         .with_panel(number("Stored", "How many have a document and are counted, in the group that has the fewest?", "short",
@@ -27,13 +27,13 @@ def build():
         .with_panel(number("Owner's epoch", "Has the run an owner, and how often has it changed hands?", "short",
                            Query('max(paceline_run_owner_epoch{job=~"$job",run="$run"})'), no_value="no owner"))
         .with_panel(
-            graph("The four numbers", "Does each number stay at or below the one before it?", "short",
+            graph("The four numbers", "Do published, and stored + dead, stay at or below scheduled?", "short",
                   Query(ENQUEUED, "scheduled"), Query(PUBLISHED, "published"),
                   Query(f"{STORED} + {DEAD}", "stored + dead, {{group}}"), Query(DEAD, "dead, {{group}}"), span=HALF))
         .with_panel(
-            graph("Room between the numbers", "Is a law broken? Below zero it is, but for `published` within one scrape.", "short",
+            graph("Room between the numbers", "Is a law broken? Below zero it is.", "short",
                   Query(f"{ENQUEUED} - {PUBLISHED}", "scheduled - published"),
-                  Query(f"{PUBLISHED} - min({STORED} + {DEAD})", "published - (stored + dead)"),
+                  Query(f"{ENQUEUED} - max({STORED} + {DEAD})", "scheduled - (stored + dead)"),
                   span=HALF, least=None, steps=[(None, BAD), (0, GOOD)]))
         .with_row(row("The pace"))
         .with_panel(

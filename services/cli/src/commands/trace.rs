@@ -19,7 +19,7 @@ use crate::exit::Exit;
 /// Show the way of a job, from falling due to its acknowledgement, as a tree with times
 ///
 /// Asks the query API of Jaeger or Tempo (`[traces] query_url`), or else reads what `paceline dev` has kept in its folder.
-/// Not every job is traced: 10 a second are, and every one that was retried, is dead or was slow.
+/// Not every job is traced: 10 a second are, and, as far as there is room, those that were retried, delivered again, dead or slow.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The job's id, RUN-SEQ, or a trace id of 32 digits

@@ -9,13 +9,21 @@ const HEAD: &str = "# Metrics
 <!-- Made from services/runtime/src/telemetry/metrics/names.rs. Write it anew with:
      WRITE_METRICS_PAGE=1 cargo test -p paceline-runtime the_page_is_the_table -->
 
-Every role serves these on its admin port at `/metrics`, and pushes them as OTLP if told to; see
-[observability.md](observability.md#metrics). Each has the label `role` (scheduler, producer, worker), but those of the process: in
-`paceline dev`, where one port shows every role, it tells them apart; what belongs to the whole process (`paceline_spans_total`,
-`paceline_log_events_total`) has the role `dev` there. A job's id is never a label, a run's id only of 20 runs of each
-scheduler: the newest that it owns, then those that FAILED, then those that have ended, with their last numbers. After a fail-over two schedulers may show the same run, so
-ask for `max by (run)`; the same goes for queues, which every producer looks at. A series appears with its first event, so a service that is
-never called has none.
+Every role serves these metrics on its admin port at `/metrics`, and pushes them as OTLP if told to; see
+[observability.md](observability.md#metrics).
+
+The broker is RabbitMQ, the sink is Elasticsearch, the ledger is Redis. A range is a row of consecutive jobs of a run; a scheduler reserves
+it whole and gives it to one producer. The owner of a run is the one scheduler that keeps the run's pace. The epoch of a run grows with
+each new owner, and the ledger refuses an owner of an older epoch. A breaker keeps ranges away from a producer that fails. A group is a set
+of workers that share the jobs of a queue; each group gets every job once.
+
+All metrics but those of the process have the label `role`: scheduler, producer or worker. `paceline dev` shows all its roles on one port,
+and the label tells them apart. There, `paceline_spans_total` and `paceline_log_events_total` belong to the whole process and have the role
+`dev`.
+
+A job's id is never a label. A run's id is a label only of 20 runs of each scheduler: the newest that it owns, then those that FAILED, then
+those that have ended, with their last numbers. After a fail-over two schedulers may show the same run, so ask for `max by (run)`. Every producer looks at every
+queue, so ask for `max by (queue, group, state)`. A series appears with its first event: a service that is never called has none.
 
 Times have buckets from 1 ms to 1 h. Histograms marked * carry exemplars: the `trace_id` of a job in that bucket whose trace was recorded.
 ";
