@@ -18,3 +18,10 @@ SILENT = {
 
 # Documented metrics that no role serves in that run.
 UNSERVED = {}
+
+# The same, where there is no Jaeger.
+SILENT_WITHOUT_TRACES = {
+    "Paceline / Traces and latency / Spans": "nobody takes spans",
+    "services.yaml PacelineSpansLost": "nobody takes spans",
+}
+UNSERVED_WITHOUT_TRACES = {"paceline_spans_total": "nobody takes spans"}

@@ -9,6 +9,8 @@ import sys
 import time
 import urllib.request
 
+import stores
+
 
 def publish(url, message_id, body):
     message = {
@@ -20,7 +22,7 @@ def publish(url, message_id, body):
     login = base64.b64encode(b"guest:guest").decode()
     headers = {"content-type": "application/json", "authorization": f"Basic {login}"}
     request = urllib.request.Request(f"{url}/api/exchanges/%2f/paceline/publish", json.dumps(message).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with stores.OPENER.open(request, timeout=20) as answer:
         if not json.load(answer)["routed"]:
             sys.exit("dashboards: RabbitMQ had no queue for a foreign job")
 

@@ -1,10 +1,12 @@
 """Runs every query of every panel and rule against real stores that watch a real mesh, until each has answered something, or the
 time is over. Fails on a query that is refused, one that answers nothing, a metric that nobody documents, and one that nobody uses.
 
-    live.py --prometheus URL --elasticsearch URL [--jaeger URL --paceline PROGRAM…]
+    live.py --prometheus URL --elasticsearch URL [--jaeger URL]
 
 An alert answers nothing while all is well, so not the alert is asked but what it compares: every comparison as 0 or 1 (`> bool`),
-what `and`, `or` and `unless` join one by one, `absent(x)` as x. And the rules must be healthy by Prometheus' own word.
+what `and`, `or` and `unless` join one by one, `absent(x)` as x; and what `and` and `unless` join must meet by its labels. The rules
+must be healthy by Prometheus' own word. With Jaeger, the way of a reader is gone too: from a dot of each panel that has dots to its
+trace, and from there to the document of its job. Without it, places that only traces fill may be silent.
 """
 
 import argparse
@@ -26,21 +28,27 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--prometheus", required=True)
     parser.add_argument("--elasticsearch", required=True)
+    parser.add_argument("--jaeger")
     parser.add_argument("--index", default="paceline-jobs-*")
     parser.add_argument("--seconds", type=int, default=SECONDS_MAX)
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     prometheus = stores.Prometheus(arguments.prometheus)
     elasticsearch = stores.Elasticsearch(arguments.elasticsearch, arguments.index)
-    checks = [*of_panels(prometheus), *of_exemplars(prometheus), *of_rules(prometheus), *of_documents(elasticsearch, prometheus)]
-    wrong = until_all_answer(checks, arguments.seconds, arguments.verbose)
-    wrong += [*served(prometheus), *unhealthy(prometheus)]
+    checks = [*of_panels(prometheus), *of_rules(prometheus), *of_documents(elasticsearch, prometheus)]
+    if arguments.jaeger:
+        checks += of_exemplars(prometheus, stores.Jaeger(arguments.jaeger), elasticsearch)
+        silent, unserved = allowed.SILENT, allowed.UNSERVED
+    else:
+        silent, unserved = allowed.SILENT | allowed.SILENT_WITHOUT_TRACES, allowed.UNSERVED | allowed.UNSERVED_WITHOUT_TRACES
+    wrong = until_all_answer(checks, arguments.seconds, arguments.verbose, silent)
+    wrong += [*served(prometheus, unserved), *unhealthy(prometheus)]
     if not wrong:
         print(f"dashboards: {len(checks)} queries, each answered", file=sys.stderr)
     return lint.report(wrong)
 
 
-def until_all_answer(checks, seconds, verbose):
+def until_all_answer(checks, seconds, verbose, may_be_silent):
     """`checks`: (place, words, ask), where `ask` is empty while there is no answer yet. Each is asked again until then."""
     open_checks, deadline = checks, time.monotonic() + seconds
     while True:
@@ -55,13 +63,13 @@ def until_all_answer(checks, seconds, verbose):
             elif verbose:
                 print(f"{place}\t{words}\t{len(answer)}")
         open_checks = still
-        silent = [check for check in still if check[0] not in allowed.SILENT]
+        silent = [check for check in still if check[0] not in may_be_silent]
         if not silent:
             break
         if time.monotonic() > deadline:
             return [f"{place}: answers nothing: {words}" for place, words, _ in silent]
         time.sleep(PAUSE_SECONDS)
-    needless = sorted(set(allowed.SILENT) - {place for place, _, _ in open_checks})
+    needless = sorted(set(may_be_silent) - {place for place, _, _ in open_checks})
     return [f"allowed.py: {place} answers now, and needs no exception any more" for place in needless]
 
 
@@ -102,21 +110,33 @@ def with_numbers(series):
     return [one for one in series if numbers(one)]
 
 
-def of_exemplars(prometheus):
+# Of so many of the newest dots, one must lead all the way: a trace travels for a moment, and some belong to no job.
+DOTS_TRIED = 20
+
+
+def of_exemplars(prometheus, jaeger, elasticsearch):
+    documents = next(found.query for found in sources.targets("elasticsearch") if "$trace" in found.query["query"])
     for found in sources.targets("prometheus"):
         if found.query.get("exemplar"):
-            expr = found.query["expr"]
-            yield f"{found.place}, its traces", expr, lambda expr=expr: [
-                labels for labels in prometheus.exemplars(filled(expr, "")) if re.fullmatch("[0-9a-f]{32}", labels.get("trace_id", ""))
-            ]
+            def ask(expr=found.query["expr"]):
+                dots = prometheus.exemplars(filled(expr, ""))
+                traces = [dot["trace_id"] for dot in dots if re.fullmatch("[0-9a-f]{32}", dot.get("trace_id", ""))]
+                for trace in traces[::-1][:DOTS_TRIED]:
+                    if spans := jaeger.spans(trace):
+                        if elasticsearch.search({**documents, "query": documents["query"].replace("$trace", trace)}):
+                            return spans
+                return []
+
+            yield f"{found.place}, its dots, their traces and documents", found.query["expr"], ask
 
 
 def of_rules(prometheus):
     for file, rule in sources.rules():
-        for part in promql.parts_without_comparison(rule["expr"]):
-            # A mesh that is minutes old has no five minutes ago.
-            part = re.sub(r"\boffset \w+", "", part)
-            yield f"{file} {rule.get('alert') or rule['record']}", part, lambda part=part: prometheus.now(part)
+        # A mesh that is minutes old has no five minutes ago.
+        expr = re.sub(r"\boffset \w+", "", rule["expr"])
+        for part in [*promql.parts_without_comparison(expr), *promql.joins(expr)]:
+            place = f"{file} {rule.get('alert') or rule['record']}"
+            yield place, part, lambda part=part: with_numbers(prometheus.now(part))
 
 
 def of_documents(elasticsearch, prometheus):
@@ -127,13 +147,13 @@ def of_documents(elasticsearch, prometheus):
         yield found.place, found.query["query"], ask
 
 
-def served(prometheus):
+def served(prometheus, unserved):
     """What /metrics says against what docs/metrics.md says: names, both ways."""
     known = sources.catalogue()
     seen = {promql.family(name, known) for name in prometheus.names() if re.match(r"(paceline|process)_", name)}
     for name in sorted(seen - known):
         yield f"{name}: is served, and docs/metrics.md does not know it"
-    for name in sorted(known - seen - set(allowed.UNSERVED)):
+    for name in sorted(known - seen - set(unserved)):
         yield f"{name}: is in docs/metrics.md, and no role serves it"
 
 

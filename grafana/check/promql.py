@@ -58,10 +58,30 @@ def always_answers(expr):
     return re.sub("\0(\\d+)\0", lambda match: kept[int(match.group(1))], text).strip()
 
 
+def joins(expr):
+    """What `and` and `unless` join, as pairs that must meet: each right side with the first left side of its chain, by the same
+    labels. Parts alone may answer though their labels never match."""
+    for chain in terms(expr, ("or",)):
+        (_, left), *rights = terms(chain[1], ("and", "unless"))
+        for matching, right in rights:
+            yield f"({always_answers(left)}) and {matching} ({always_answers(right)})"
+        for _, term in [("", left), *rights]:
+            if unwrapped(term) != term.strip():
+                yield from joins(unwrapped(term))
+
+
 def split(expr, words):
     """Splits at words that stand outside of all brackets; a matching rule after the word (`on (…)`) goes with it. A whole in
     brackets is opened first."""
-    depth, start, parts, index = 0, 0, [], 0
+    parts = terms(expr, words)
+    if len(parts) == 1:
+        return [expr]
+    return [inner for _, part in parts for inner in split(unwrapped(part), words)]
+
+
+def terms(expr, words):
+    """(matching rule, what follows it), of which the first has no rule."""
+    depth, start, parts, index, matching = 0, 0, [], 0, ""
     while index < len(expr):
         if expr[index] == '"':
             index = STRING.match(expr, index).end()
@@ -69,14 +89,12 @@ def split(expr, words):
         depth += (expr[index] in "([{") - (expr[index] in ")]}")
         match = re.compile(r"\b(" + "|".join(words) + r")\b(\s*(on|ignoring)\s*\([^)]*\))?").match(expr, index)
         if depth == 0 and match and (index == 0 or not (expr[index - 1].isalnum() or expr[index - 1] in "_:$")):
-            parts.append(expr[start:index])
+            parts.append((matching, expr[start:index]))
+            matching = (match.group(2) or "").strip()
             start = index = match.end()
             continue
         index += 1
-    parts.append(expr[start:])
-    if len(parts) == 1:
-        return [expr]
-    return [inner for part in parts for inner in split(unwrapped(part), words)]
+    return [*parts, (matching, expr[start:])]
 
 
 def unwrapped(expr):

@@ -13,7 +13,8 @@ from grafana_foundation_sdk.models.dashboard import (
 from panels import METRICS
 
 # The data sources of grafana/provisioning. Another Grafana may choose its own by the variables.
-PROMETHEUS_UID, ELASTICSEARCH_UID, TEMPO_UID = "paceline-prometheus", "paceline-elasticsearch", "paceline-tempo"
+PROMETHEUS_UID, ELASTICSEARCH_UID = "paceline-prometheus", "paceline-elasticsearch"
+TEMPO_UID, JAEGER_UID = "paceline-tempo", "paceline-jaeger"
 DOCUMENTS = DataSourceRef(type_val="elasticsearch", uid="${documents}")
 TAG = "paceline"
 
@@ -37,6 +38,11 @@ def row(title):
 def source(name, label, kind, uid):
     current = VariableOption(text=uid, value=uid)
     return dashboard.DatasourceVariable(name).label(label).type(kind).current(current)
+
+
+def trace_stores():
+    """Traces are in one of them, or in both."""
+    return source("traces", "Traces (Tempo)", "tempo", TEMPO_UID), source("jaeger", "Traces (Jaeger)", "jaeger", JAEGER_UID)
 
 
 def mesh():

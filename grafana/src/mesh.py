@@ -11,11 +11,11 @@ def build():
         board("paceline-mesh", "Paceline / Mesh overview", "Is all well, and if not, where to look.")
         .with_panel(
             number("Not ready", "How many roles say that they can't work right now?", "short",
-                   Query('count(paceline_ready{job=~"$job"} == 0) or vector(0)'),
+                   Query('count(paceline_ready{job=~"$job"} == 0) or 0 * count(paceline_ready{job=~"$job"})'),
                    steps=[(None, GOOD), (1, BAD)]))
         .with_panel(
             number("Not scraped", "How many processes does Prometheus not reach?", "short",
-                   Query('count(up{job=~"$job"} == 0) or vector(0)'), steps=[(None, GOOD), (1, BAD)]))
+                   Query('count(up{job=~"$job"} == 0) or 0 * count(up{job=~"$job"})'), steps=[(None, GOOD), (1, BAD)]))
         .with_panel(
             number("Alerts", "How many alerts fire now?", "short",
                    Query('count(ALERTS{alertname=~"Paceline.+", alertstate="firing"}) or vector(0)'),

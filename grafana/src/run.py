@@ -1,20 +1,23 @@
 """Run: does it keep its pace, and do its numbers close? Two schedulers may show the same run: `max by` takes the newer."""
 
 import documents
-from board import ELASTICSEARCH_UID, TEMPO_UID, board, row, runs, source
+from board import ELASTICSEARCH_UID, board, row, runs, source, trace_stores
 from panels import BAD, GOOD, HALF, THIRD, WARN, Query, graph, number
 
 ENQUEUED = 'max(paceline_run_enqueued_jobs_total{job=~"$job",run="$run"})'
 PUBLISHED = 'max(paceline_run_published_jobs_total{job=~"$job",run="$run"})'
 STORED = 'max by (group) (paceline_run_processed_jobs_total{job=~"$job",run="$run"})'
 DEAD = 'max by (group) (paceline_run_dead_jobs_total{job=~"$job",run="$run"})'
+# Of one scheduler together: a dead job that is redriven moves from one to the other.
+ENDED = ('max by (group) (paceline_run_processed_jobs_total{job=~"$job",run="$run"}'
+         ' + paceline_run_dead_jobs_total{job=~"$job",run="$run"})')
 
 
 def build():
     return (
         board("paceline-run", "Paceline / Run", "Does the run keep its pace, and do its numbers close?", runs(),
               source("documents", "Documents", "elasticsearch", ELASTICSEARCH_UID),
-              source("traces", "Traces", "tempo", TEMPO_UID))
+               *trace_stores())
         .with_row(row("The law: scheduled ≥ published, and scheduled ≥ stored + dead"))
         .with_panel(number("Scheduled", "How many jobs exist, durably, since the run began?", "short", Query(ENQUEUED)))
         .with_panel(number("Published", "How many has the broker confirmed?", "short", Query(PUBLISHED)))
@@ -23,17 +26,17 @@ def build():
         .with_panel(number("Dead", "How many were given up, in the group that has the most?", "short",
                            Query(f"max({DEAD})"), steps=[(None, GOOD), (1, WARN)]))
         .with_panel(number("Under way", "How many are scheduled and have not ended yet, in the group that lags most?", "short",
-                           Query(f"{ENQUEUED} - min({STORED} + {DEAD})"), steps=[(None, BAD), (0, GOOD)]))
+                           Query(f"{ENQUEUED} - min({ENDED})"), steps=[(None, BAD), (0, GOOD)]))
         .with_panel(number("Owner's epoch", "Has the run an owner, and how often has it changed hands?", "short",
                            Query('max(paceline_run_owner_epoch{job=~"$job",run="$run"})'), no_value="no owner"))
         .with_panel(
             graph("The four numbers", "Do published, and stored + dead, stay at or below scheduled?", "short",
                   Query(ENQUEUED, "scheduled"), Query(PUBLISHED, "published"),
-                  Query(f"{STORED} + {DEAD}", "stored + dead, {{group}}"), Query(DEAD, "dead, {{group}}"), span=HALF))
+                  Query(ENDED, "stored + dead, {{group}}"), Query(DEAD, "dead, {{group}}"), span=HALF))
         .with_panel(
             graph("Room between the numbers", "Is a law broken? Below zero it is.", "short",
                   Query(f"{ENQUEUED} - {PUBLISHED}", "scheduled - published"),
-                  Query(f"{ENQUEUED} - max({STORED} + {DEAD})", "scheduled - (stored + dead)"),
+                  Query(f"{ENQUEUED} - max({ENDED})", "scheduled - (stored + dead)"),
                   span=HALF, least=None, steps=[(None, BAD), (0, GOOD)]))
         .with_row(row("The pace"))
         .with_panel(

@@ -1,7 +1,7 @@
 """Traces and latency: from a slow dot to its trace, and from the trace to the documents of its job."""
 
 import documents
-from board import ELASTICSEARCH_UID, TEMPO_UID, board, queues, row, source, text
+from board import ELASTICSEARCH_UID, board, queues, row, source, text, trace_stores
 from panels import HALF, THIRD, WHOLE, Query, graph
 
 
@@ -21,7 +21,7 @@ def build():
         board("paceline-traces", "Paceline / Traces and latency",
               "From a slow dot to its trace, and from the trace to the documents of its job.", queues(), trace,
               source("documents", "Documents", "elasticsearch", ELASTICSEARCH_UID),
-              source("traces", "Traces", "tempo", TEMPO_UID))
+              *trace_stores())
         .with_row(row("Where the time goes: each dot is a job; its link opens the trace"))
         .with_panel(latency("Wait in the queue", "Is it the queue?", "paceline_job_wait_seconds"))
         .with_panel(latency("Handler", "Is it the work itself?", "paceline_job_run_seconds"))

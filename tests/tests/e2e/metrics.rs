@@ -89,6 +89,7 @@ async fn the_numbers_of_a_run_close(backend: Backend) {
         let of = |name| scrape.sum(name, &[&label]).unwrap_or(0.0);
         of("paceline_run_processed_jobs_total") + of("paceline_run_dead_jobs_total") >= JOBS as f64
             && scrape.samples("paceline_run_owner_epoch", &[&label]).is_empty()
+            && scrape.sum("paceline_runs_active", &[]) == Some(0.0)
             && scrape.sum("paceline_queue_jobs", &["state=\"dead\""]).is_some()
             && scrape.sum("paceline_job_end_to_end_seconds_count", &[]).unwrap_or(0.0) >= JOBS as f64
     };
@@ -110,6 +111,7 @@ fn the_run_closes(scrape: &Scrape, label: &str) {
     assert!(enqueued >= published && published >= processed + dead, "{}", scrape.text);
     assert_eq!((enqueued, processed, dead), (JOBS as f64, (JOBS - JOBS / 10) as f64, (JOBS / 10) as f64));
     assert_eq!(of("paceline_run_asked_jobs_per_second"), 0.0, "it has ended");
+    assert_eq!(of("paceline_run_failed"), 0.0);
     let all = |name: &str, labels: &[&str]| scrape.sum(name, labels).unwrap_or_else(|| panic!("no {name} {labels:?}"));
     assert_eq!(all("paceline_jobs_enqueued_total", &[]), enqueued);
     assert!(all("paceline_jobs_published_total", &[]) >= published);
@@ -145,7 +147,8 @@ fn the_worker_closes(scrape: &Scrape) {
         all(CALL_COUNT, &["service=\"sink\"", "operation=\"upsert\""]),
         all("paceline_bulk_documents_count", &[])
     );
-    assert_eq!(all("paceline_consumers_open", &["queue=\"default\""]), WorkerOptions::default().consumers as f64);
+    let open = all("paceline_consumers_open", &["queue=\"default\"", "group=\"main\""]);
+    assert_eq!((open, all("paceline_worker_threads", &[])), (WorkerOptions::default().consumers as f64, 2.0));
     assert_eq!(all("paceline_queue_jobs", &["queue=\"default\"", "group=\"main\"", "state=\"ready\""]), 0.0);
 }
 

@@ -14,6 +14,7 @@ use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
 use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_scheduler::{Producers, StartRun};
 use paceline_tests::sim::storm::{Service, Trouble};
 use tokio::sync::watch;
@@ -187,6 +188,32 @@ async fn a_run_that_failed_is_resumed_and_publishes_what_it_had_reserved() {
         assert_eq!(scheduler.resume(&run).await.unwrap().record.failure, None, "twice is a success");
         let ended = until(&scheduler, &run, |snapshot| snapshot.record.state.is_terminal()).await;
         assert_whole(&ended, &stub, 1_000);
+    };
+    play(&scheduler, story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_failed_shows_in_the_metrics_until_it_is_resumed() {
+    let mut stage = Stage::new();
+    stage.metrics = Metrics::new("scheduler", stage.clock());
+    let stub = Stub::new(&stage);
+    let scheduler = stage.scheduler(only(stub.clone()));
+    let story = async {
+        let run = failed(&scheduler, &stub, None).await.record.spec.run_id;
+        let shows = |name: &str, number: u8| {
+            let text = stage.metrics.text();
+            let is_it = |line: &str| line.starts_with(name) && line.ends_with(&format!("}} {number}"));
+            assert!(text.lines().any(is_it), "no {name} {number} in {text}");
+        };
+        let of_run = format!("paceline_run_failed{{role=\"scheduler\",run=\"{run}\"}}");
+        shows(&of_run, 1);
+        shows("paceline_runs_active{", 0);
+        stub.answers(None);
+        scheduler.resume(&run).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        shows(&of_run, 0);
+        shows("paceline_runs_active{", 1);
+        shows("paceline_runs_owned{", 1);
     };
     play(&scheduler, story).await;
 }

@@ -25,6 +25,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// A world without faults and laws, and one process in it.
 pub struct Stage {
     pub world: World,
+    pub metrics: Metrics,
     process: Process,
 }
 
@@ -33,7 +34,7 @@ impl Stage {
         let world = World::new(0, false, false);
         let place = Place { role: Role::Scheduler, index: 0 };
         let process = Process::new(place, 1, 1, SimClock::new(world.start()));
-        Self { world, process }
+        Self { world, metrics: Metrics::off(), process }
     }
 
     pub fn clock(&self) -> Arc<SimClock> {
@@ -59,7 +60,7 @@ impl Stage {
             rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into()] },
             limits: Limits::default(),
             traces: Traces::off(),
-            metrics: Metrics::off(),
+            metrics: self.metrics.clone(),
         })
     }
 }
