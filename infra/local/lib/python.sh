@@ -20,8 +20,10 @@ python_install() (
     # Debian keeps this module in a package of its own.
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages_of_python
     python3 -m venv "$home" >&2 || fail "python3 could not make $home; see above"
-    "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/grafana/requirements.txt" >&2 ||
-        fail "pip could not install what grafana/requirements.txt names; see above"
+    if ! "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/grafana/requirements.txt" >&2; then
+        say "pip could not install what grafana/requirements.txt names; see above"
+        exit "$exit_not_installed"
+    fi
     touch -- "$home/whole"
 )
 
