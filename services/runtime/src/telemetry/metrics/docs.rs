@@ -13,9 +13,9 @@ Every role serves these on its admin port at `/metrics`, and pushes them as OTLP
 [observability.md](observability.md#metrics). Each has the label `role` (scheduler, producer, worker), but those of the process: in
 `paceline dev`, where one port shows every role, it tells them apart; what belongs to the whole process (`paceline_spans_total`,
 `paceline_log_events_total`) has the role `dev` there. A job's id is never a label, a run's id only of 20 runs of each
-scheduler: the newest that it owns, then those that FAILED, then those that have ended, with their last numbers. After a fail-over two schedulers may show the same run, so
-ask for `max by (run)`; the same goes for queues, which every producer looks at. A series appears with its first event, so a service that is
-never called has none.
+scheduler: the newest that it owns, then those that FAILED, then those that have ended, with their last numbers. After a fail-over two
+schedulers may show the same run, so ask for `max by (run)`; the same goes for queues, which every producer looks at. A series appears with
+its first event, so a service that is never called has none.
 
 Times have buckets from 1 ms to 1 h. Histograms marked * carry exemplars: the `trace_id` of a job in that bucket whose trace was recorded.
 ";
