@@ -29,7 +29,7 @@ const READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Of runs that this scheduler does not own any more.
 const READ_AGAIN_INTERVAL: Duration = Duration::from_secs(60);
 /// Active runs are counted more often than that. Longer ago, their number is unknown.
-const COUNT_FRESH: Duration = Duration::from_secs(5);
+const COUNT_FRESH: Duration = Duration::from_secs(10);
 /// An owner steps more often than that. Longer ago, what has fallen due since belongs to the pace error.
 const STEP_FRESH: Duration = Duration::from_secs(1);
 
