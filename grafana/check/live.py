@@ -84,7 +84,7 @@ def filled(expr, run):
 
 def newest_run(prometheus):
     """The one that has dead jobs, so that every panel of a run has something to say."""
-    found = prometheus.now("topk(1, max by (run) (paceline_run_dead_jobs_total))")
+    found = prometheus.now("topk(1, max by (run) (paceline_run_dead_jobs))")
     return found[0]["metric"]["run"] if found else "none-yet"
 
 

@@ -7,10 +7,10 @@ from panels import BAD, GOOD, HALF, THIRD, WARN, Query, graph, number
 ENQUEUED = 'max(paceline_run_enqueued_jobs_total{job=~"$job",run="$run"})'
 PUBLISHED = 'max(paceline_run_published_jobs_total{job=~"$job",run="$run"})'
 STORED = 'max by (group) (paceline_run_processed_jobs_total{job=~"$job",run="$run"})'
-DEAD = 'max by (group) (paceline_run_dead_jobs_total{job=~"$job",run="$run"})'
+DEAD = 'max by (group) (paceline_run_dead_jobs{job=~"$job",run="$run"})'
 # Of one scheduler together: a dead job that is redriven moves from one to the other.
 ENDED = ('max by (group) (paceline_run_processed_jobs_total{job=~"$job",run="$run"}'
-         ' + paceline_run_dead_jobs_total{job=~"$job",run="$run"})')
+         ' + paceline_run_dead_jobs{job=~"$job",run="$run"})')
 
 
 def build():

@@ -10,7 +10,7 @@ python_home() {
 python_of_dashboards() { printf '%s/bin/python' "$(python_home)"; }
 
 python_install() (
-    local home
+    local home output
     command -v python3 >/dev/null || packages_of_python
     home=$(python_home)
     if [[ -f $home/whole ]]; then return 0; fi
@@ -20,9 +20,14 @@ python_install() (
     # Debian keeps this module in a package of its own.
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages_of_python
     python3 -m venv "$home" >&2 || fail "python3 could not make $home; see above"
-    if ! "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/grafana/requirements.txt" >&2; then
-        say "pip could not install what grafana/requirements.txt names; see above"
-        exit "$exit_not_installed"
+    if ! output=$("$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/grafana/requirements.txt" 2>&1); then
+        printf '%s\n' "$output" >&2
+        # An index that is there names other versions.
+        if grep -qF 'from versions: none' <<<"$output"; then
+            say "no package index answers, so what grafana/requirements.txt names cannot be had"
+            exit "$exit_not_installed"
+        fi
+        fail "pip could not install what grafana/requirements.txt names; see above"
     fi
     touch -- "$home/whole"
 )

@@ -17,6 +17,7 @@ schema_check() {
         # Without a network it is as if there were no Go.
         if ! output=$(cd -- "$repository/grafana/check/schema" && go mod download 2>&1); then
             tail -n 3 <<<"$output" >&2
+            if grep -qE 'mismatch|errors parsing|SECURITY' <<<"$output"; then fail "grafana/check/schema/go.mod or go.sum is wrong; see above"; fi
             say "Grafana's Go library could not be downloaded, so the dashboards were read by the schema of grafana/src alone"
             return 0
         fi

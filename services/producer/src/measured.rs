@@ -84,13 +84,14 @@ impl Measured {
         }
     }
 
-    /// A broker that cannot say how long one queue is cannot say it of the others: what it said of them before is forgotten too.
-    async fn look(&self, broker: &dyn Broker, places: BTreeSet<(String, String)>) {
-        for place in places {
+    /// A broker that cannot say how long one queue is may be long in saying it of the others, or never do: what it said of them
+    /// before is forgotten until it has.
+    async fn look(&self, broker: &dyn Broker, mut places: BTreeSet<(String, String)>) {
+        while let Some(place) = places.pop_first() {
             match broker.depth(&place.0, &place.1).await {
                 Ok(depth) => _ = lock(&self.depths).insert(place, depth),
                 Err(error) if error.kind == ErrorKind::NotFound => _ = lock(&self.depths).remove(&place),
-                Err(_) => return lock(&self.depths).clear(),
+                Err(_) => lock(&self.depths).retain(|known, _| *known != place && !places.contains(known)),
             }
         }
     }

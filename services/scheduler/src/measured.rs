@@ -23,8 +23,10 @@ use tokio::time::Instant;
 use crate::dispatch::RANGES_IN_FLIGHT_MAX;
 use crate::producers::Producers;
 
-/// The most runs that are shown: the newest that this scheduler owns, then the newest that FAILED, then the newest of the others.
+/// The most runs that are shown: the newest that FAILED, then the newest that this scheduler owns, then the newest of the others.
 pub const RUNS_SHOWN_MAX: usize = 20;
+/// Of those that FAILED; the others have the rest.
+const FAILED_SHOWN_MAX: usize = 5;
 const READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Of runs that this scheduler does not own any more.
 const READ_AGAIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -80,8 +82,8 @@ struct Shown {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Other,
-    Failed,
     Owned,
+    Failed,
 }
 
 /// How the owner keeps the pace.
@@ -226,7 +228,11 @@ impl Inner {
         let runs = lock(&self.runs);
         let mut all: Vec<_> = runs.iter().map(|(run, shown)| (lock(shown).kind(), run, shown)).collect();
         all.sort_by(|(kind, run, _), (another, other, _)| (another, other).cmp(&(kind, run)));
-        all.into_iter().take(RUNS_SHOWN_MAX).map(|(_, run, shown)| (run.clone(), shown.clone())).collect()
+        let failed = all.iter().filter(|(kind, ..)| *kind == Kind::Failed).count();
+        let surplus = failed.saturating_sub(FAILED_SHOWN_MAX);
+        let (failed, others) = all.split_at(failed);
+        let seen = failed[..failed.len() - surplus].iter().chain(others).take(RUNS_SHOWN_MAX);
+        seen.map(|(_, run, shown)| ((*run).clone(), (*shown).clone())).collect()
     }
 
     /// Keeps what is owned and what could be shown beside it. Not each time, because it looks at every run.
@@ -260,15 +266,16 @@ impl Shown {
         self.owner.is_some() || self.is_stale || is_old
     }
 
-    /// A ledger that went back in time is brought up again; no counter goes back with it. Otherwise stored and dead are believed
-    /// together: a dead job that is redriven or repaired moves from one to the other.
+    /// A ledger that went back in time is brought up again; no counter goes back with it. A dead job that is repaired is dead no more.
     fn take(&mut self, read: Option<Numbers>) {
         self.read_at = Some(Instant::now());
         self.has_failed = read.as_ref().is_some_and(|read| read.has_failed);
         let Some(read) = read else { return };
         let known = self.numbers.get_or_insert_default();
-        if read.enqueued >= known.enqueued {
-            known.groups = read.groups;
+        let is_behind = read.enqueued < known.enqueued;
+        for (group, (processed, dead)) in read.groups {
+            let known = known.groups.entry(group).or_default();
+            *known = (known.0.max(processed), if is_behind { known.1 } else { dead });
         }
         known.enqueued = known.enqueued.max(read.enqueued);
         known.published = known.published.max(read.published);
@@ -332,6 +339,11 @@ impl Owned {
                 (view.asked, view.stepped_at) = (asked, Instant::now());
             }
         }
+    }
+
+    /// The run FAILED. It is not read for that: it may be older than all that are shown.
+    pub fn failed(&self) {
+        lock(&self.shown).has_failed = true;
     }
 
     /// A step has looked at what is due, and left that much.
@@ -417,15 +429,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_owned_comes_before_what_failed_and_that_before_what_ended() {
+    async fn what_failed_comes_before_what_is_owned_and_that_before_what_ended() {
         let (measured, metrics, _producers) = measured();
         let old = measured.own(&run(0), Fence { epoch: 7 });
         let failed = measured.own(&run(1), Fence { epoch: 7 });
-        lock(&failed.shown).take(Some(Numbers { has_failed: true, ..Numbers::default() }));
-        drop(failed);
         for number in 2..100 {
             drop(measured.own(&run(number), Fence { epoch: 7 }));
         }
+        // Older than all that are shown.
+        failed.failed();
+        drop(failed);
         let text = metrics.text();
         assert!(text.contains(r#"paceline_run_owner_epoch{role="scheduler",run="run-000"} 7"#), "{text}");
         assert!(text.contains(r#"paceline_run_failed{role="scheduler",run="run-001"} 1"#), "{text}");

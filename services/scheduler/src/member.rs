@@ -158,11 +158,11 @@ impl Member {
             Ask::Range { bytes } => bytes,
             Ask::Suspect | Ask::Question => 0,
         };
-        // Where nobody asks for health, only a call can show that a producer is back.
-        if what == Ask::Suspect && self.health.is_some() && state.breaker.phase() != Phase::Closed {
-            return Err(Turned::LeftOut);
-        }
-        let pass = state.breaker.admit(now).ok_or(Turned::LeftOut)?;
+        let pass = if what == Ask::Suspect {
+            self.admit_suspect(state.breaker.phase(), now).ok_or(Turned::LeftOut)?
+        } else {
+            state.breaker.admit(now).ok_or(Turned::LeftOut)?
+        };
         // A probe needs no room: what fills the window then may hang.
         if bytes > 0 && pass == Pass::Normal && !state.window.has_room() {
             return Err(Turned::Full);
@@ -171,6 +171,16 @@ impl Member {
         drop(state);
         let ticket = Ticket { member: self, pass, is_settled: false };
         Ok((ticket, Share { member: self, bytes, begun: now }))
+    }
+
+    /// A suspect range is never the one that decides, since it may hang. Only where nobody asks for health it may show, by its success,
+    /// that a producer is back: else nothing would, if all ranges are suspect.
+    fn admit_suspect(&self, phase: Phase, now: Instant) -> Option<Pass> {
+        match phase {
+            Phase::Closed => Some(Pass::Normal),
+            Phase::Open(until) if self.health.is_none() && now >= until => Some(Pass::Normal),
+            Phase::Open(_) | Phase::HalfOpen => None,
+        }
     }
 
     /// The end of its cool-down, while it is left out.
@@ -286,7 +296,10 @@ impl Member {
 }
 
 impl Ticket<'_> {
-    fn succeeded(self, what: Ask) {
+    fn succeeded(mut self, what: Ask) {
+        if what == Ask::Suspect && self.member.health.is_none() {
+            self.pass = Pass::Probe;
+        }
         {
             let mut state = self.member.lock();
             state.is_known = true;

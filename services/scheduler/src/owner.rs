@@ -323,6 +323,7 @@ impl Owner {
                     .advance_state(&self.run, self.fence, RunState::Failed, Some(&error.message))
                     .await?;
                 self.has_failed = true;
+                self.measured.failed();
                 Ok(())
             }
         }

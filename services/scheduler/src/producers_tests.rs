@@ -341,14 +341,46 @@ async fn a_suspect_range_that_hangs_keeps_no_room_from_others_and_its_failure_is
     only.mode.store(HANGS, Ordering::Relaxed);
     let hanging = join_all((0..20).map(|_| producers.publish(&run, &range, Ask::Suspect, Sampling::NONE)));
     let others = async {
-        while only.calls.load(Ordering::Relaxed) < 40 {
+        for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }
+        assert_eq!(only.calls.load(Ordering::Relaxed), 40, "all of them were let through");
         only.mode.store(WELL, Ordering::Relaxed);
         publish(&producers).await.unwrap();
     };
     let begun = Instant::now();
     tokio::select! { biased; _ = hanging => unreachable!("it hangs"), () = others => () }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// Nobody asks these for their health. A suspect range that hangs must not be the one that decides about them, but may show that one is back.
+#[tokio::test(start_paused = true)]
+async fn without_health_a_suspect_range_decides_by_its_success_alone() {
+    let (producers, [only]) = stubs();
+    let (run, range) = (run(), Range { first: 0, count: 1, scheduled_at_ms: 0 });
+    let suspect = || producers.publish(&run, &range, Ask::Suspect, Sampling::NONE);
+    let leave_out = async || {
+        only.mode.store(FAILS, Ordering::Relaxed);
+        for _ in 0..3 {
+            publish(&producers).await.unwrap_err();
+        }
+        suspect().await.unwrap_err();
+        tokio::time::sleep(WAIT_MAX).await;
+    };
+    leave_out().await;
+    only.mode.store(WELL, Ordering::Relaxed);
+    suspect().await.unwrap();
+    producers.check().unwrap();
+
+    leave_out().await;
+    only.mode.store(HANGS, Ordering::Relaxed);
+    let begun = Instant::now();
+    let others = async {
+        tokio::task::yield_now().await;
+        only.mode.store(WELL, Ordering::Relaxed);
+        publish(&producers).await.unwrap();
+    };
+    tokio::select! { biased; _ = suspect() => unreachable!("it hangs"), () = others => () }
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 

@@ -87,7 +87,7 @@ async fn the_numbers_of_a_run_close(backend: Backend) {
     let label = format!("run=\"{run}\"");
     let ended = |scrape: &Scrape| {
         let of = |name| scrape.sum(name, &[&label]).unwrap_or(0.0);
-        of("paceline_run_processed_jobs_total") + of("paceline_run_dead_jobs_total") >= JOBS as f64
+        of("paceline_run_processed_jobs_total") + of("paceline_run_dead_jobs") >= JOBS as f64
             && scrape.samples("paceline_run_owner_epoch", &[&label]).is_empty()
             && scrape.sum("paceline_runs_active", &[]) == Some(0.0)
             && scrape.sum("paceline_queue_jobs", &["state=\"dead\""]).is_some()
@@ -107,7 +107,7 @@ async fn the_numbers_of_a_run_close(backend: Backend) {
 fn the_run_closes(scrape: &Scrape, label: &str) {
     let of = |name: &str| scrape.sum(name, &[label]).unwrap_or_else(|| panic!("no {name} in {}", scrape.text));
     let (enqueued, published) = (of("paceline_run_enqueued_jobs_total"), of("paceline_run_published_jobs_total"));
-    let (processed, dead) = (of("paceline_run_processed_jobs_total"), of("paceline_run_dead_jobs_total"));
+    let (processed, dead) = (of("paceline_run_processed_jobs_total"), of("paceline_run_dead_jobs"));
     assert!(enqueued >= published && published >= processed + dead, "{}", scrape.text);
     assert_eq!((enqueued, processed, dead), (JOBS as f64, (JOBS - JOBS / 10) as f64, (JOBS / 10) as f64));
     assert_eq!(of("paceline_run_asked_jobs_per_second"), 0.0, "it has ended");

@@ -110,9 +110,10 @@ impl SpanProcessor for CallSpans {
         let Some(traces) = self.0.get() else { return };
         let span = ours(span);
         // Whoever is not let in writes nothing into a trace.
-        if span.attribute(attribute::RPC_STATUS) != UNAUTHENTICATED {
-            traces.write(span);
+        if span.attribute(attribute::RPC_STATUS) == UNAUTHENTICATED {
+            return traces.unbegin_call();
         }
+        traces.write(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

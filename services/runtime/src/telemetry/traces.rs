@@ -121,6 +121,13 @@ impl Traces {
         })
     }
 
+    /// That call was none of ours: another may be recorded in its place.
+    pub fn unbegin_call(&self) {
+        if let Some(inner) = &self.0 {
+            inner.calls.lock().expect("no code panics while it holds the bucket").tokens += 1.0;
+        }
+    }
+
     /// Whether there is room for the tree of a job: who has many spans to make asks before, and says if it made none.
     pub fn has_room(&self) -> bool {
         self.0.as_ref().is_some_and(|inner| inner.queue.capacity() >= TREE_SPANS)
@@ -171,6 +178,8 @@ mod tests {
         assert_eq!(begun(&traces), 10);
         tokio::time::advance(Duration::from_millis(300)).await;
         assert_eq!(begun(&traces), 3);
+        traces.unbegin_call();
+        assert_eq!(begun(&traces), 1);
         tokio::time::advance(Duration::from_secs(3_600)).await;
         assert_eq!(begun(&traces), 10);
         let (none, _spans, _) = Traces::new(Choice { per_second: 0.0, ..Choice::default() });

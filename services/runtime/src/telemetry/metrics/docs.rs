@@ -21,8 +21,8 @@ All metrics but those of the process have the label `role`: scheduler, producer 
 and the label tells them apart. There, `paceline_spans_total` and `paceline_log_events_total` belong to the whole process and have the role
 `dev`.
 
-A job's id is never a label. A run's id is a label only of 20 runs of each scheduler: the newest that it owns, then those that FAILED, then
-those that have ended, with their last numbers. After a fail-over two schedulers may show the same run, so ask for `max by (run)`. Every
+A job's id is never a label. A run's id is a label only of 20 runs of each scheduler: the newest five that FAILED, then the newest that it
+owns, then those that have ended, with their last numbers. After a fail-over two schedulers may show the same run, so ask for `max by (run)`. Every
 producer looks at every queue, so ask for `max by (queue, group, state)`. A series appears with its first event: a service that is never called has none.
 
 Times have buckets from 1 ms to 1 h. Histograms marked * carry exemplars: the `trace_id` of a job in that bucket whose trace was recorded.

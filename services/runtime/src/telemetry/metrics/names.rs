@@ -125,8 +125,8 @@ metrics! {
         "Jobs that the broker has confirmed";
     RUN_PROCESSED = Scheduler, Counter, "paceline_run_processed_jobs_total", ["run", "group"],
         "Jobs that are stored and counted";
-    RUN_DEAD = Scheduler, Counter, "paceline_run_dead_jobs_total", ["run", "group"],
-        "Jobs that are dead";
+    RUN_DEAD = Scheduler, Gauge, "paceline_run_dead_jobs", ["run", "group"],
+        "Jobs that are dead; one fewer when a dead job is repaired";
     RUN_PACE_ERROR = Scheduler, Gauge, "paceline_run_pace_error_jobs", ["run"],
         "Jobs that were due and not yet enqueued after the owner's last step; 0 is exact";
     RUN_OWNER_EPOCH = Scheduler, Gauge, "paceline_run_owner_epoch", ["run"],
