@@ -6,6 +6,7 @@ use std::time::Duration;
 use paceline_adapters::resolve::Backends;
 use paceline_core::Result;
 use paceline_core::clock::SharedClock;
+use paceline_core::ports::{Broker, Ledger};
 use paceline_core::seam::NoFaults;
 use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
@@ -30,7 +31,7 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-/// What the roles of this process share.
+/// Settings, adapters and instruments that the roles of this process share.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
     pub settings: &'a Settings,
@@ -38,6 +39,23 @@ pub struct Shared<'a> {
     pub clock: &'a SharedClock,
     pub traces: &'a Traces,
     pub metrics: &'a Metrics,
+}
+
+/// A producer that records and measures what it publishes, on adapters that it measures too.
+pub fn measured_producer(
+    id: &str,
+    settings: &Settings,
+    (broker, ledger): (Arc<dyn Broker>, Arc<dyn Ledger>),
+    clock: &SharedClock,
+    (traces, metrics): (&Traces, &Metrics),
+) -> Producer {
+    let (broker, ledger) = (metered::broker(broker, metrics), metered::ledger(ledger, metrics));
+    let queues = settings.queues.keys().cloned();
+    Producer::new(id, broker, ledger, clock.clone()).with_traces(traces.clone()).with_metrics(
+        metrics,
+        queues,
+        &settings.group,
+    )
 }
 
 /// The same adapters, as a role measures them.
@@ -60,12 +78,8 @@ pub fn serve(
     let token = RequireToken::new(settings.token.as_deref());
     let id = format!("{name}-producer");
     let measured = metrics.of("producer");
-    let Backends { broker, ledger, .. } = metered(backends, &measured);
-    let local = Producer::new(&id, broker, ledger, clock.clone()).with_traces(traces.clone()).with_metrics(
-        &measured,
-        settings.queues.keys().cloned(),
-        &settings.group,
-    );
+    let Backends { broker, ledger, .. } = backends.clone();
+    let local = measured_producer(&id, settings, (broker, ledger), clock, (traces, &measured));
     let measured = metrics.of("scheduler");
     let sink = metered::sink(backends.sink.clone(), &measured);
     let ledger = metered::ledger(backends.ledger.clone(), &measured);

@@ -1,4 +1,4 @@
-//! What is seen of a process: its spans go to whoever takes OTLP, by the settings, or to the folder of `paceline dev`; its metrics stand on
+//! A process as others see it: its spans go to whoever takes OTLP, by the settings, or to the folder of `paceline dev`; its metrics stand on
 //! its admin port, and go to whoever takes OTLP.
 
 use std::path::Path;

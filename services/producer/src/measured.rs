@@ -1,4 +1,4 @@
-//! What a producer counts for its metrics, and how long the queues are: looked at by and by, and forgotten as soon as the broker does not
+//! The counts of a producer for its metrics, and the lengths of queues: looked at by and by, and forgotten as soon as the broker does not
 //! say, because unknown is not empty (L8).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ impl Measured {
         }
     }
 
-    /// What the broker said of a batch of so many jobs.
+    /// The broker's answer to a batch of so many jobs.
     pub fn published(&self, jobs: usize, answer: &Result<Vec<Confirm>, Error>) {
         let Ok(confirms) = answer else {
             self.failed.inc_by(jobs as u64);

@@ -77,7 +77,7 @@ impl AdminAt {
     }
 }
 
-/// What the port shows.
+/// The things that the port shows.
 #[derive(Clone)]
 pub struct Shown {
     pub readiness: Readiness,
@@ -88,9 +88,9 @@ pub struct Shown {
 #[derive(Clone)]
 struct Served {
     shown: Shown,
-    /// Who may read reasons, metrics and the log's filter.
+    /// Lets read reasons, metrics and the log's filter.
     reading: RequireToken,
-    /// Who may change something.
+    /// Lets change something.
     changing: RequireToken,
     may_be_changed: bool,
 }

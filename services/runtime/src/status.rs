@@ -81,17 +81,7 @@ mod tests {
 
     #[test]
     fn every_kind_survives_the_round_trip() {
-        use ErrorKind::*;
-        for kind in [
-            InvalidArgument,
-            NotFound,
-            FailedPrecondition,
-            ResourceExhausted,
-            Unavailable,
-            Aborted,
-            Internal,
-            Unpublishable,
-        ] {
+        for kind in ErrorKind::ALL {
             assert_eq!(from_status(&to_status(Error::new(kind, "x"))).kind, kind);
         }
     }

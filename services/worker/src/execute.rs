@@ -99,7 +99,7 @@ pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, d
     Executed::Ended(Ended { document: Some(document), delivery, dead, way })
 }
 
-/// Who says that a job is not done.
+/// The source of the word that a job is not done.
 #[derive(Clone, Copy)]
 enum Cause {
     Handler,

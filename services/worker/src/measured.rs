@@ -1,4 +1,4 @@
-//! What a worker counts for its metrics. Series are looked up once, here; a job costs a few atomic operations and three observations.
+//! The counts of a worker for its metrics. Series are looked up once, here; a job costs a few atomic operations and three observations.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -27,7 +27,7 @@ pub struct Context {
     pub output: Output,
     /// Named on the command line, so this scheduler and no other way shall answer.
     pub server_is_explicit: bool,
-    /// What this process logs, and what it has warned of.
+    /// The log of this process, and its warnings.
     pub log: Log,
 }
 

@@ -12,7 +12,6 @@ use paceline_core::policy::Policy;
 use paceline_core::ports::Ledger;
 use paceline_core::ports::broker::PREFETCH_DEFAULT;
 use paceline_core::{Error, Result, ids};
-use paceline_producer::Producer;
 use paceline_runtime::admin::{self, Shown};
 use paceline_runtime::auth::{RequireToken, check_bind};
 use paceline_runtime::grpc;
@@ -178,12 +177,7 @@ async fn produce(
     let Some(broker) = connected("broker", watched, || resolve::broker(&at, clock.clone())).await? else {
         return Ok(());
     };
-    let (broker, ledger) = (metered::broker(broker, &metrics), metered::ledger(ledger, &metrics));
-    let producer = Producer::new(&id, broker, ledger, clock).with_traces(traces).with_metrics(
-        &metrics,
-        settings.queues.keys().cloned(),
-        &settings.group,
-    );
+    let producer = in_process::measured_producer(&id, settings, (broker, ledger), &clock, (&traces, &metrics));
     paceline_producer::run(producer, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
 }
 
@@ -233,7 +227,7 @@ async fn work(
     paceline_worker::run(config, readiness, shutdown).await
 }
 
-/// What the admin port of a role shows; from the beginning, also while its services are waited for.
+/// The view of a role on its admin port; from the beginning, also while its services are waited for.
 fn shown(context: &Context, readiness: &Readiness, metrics: &Metrics) -> Shown {
     metrics.show_role(readiness);
     Shown { readiness: readiness.clone(), metrics: metrics.clone(), log: context.log.filter.clone() }

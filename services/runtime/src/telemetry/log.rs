@@ -15,7 +15,7 @@ use super::calls::CallSpans;
 /// The longest filter that is taken at run time, in bytes.
 pub const FILTER_BYTES_MAX: usize = 4_096;
 
-/// How the log looks.
+/// The look of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -46,7 +46,7 @@ pub struct Log {
     pub calls: CallSpans,
 }
 
-/// What is logged; a clone is the same. Without a log of ours, as in a test, nothing can be changed.
+/// The filter of the log; a clone is the same. Without a log of ours, as in a test, nothing can be changed.
 #[derive(Debug, Clone, Default)]
 pub struct LogFilter {
     handle: Option<reload::Handle<EnvFilter, Registry>>,
@@ -107,7 +107,7 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
     parsed.map_err(|e| format!("{filter:?} is no filter: {e}"))
 }
 
-/// What nobody means who changes a filter.
+/// A filter that nobody means; the answer says why.
 fn mistake(filter: &str) -> Option<String> {
     if filter.len() > FILTER_BYTES_MAX {
         return Some(format!("a filter has at most {FILTER_BYTES_MAX} bytes"));
