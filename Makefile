@@ -7,7 +7,7 @@ SEEDS := 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster verify fmt clippy deny audit stack-up stack-down \
-	observe dashboards dashboards-lint dashboards-check clean
+	observe dashboards dashboards-lint dashboards-check env compose-smoke clean
 
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
 SEED ?=
@@ -79,6 +79,12 @@ dashboards-lint: ## dashboards and rules without running anything: JSON = source
 
 dashboards-check: build ## every query of every panel and rule over a real run with Prometheus, and traces in a real Jaeger
 	infra/local/dashboards check
+
+env: ## .env for docker compose, with secrets of your own; what is there stays
+	@infra/docker/env
+
+compose-smoke: $(if $(OFFLINE),build) ## docker-compose.yml under a run, a third worker, a stop and a kill; OFFLINE=1 needs no registry
+	OFFLINE=$(OFFLINE) infra/docker/smoke
 
 clean: ## stop the stack, delete its data and everything that was built
 	infra/local/stack wipe

@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+#
+# The mesh of one smoke: a project of its own, with secrets, ports and volumes of its own, taken away at the end whatever happens.
+
+readonly project=paceline-smoke
+readonly up_seconds_max=300
+
+work=$(mktemp -d -- "${TMPDIR:-/tmp}/paceline-smoke.XXXXXX")
+env_file=$work/.env
+
+# Port 0: docker takes free ones. Nothing of the caller's own settings may reach the mesh.
+compose() {
+    env -u COMPOSE_PROFILES -u COMPOSE_FILE -u PACELINE_NAMESPACE -u PACELINE_TRACES_ENDPOINT SCHEDULER_PORTS=0 ELASTICSEARCH_PORT=0 \
+        docker compose --ansi never --project-name "$project" --project-directory "$repository" --env-file "$env_file" "$@"
+}
+
+secret() { sed -n "s/^$1=//p" "$env_file"; }
+
+mesh_up() {
+    local output
+    output=$(compose up --detach --wait --wait-timeout "$up_seconds_max" --no-build 2>&1) || {
+        printf '%s\n' "$output" | tail -n 20 >&2
+        fail "the mesh did not come up; see above"
+    }
+}
+
+# The logs of a mesh that failed are the only trace of it.
+mesh_down() {
+    if ((failed)); then compose logs --tail 30 --no-color >&2 || true; fi
+    compose --profile observe down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+    rm -rf -- "$work"
+}
+
+# The containers of a service, oldest first.
+containers() { docker ps --all --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$1" | tac; }
+
+address_of() { compose port --index 1 "$1" "$2"; }
