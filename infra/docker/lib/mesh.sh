@@ -8,9 +8,15 @@ readonly up_seconds_max=300
 work=$(mktemp -d -- "${TMPDIR:-/tmp}/paceline-smoke.XXXXXX")
 env_file=$work/.env
 
-# Port 0: docker takes free ones. Nothing of the caller's own settings may reach the mesh.
+# What the caller has set for a mesh of his own must not reach this one.
+clean_environment() {
+    env -u COMPOSE_PROFILES -u COMPOSE_FILE -u PACELINE_NAMESPACE -u PACELINE_TRACES_ENDPOINT \
+        -u PACELINE_TOKEN -u RABBITMQ_PASSWORD -u REDIS_PASSWORD -u ELASTIC_PASSWORD -u GRAFANA_PASSWORD "$@"
+}
+
+# Port 0: docker takes free ones.
 compose() {
-    env -u COMPOSE_PROFILES -u COMPOSE_FILE -u PACELINE_NAMESPACE -u PACELINE_TRACES_ENDPOINT SCHEDULER_PORTS=0 ELASTICSEARCH_PORT=0 \
+    clean_environment SCHEDULER_PORTS=0 ELASTICSEARCH_PORT=0 \
         docker compose --ansi never --project-name "$project" --project-directory "$repository" --env-file "$env_file" "$@"
 }
 

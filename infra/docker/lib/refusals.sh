@@ -3,7 +3,7 @@
 # Bad input gets one clear line: no secrets, default ones, an open port without a token.
 
 refusals() {
-    refuses "without .env" 'make env' docker compose --project-directory "$repository" --env-file /dev/null config --quiet
+    refuses "without .env" 'make env' clean_environment docker compose --project-directory "$repository" --env-file /dev/null config --quiet
     printf 'REDIS_PASSWORD=changeme\n' >"$work/default.env"
     refuses "a default secret in .env" 'REDIS_PASSWORD .* is a default' "$smoke_dir/env" "$work/default.env"
     refuses "a role with a default password" 'ledger_url: has a default password' \
