@@ -32,12 +32,16 @@ mesh_up() {
 
 # The logs of a mesh that failed are the only trace of it.
 mesh_down() {
-    if ((failed)); then compose logs --tail 30 --no-color >&2 || true; fi
+    if ((failed)); then compose logs --tail 15 --no-color 2>&1 | cut -c -300 >&2 || true; fi
     compose --profile observe down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
     rm -rf -- "$work"
 }
 
 # The containers of a service, oldest first.
 containers() { docker ps --all --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$1" | tac; }
+
+image_of() {
+    compose --profile observe config --format json | sed -n "/^    \"$1\": {/,/^    }/s/^ *\"image\": \"\([^\"]*\)\".*/\1/p"
+}
 
 address_of() { compose port --index 1 "$1" "$2"; }

@@ -14,7 +14,7 @@ observe_checked() {
 checked_by() {
     local service=$1 file=$2 entrypoint=$3 image output
     shift 3
-    image=$(compose --profile observe config --format json | sed -n "/^    \"$service\": {/,/^    }/s/^ *\"image\": \"\([^\"]*\)\".*/\1/p")
+    image=$(image_of "$service")
     if ! docker image inspect "$image" >/dev/null 2>&1; then
         say "$file is not checked: $image is not here"
         return 0
