@@ -3,6 +3,7 @@
 //! Every key is the same in the file and, in capitals with the prefix, in the environment, where `payload` of `[sink]` is
 //! `PACELINE_SINK_PAYLOAD`. The queues are in the file alone.
 
+mod secrets;
 mod text;
 
 use std::collections::BTreeMap;
@@ -29,15 +30,19 @@ pub const DEFAULT_FILE: &str = "paceline.toml";
 
 /// Variables with our prefix that mean something else: the file's own name, what only the file can say, and what the local
 /// stack's scripts use.
-const NOT_SETTINGS: [&str; 15] = [
+const NOT_SETTINGS: [&str; 19] = [
     "config",
     "queues",
     "answers_seconds_max",
     "binary",
     "cache_dir",
     "debian_mirror",
+    "elasticsearch_auth",
+    "elasticsearch_password",
     "elasticsearch_url",
+    "elasticsearch_user",
     "es_heap",
+    "image",
     "jaeger_url",
     "prometheus_url",
     "rabbitmq_management_url",
@@ -219,6 +224,8 @@ impl Settings {
                 violations.add(field, format!("must begin with one of {schemes:?}, not {scheme:?}"));
             } else if scheme != "embedded" && url::Url::parse(value).is_err() {
                 violations.add(field, "is not a URL");
+            } else if let Some(mistake) = secrets::mistake(value) {
+                violations.add(field, mistake);
             }
         };
         url("broker_url", &self.broker_url, &["amqp", "amqps", "embedded"]);
@@ -339,6 +346,27 @@ mod tests {
                 "metrics.interval_seconds",
             ]
         );
+    }
+
+    #[test]
+    fn an_empty_text_is_none_where_none_is_allowed() {
+        let empty = "admin = \"\"\n[traces]\nendpoint = \"\"\nquery_url = \"\"\n[metrics]\nendpoint = \"\"";
+        let read = Figment::from(Toml::string(empty)).extract::<Settings>().unwrap();
+        assert_eq!(read, Settings::default());
+        let token = Figment::from(Toml::string("token = \"\"")).extract::<Settings>().unwrap().token;
+        assert_eq!(token, Some(String::new()), "an empty token is refused, not taken for none");
+    }
+
+    #[test]
+    fn a_default_password_for_another_machine_is_named_with_all_mistakes() {
+        let settings = |host: &str| Settings {
+            broker_url: format!("amqp://guest:guest@{host}"),
+            ledger_url: format!("redis://:changeme@{host}"),
+            ..Settings::default()
+        };
+        settings("127.0.0.1").check().unwrap();
+        let fields: Vec<_> = settings("far").check().unwrap_err().fields.into_iter().map(|v| v.field).collect();
+        assert_eq!(fields, ["broker_url", "ledger_url"]);
     }
 
     #[test]

@@ -27,8 +27,10 @@ pub fn plain<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
     Text::deserialize(source).map(String::from)
 }
 
+/// An empty one is none: what starts a container cannot leave a variable out, only empty.
 pub fn optional<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
-    Option::<Text>::deserialize(source).map(|text| text.map(String::from))
+    let text = Option::<Text>::deserialize(source)?.map(String::from);
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 /// The same for the token, whose value no error may show. Digits lose their leading zeros on the way, so they are refused.
