@@ -25,7 +25,7 @@ struct Health {
 }
 
 #[derive(Deserialize)]
-struct Nodes<T> {
+struct ByNode<T> {
     nodes: BTreeMap<String, T>,
 }
 
@@ -55,9 +55,9 @@ struct Space {
 pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result<String> {
     let client = client.with_timeout(PROBE_TIMEOUT);
     let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
-    let local: Nodes<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
+    let local: ByNode<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
     // Not every user may read the disks' state; then there is no warning.
-    let disks: Option<Nodes<Disk>> =
+    let disks: Option<ByNode<Disk>> =
         ask(&client, "_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total").await.ok();
 
     let version = local.nodes.into_values().next().map_or_else(|| "of unknown version".into(), |node| node.version);
@@ -71,6 +71,19 @@ pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result
         words += &format!("; {warning}");
     }
     Ok(words)
+}
+
+/// Each node alone: its version, or why it does not answer.
+pub async fn look(client: &Client) -> Vec<(String, Result<String>)> {
+    let looks = client.each_node().into_iter().map(async |(address, client)| {
+        let client = client.with_timeout(PROBE_TIMEOUT);
+        let local: Result<ByNode<Version>> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await;
+        let version = |local: ByNode<Version>| local.nodes.into_values().next().map(|node| node.version);
+        (address, local.map(|local| format!("elasticsearch {}", version(local).unwrap_or_default())))
+    });
+    let mut nodes = futures::future::join_all(looks).await;
+    nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+    nodes
 }
 
 impl Disk {
