@@ -66,7 +66,7 @@ cluster_assign_ports() {
     done
 }
 
-# Every node of the chosen kinds sees all others.
+# Every node of the chosen kinds sees all others, and every copy is where it belongs.
 cluster_await() {
     local kind
     for kind in rabbitmq redis elasticsearch; do
@@ -154,8 +154,10 @@ rabbitmq_cluster_config() {
 rabbitmq_cluster_is_whole() {
     local answer
     answer=$(probe_exchange "$(port_of rabbitmq-1 management)" \
-        "GET /api/nodes?columns=running HTTP/1.0\r\n$rabbitmq_login\r\n" 4096) || return 1
-    [[ $answer == *'{"running":true},{"running":true},{"running":true}'* ]]
+        "GET /api/nodes?columns=partitions,running HTTP/1.0\r\n$rabbitmq_login\r\n" 4096) || return 1
+    # Nodes that were apart and have not come together list each other as partitions.
+    answer=${answer//'{"partitions":[],"running":true}'/up}
+    [[ $answer == *'[up,up,up]'* ]]
 }
 
 # === Elasticsearch ===
@@ -172,6 +174,6 @@ elasticsearch_cluster_settings() {
 elasticsearch_cluster_is_whole() {
     local number
     for number in 1 2 3; do
-        probe_http "$(port_of "elasticsearch-$number" http)" '/_cluster/health?wait_for_nodes=3&timeout=1s' '"timed_out":false' || return 1
+        probe_http "$(port_of "elasticsearch-$number" http)" '/_cluster/health?wait_for_nodes=3&wait_for_status=green&timeout=1s' '"timed_out":false' || return 1
     done
 }
