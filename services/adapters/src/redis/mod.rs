@@ -9,6 +9,8 @@ mod bits;
 mod check;
 mod config;
 mod connection;
+#[cfg(test)]
+mod fake_redis;
 mod keys;
 mod leases;
 mod ledger;
@@ -18,6 +20,8 @@ mod remove;
 mod restore;
 mod runs;
 mod scripts;
+#[cfg(test)]
+mod sentinel_tests;
 mod sentinels;
 mod snapshot;
 mod unkept;
