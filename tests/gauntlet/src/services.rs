@@ -100,7 +100,8 @@ impl Stack {
     pub fn address(&self, service: Service) -> anyhow::Result<SocketAddr> {
         let url = self.url(service);
         // Of several nodes, the first.
-        let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', ',']).next().unwrap_or_default();
+        let authority =
+            url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', ',']).next().unwrap_or_default();
         let address = authority.rsplit('@').next().unwrap_or_default();
         address.parse().with_context(|| format!("{url:?} has no address"))
     }

@@ -1,7 +1,6 @@
 //! Says what is at the other end, for `doctor` and readiness: version, cluster, health, and disks that are filling up.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use paceline_core::Result;
 use paceline_core::ports::sink::Payloads;
@@ -12,8 +11,6 @@ use super::client::Client;
 use super::index::Names;
 use super::payloads;
 
-/// A probe answers soon or not at all.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Elasticsearch's own first watermark, both conditions as it ships: fuller than this, and less room than that.
 const DISK_USED_PERCENT_MAX: u64 = 85;
 const DISK_FREE_BYTES_MIN: u64 = 200 << 30;
@@ -53,7 +50,7 @@ struct Space {
 
 /// In words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it may be missing.
 pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result<String> {
-    let client = client.with_timeout(PROBE_TIMEOUT);
+    let client = client.probing();
     let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
     let local: ByNode<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
     // Not every user may read the disks' state; then there is no warning.
@@ -76,7 +73,7 @@ pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result
 /// Each node alone: its version, or why it does not answer.
 pub async fn look(client: &Client) -> Vec<(String, Result<String>)> {
     let looks = client.each_node().into_iter().map(async |(address, client)| {
-        let client = client.with_timeout(PROBE_TIMEOUT);
+        let client = client.probing();
         let local: Result<ByNode<Version>> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await;
         let version = |local: ByNode<Version>| local.nodes.into_values().next().map(|node| node.version);
         (address, local.map(|local| format!("elasticsearch {}", version(local).unwrap_or_default())))

@@ -19,6 +19,9 @@ use super::nodes::{Node, Nodes};
 
 /// The longest a request may take, from connecting to the last byte. Longer than the server's own wait for a shard.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same of a probe, and of a probe to one node of several.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_ONE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How soon a call that found Elasticsearch away is worth repeating.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The longest reason that is passed on; Elasticsearch quotes whole documents in some.
@@ -29,6 +32,8 @@ const REASON_CHARS_MAX: usize = 600;
 pub struct Client {
     nodes: Arc<Nodes>,
     timeout: Duration,
+    /// A node that does not answer in time is no reason to give up while there is another.
+    tries_all: bool,
 }
 
 /// A complete answer, whatever its status.
@@ -71,7 +76,7 @@ impl Client {
             Ok(Node::new(transport, address))
         };
         let nodes = config.check()?.into_iter().map(node).collect::<Result<_>>()?;
-        Ok(Self { nodes: Arc::new(Nodes::new(nodes)), timeout })
+        Ok(Self { nodes: Arc::new(Nodes::new(nodes)), timeout, tries_all: false })
     }
 
     /// Every node's; a [`Reply`] has that of the one that gave it.
@@ -83,13 +88,19 @@ impl Client {
     pub fn each_node(&self) -> Vec<(String, Self)> {
         let alone = |node: &Node| {
             let nodes = Nodes::new(vec![Node::new(node.transport.clone(), node.address.clone())]);
-            (node.address.clone(), Self { nodes: Arc::new(nodes), timeout: self.timeout })
+            (node.address.clone(), Self { nodes: Arc::new(nodes), ..self.clone() })
         };
         self.nodes.iter().map(alone).collect()
     }
 
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
+    }
+
+    /// For a question that is soon answered or not at all. Of several nodes, a silent one must leave time for the others.
+    pub fn probing(&self) -> Self {
+        let timeout = if self.nodes.len() > 1 { PROBE_ONE_TIMEOUT } else { PROBE_TIMEOUT };
+        Self { timeout, tries_all: true, ..self.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Result<Reply> {
@@ -124,7 +135,7 @@ impl Client {
                 Err(error) => error,
             };
             nodes_left -= 1;
-            if error.is_timeout() || nodes_left == 0 {
+            if nodes_left == 0 || (error.is_timeout() && !self.tries_all) {
                 return Err(self.unreachable(node, &error));
             }
         }

@@ -37,7 +37,11 @@ impl Nodes {
         let (first, now) = (self.next.fetch_add(1, Ordering::Relaxed), Instant::now());
         let in_turn = (0..self.nodes.len()).map(|step| &self.nodes[(first + step) % self.nodes.len()]);
         let takes_turn = |node: &&Node| node.takes_turn(now);
-        in_turn.clone().find(takes_turn).or_else(|| in_turn.min_by_key(|node| *node.left_out())).expect("there is a node")
+        in_turn
+            .clone()
+            .find(takes_turn)
+            .or_else(|| in_turn.min_by_key(|node| *node.left_out()))
+            .expect("there is a node")
     }
 
     pub fn len(&self) -> usize {

@@ -35,8 +35,7 @@ impl RabbitBroker {
     /// Connects at once, so that a wrong address or login shows at the start.
     pub async fn connect(config: RabbitConfig, clock: SharedClock) -> Result<Self> {
         let nodes = Arc::new(config.nodes()?);
-        let publisher =
-            Publisher::new(nodes.clone(), config.ca_file.clone(), config.namespace.clone(), clock.clone());
+        let publisher = Publisher::new(nodes.clone(), config.ca_file.clone(), config.namespace.clone(), clock.clone());
         let broker = Self { config, nodes, publisher: Arc::new(publisher), consuming: Link::new(clock) };
         broker.connection().await?;
         Ok(broker)

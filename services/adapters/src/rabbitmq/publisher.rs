@@ -240,9 +240,7 @@ impl Publishing {
             return Error::unavailable(format!("RabbitMQ at {node} did not confirm within {seconds} s"));
         }
         // Others are confirmed meanwhile, so it is this queue that is slow or stuck.
-        Error::resource_exhausted(format!(
-            "RabbitMQ at {node} has more to confirm than {seconds} s were enough for"
-        ))
+        Error::resource_exhausted(format!("RabbitMQ at {node} has more to confirm than {seconds} s were enough for"))
     }
 }
 

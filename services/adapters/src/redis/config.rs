@@ -150,7 +150,7 @@ mod tests {
         let good = config("redis+sentinel://u:s3cret@h1,h2:2,[::1]:3/paceline/4?sentinel_password=h1dden");
         let shown = format!("{good:?}");
         assert!(!shown.contains("s3cret") && !shown.contains("h1dden"), "{shown}");
-        assert_eq!(good.place().unwrap().label(), "paceline, known to the sentinels h1:26379, h2:2 and [::1]:3");
+        assert_eq!(good.place().unwrap().label(), "paceline, known to the sentinels h1:26379, h2:2 and ::1:3");
         for (bad, reason) in [
             ("redis://h1:1,h2:2/0", "redis+sentinel://"),
             ("redis+sentinel://h1,h2", "the primary's name"),

@@ -12,7 +12,8 @@ use paceline_core::clock::SystemClock;
 use paceline_core::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, cmd,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind,
+    cmd,
 };
 
 use super::barrier::Barrier;
@@ -80,21 +81,15 @@ impl Connection {
         let whole = async {
             // In a box: connecting is rare and its future is large, and this one is made for every call.
             let epoch = self.link.get(async || Box::pin(self.connect()).await).await?;
-            let answer = call(epoch.connection.clone()).await.map_err(|e| {
-                let error = into_error(&epoch.server, &e);
-                if is_final(&e) {
-                    epoch.fail(error.clone());
-                }
-                error
-            });
+            let answer = match call(epoch.connection.clone()).await {
+                Err(e) if is_final(&e) => return Err(epoch.fail(into_error(&epoch.server, &e))),
+                answer => answer.map_err(|e| into_error(&epoch.server, &e)),
+            };
             if let Some(barrier) = &epoch.barrier
-                && epoch.failure().is_none()
                 && let Err(not_passed) = barrier.pass().await
             {
-                let error = not_passed.into_error(&epoch.server, |e| into_error(&epoch.server, e));
                 // The sentinels are asked anew: it may be the primary no more.
-                epoch.fail(error.clone());
-                return Err(error);
+                return Err(epoch.fail(not_passed.into_error(&epoch.server, |e| into_error(&epoch.server, e))));
             }
             answer
         };
@@ -106,7 +101,12 @@ impl Connection {
             match &self.place {
                 Place::Server(server) => {
                     let connection = multiplexed(server).await?;
-                    Ok(Multiplexed { connection, barrier: None, server: server.address.clone(), failure: OnceLock::new() })
+                    Ok(Multiplexed {
+                        connection,
+                        barrier: None,
+                        server: server.address.clone(),
+                        failure: OnceLock::new(),
+                    })
                 }
                 Place::Sentinels(sentinels) => self.connect_to_primary(&sentinels.primary().await?).await,
             }
@@ -145,8 +145,9 @@ impl Connection {
 
 impl Multiplexed {
     /// The first failure is the reason; those that follow only suffer from it.
-    fn fail(&self, error: Error) {
-        _ = self.failure.set(error);
+    fn fail(&self, error: Error) -> Error {
+        _ = self.failure.set(error.clone());
+        error
     }
 }
 
@@ -162,9 +163,7 @@ async fn multiplexed(server: &Server) -> Result<MultiplexedConnection> {
 /// Whether a connection that has answered so is of no use any more: it failed, or leads to a server that is no primary.
 fn is_final(error: &RedisError) -> bool {
     const NO_PRIMARY: [&str; 4] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS"];
-    error.is_io_error()
-        || error.is_unrecoverable_error()
-        || error.code().is_some_and(|code| NO_PRIMARY.contains(&code))
+    error.is_io_error() || error.is_unrecoverable_error() || error.code().is_some_and(|code| NO_PRIMARY.contains(&code))
 }
 
 /// Stands in a refusal for what the script was about.

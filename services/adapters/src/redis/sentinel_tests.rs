@@ -64,7 +64,10 @@ async fn an_answer_that_no_replica_has_is_an_error_and_the_sentinels_are_asked_a
     replicas.store(0, Ordering::Relaxed);
     let error = connection.command::<String>(&cmd("NAME")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
-    assert!(error.message.contains("not yet replicated") && error.message.contains(&server.address.to_string()), "{error}");
+    assert!(
+        error.message.contains("not yet replicated") && error.message.contains(&server.address.to_string()),
+        "{error}"
+    );
 
     let questions = sentinel.asked().len();
     replicas.store(2, Ordering::Relaxed);
@@ -81,7 +84,9 @@ async fn a_primary_that_became_a_replica_is_left() {
             "ROLE" => list(&[if says.load(Ordering::Relaxed) { "slave" } else { "master" }]),
             "PUBLISH" => ":0\r\n".to_owned(),
             "WAIT" => ":1\r\n".to_owned(),
-            _ if says.load(Ordering::Relaxed) => "-READONLY You can't write against a read only replica.\r\n".to_owned(),
+            _ if says.load(Ordering::Relaxed) => {
+                "-READONLY You can't write against a read only replica.\r\n".to_owned()
+            }
             _ => "+OK\r\n".to_owned(),
         })
     })
@@ -107,7 +112,10 @@ async fn sentinels_that_are_away_frozen_or_strangers_are_named_in_bounded_time()
     assert_eq!(error.kind, ErrorKind::Unavailable);
     let all = [away, stranger.address].map(|address| format!("sentinel {address}"));
     assert!(all.iter().all(|name| error.message.contains(name)), "{error}");
-    assert!(error.message.contains("knows no primary \"p\"") && error.message.contains("PACELINE_LEDGER_URL"), "{error}");
+    assert!(
+        error.message.contains("knows no primary \"p\"") && error.message.contains("PACELINE_LEDGER_URL"),
+        "{error}"
+    );
 }
 
 /// Many calls at once need few waits, and each has one that began after its answer.

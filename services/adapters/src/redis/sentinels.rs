@@ -61,7 +61,9 @@ impl Sentinels {
             return Err(wrong_url(format!("the primary's name is missing; {FORM}")));
         }
         if database.parse::<u32>().is_err() || path.next().is_some() {
-            return Err(wrong_url(format!("after the primary's name comes the number of a database or nothing; {FORM}")));
+            return Err(wrong_url(format!(
+                "after the primary's name comes the number of a database or nothing; {FORM}"
+            )));
         }
         let scheme = whole.scheme().trim_end_matches("+sentinel");
         let login = match (whole.username(), whole.password()) {
@@ -119,7 +121,8 @@ impl Sentinels {
 
     /// A connection a question: they come seldom, and a connection kept would be one more to be found dead.
     async fn belief(&self, node: &Server) -> RedisResult<Option<Belief>> {
-        let settings = AsyncConnectionConfig::new().set_connection_timeout(Some(ASK_MAX)).set_response_timeout(Some(ASK_MAX));
+        let settings =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(ASK_MAX)).set_response_timeout(Some(ASK_MAX));
         let mut connection = Box::pin(node.client.get_multiplexed_async_connection_with_config(&settings)).await?;
         // The address of a primary that is just being replaced is answered by the first alone; its age, by the second.
         let mut ask_address = cmd("SENTINEL");
@@ -137,7 +140,9 @@ impl Sentinels {
             [] => format!("none answers within {} s", ASK_MAX.as_secs()),
             some => some.join("; "),
         };
-        Error::unavailable(format!("cannot find redis {self}: {reasons}; are they running, and is PACELINE_LEDGER_URL right?"))
+        Error::unavailable(format!(
+            "cannot find redis {self}: {reasons}; are they running, and is PACELINE_LEDGER_URL right?"
+        ))
     }
 }
 

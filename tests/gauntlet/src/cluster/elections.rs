@@ -39,7 +39,8 @@ impl Election {
         let Self { number, harm, victim, stood_still, service } = self;
         let max = standstill_max(*service);
         let (stood, allowed) = (stood_still.as_secs_f64(), max.as_secs());
-        (*stood_still > max).then(|| format!("#{number} {harm}, {victim}: jobs stood still for {stood:.2} s, {allowed} s are allowed"))
+        (*stood_still > max)
+            .then(|| format!("#{number} {harm}, {victim}: jobs stood still for {stood:.2} s, {allowed} s are allowed"))
     }
 }
 

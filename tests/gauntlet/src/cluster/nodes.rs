@@ -136,7 +136,8 @@ fn read_ports(text: &str) -> anyhow::Result<BTreeMap<String, BTreeMap<String, u1
     let read = |line: &str| {
         let mut words = line.split_whitespace();
         let node = words.next()?.to_owned();
-        let port = |word: &str| word.split_once('=').and_then(|(name, port)| Some((name.to_owned(), port.parse().ok()?)));
+        let port =
+            |word: &str| word.split_once('=').and_then(|(name, port)| Some((name.to_owned(), port.parse().ok()?)));
         Some((node, words.map(port).collect::<Option<_>>()?))
     };
     text.lines().map(|line| read(line).with_context(|| format!("`stack ports` says {line:?}"))).collect()

@@ -74,7 +74,10 @@ async fn elasticsearch(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<St
             let query = serde_json::json!({ "query": { "term": { "runId": proof.run } } });
             let answer = http::post(address, &format!("/{NAMESPACE}-jobs-*/_count"), &query).await?;
             if answer["count"].as_u64() != Some(proof.enqueued) {
-                wrong.push(format!("{node} counts {} documents of run {}, of {}", answer["count"], proof.name, proof.enqueued));
+                wrong.push(format!(
+                    "{node} counts {} documents of run {}, of {}",
+                    answer["count"], proof.name, proof.enqueued
+                ));
             }
         }
         let shards = format!("/_cat/shards/{NAMESPACE}-*?format=json&h=index,prirep,state,docs");
