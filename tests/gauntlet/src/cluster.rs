@@ -30,8 +30,10 @@ use crate::world::{Place, Watched, World, say};
 
 /// The small run's rate, jobs a minute.
 const SMALL_PER_MINUTE: u64 = 1_200;
-/// How long jobs may take to flow again before the next strike; longer than any election, so it only bounds the wait.
-const FLOW_MAX: Duration = Duration::from_secs(60);
+/// Before each strike jobs are done as fast as they come: at most so many seconds behind, for so long. The longest wait for that.
+const BEHIND_MAX_S: u64 = 2;
+const PACE_KEPT: Duration = Duration::from_secs(2);
+const PACE_MAX: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(100);
 
 pub async fn run(seed: u64, length: Duration, jobs_per_second: u64, place: Place) -> anyhow::Result<Report> {
@@ -41,8 +43,9 @@ pub async fn run(seed: u64, length: Duration, jobs_per_second: u64, place: Place
     let big = world.start_run("big", steady(jobs_per_second * 60)).await?;
     let small = world.start_run("small", small()).await?;
     tokio::time::sleep(QUIET).await;
+    keeps_pace(&world, &big, jobs_per_second).await;
 
-    let struck = carry_out(&world, rng, length, &big, &small).await?;
+    let struck = carry_out(&world, rng, length, jobs_per_second, &big, &small).await?;
     let struck_until = world.now();
     // Every node is back, and every copy where it belongs.
     world.stack.whole(&[]).await?;
@@ -59,12 +62,13 @@ fn small() -> StartRunRequest {
     steady(SMALL_PER_MINUTE)
 }
 
-/// One strike after the other, each when jobs flow again and the service that is struck has all of its nodes: so a standstill has
+/// One strike after the other, each when jobs keep pace again and the service that is struck has all of its nodes: so a standstill has
 /// one cause, and never are two nodes of one service away.
 async fn carry_out(
     world: &Arc<World>,
     mut rng: fastrand::Rng,
     length: Duration,
+    jobs_per_second: u64,
     big: &Watched,
     small: &Arc<Watched>,
 ) -> anyhow::Result<Vec<Struck>> {
@@ -78,21 +82,33 @@ async fn carry_out(
             world.stack.whole(&[service]).await?;
         }
         let pause = planned.at;
-        let done = strike(world.clone(), number, planned, small.clone()).await?;
-        flows_since(world, big, done.span.over).await;
-        struck.push(done);
+        struck.push(strike(world.clone(), number, planned, small.clone()).await?);
         tokio::time::sleep(pause).await;
+        keeps_pace(world, big, jobs_per_second).await;
     }
     Ok(struck)
 }
 
-async fn flows_since(world: &World, run: &Watched, moment: Duration) {
-    let done = |run: &Watched| run.watch().last().processed + run.watch().last().dead;
-    let (before, deadline) = (done(run), moment + FLOW_MAX);
-    while done(run) == before {
-        if world.now() > deadline {
-            return say("jobs do not flow again; going on, the report will say so");
+/// Returns when jobs are done as fast as they come: what is slow from before must not look like a standstill. At the beginning three
+/// cold Elasticsearch share two cores with everything else.
+async fn keeps_pace(world: &World, run: &Watched, jobs_per_second: u64) {
+    let behind = || {
+        let watch = run.watch();
+        let last = watch.last();
+        last.enqueued.saturating_sub(last.processed + last.dead)
+    };
+    let deadline = world.now() + PACE_MAX;
+    let mut well_since = None;
+    while world.now() < deadline {
+        let is_well = behind() < BEHIND_MAX_S * jobs_per_second && run.watch().readings.len() > 1;
+        let since = *well_since.get_or_insert_with(|| world.now());
+        if is_well && world.now() - since >= PACE_KEPT {
+            return;
+        }
+        if !is_well {
+            well_since = None;
         }
         tokio::time::sleep(POLL).await;
     }
+    say("jobs are done more slowly than they come; going on, the report will say how slowly");
 }
