@@ -6,12 +6,14 @@ SIM := cargo run --release -p paceline-tests --no-default-features --features mu
 SEEDS := 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster verify fmt clippy deny audit stack-up stack-down \
+.PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster cluster-smoke verify fmt clippy deny audit stack-up stack-down \
 	observe dashboards dashboards-lint dashboards-check env compose-smoke clean
 
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
 SEED ?=
 MINUTES ?= 10
+# Three nodes of each service: make gauntlet CLUSTER=1
+CLUSTER ?=
 # The series of RabbitMQ that tests and gauntlet run on: make gauntlet RABBITMQ=4
 RABBITMQ ?=
 ifneq ($(RABBITMQ),)
@@ -40,9 +42,13 @@ sim-mutants: ## shows that the simulation catches every known mutant within 1,00
 
 verify: fmt clippy deny dashboards-lint test ## all checks, then every test
 
-gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m RABBITMQ=4; the last line is the verdict
+gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m RABBITMQ=4 CLUSTER=1; the last line is the verdict
 	infra/local/stack install
-	$(GAUNTLET) --minutes $(MINUTES)
+	$(GAUNTLET) $(if $(CLUSTER),cluster) --minutes $(MINUTES)
+
+cluster-smoke: build ## three nodes of each service, 1,000 jobs, a node of each dies in mid-run, and the proof; a minute or two
+	infra/local/stack install
+	infra/local/cluster-smoke
 
 gauntlet-disaster: build ## data of a service is lost in mid-run, and made good again; SEED=n RABBITMQ=4
 	infra/local/stack install

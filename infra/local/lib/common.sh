@@ -2,7 +2,8 @@
 #
 # What every other file uses: words to the user, exit codes, names, folders, and the limits by name.
 
-readonly services=(rabbitmq redis elasticsearch)
+# Of one node each; cluster.sh puts the nodes of a cluster in their place.
+services=(rabbitmq redis elasticsearch)
 
 readonly exit_failed=1 exit_usage=2 exit_not_installed=3
 
@@ -57,3 +58,6 @@ wait_until() {
     say "waited $seconds_max s"
     return 1
 }
+
+# Three nodes of each service; see cluster.sh.
+is_cluster() { [[ -e ${dir-}/cluster ]]; }

@@ -22,6 +22,12 @@ probe_amqp() { [[ $(probe_exchange "$1" 'AMQP\x00\x00\x09\x01' 64) == *capabilit
 probe_redis() { [[ $(probe_exchange "$1" 'PING\r\n' 7) == +PONG* ]]; }
 
 probe_http() {
-    local port=$1 path=$2 expected=$3
-    [[ $(probe_exchange "$port" "GET $path HTTP/1.0\r\n\r\n" 4096) == *$expected* ]]
+    local port=$1 path=$2 expected=$3 headers=${4-}
+    [[ $(probe_exchange "$port" "GET $path HTTP/1.0\r\n$headers\r\n" 4096) == *$expected* ]]
+}
+
+# Of an answer of Redis that may be long: sent with QUIT, so that it ends.
+probe_redis_says() {
+    local port=$1 command=$2 expected=$3
+    [[ $(probe_exchange "$port" "$command\r\nQUIT\r\n" 65536) == *$expected* ]]
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# Redis, the ledger.
+# Redis, the ledger: one server. Those of a cluster are in redis_sentinel.sh.
 
 redis_installed() { command -v redis-server >/dev/null; }
 

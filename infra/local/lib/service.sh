@@ -62,6 +62,12 @@ service_kill() {
     process_kill_all "$service"
 }
 
+service_signal() {
+    local service=$1 pid
+    pid=$(service_pid "$service") || fail "$service is not running in $dir"
+    kill -s "$2" "$pid"
+}
+
 # A copy of the data as it is on the disk now; the service may run on, if it can start from such a copy (Redis can).
 service_save() {
     local service=$1

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use paceline_core::Result;
 use paceline_core::clock::SharedClock;
+use paceline_core::nodes::node_urls;
 use paceline_core::ports::sink::Payloads;
 use paceline_core::ports::{Broker, Ledger, Sink};
 
@@ -57,43 +58,69 @@ pub async fn connect(connections: &Connections, clock: SharedClock) -> Result<Ba
     Ok(Backends { broker: broker?, sink: sink?, ledger: ledger? })
 }
 
-pub async fn broker(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Broker>> {
+/// One node of a service that has several, and what it says.
+pub struct Node {
+    pub service: &'static str,
+    pub address: String,
+    pub answer: Result<String>,
+}
+
+/// Each node by itself, for `doctor`: while one of them answers, the services do. Nothing where a URL names one node.
+pub async fn nodes(connections: &Connections, clock: SharedClock) -> Vec<Node> {
+    let at = |url: &str, of: &str| url.starts_with(of) && (node_urls(url).len() > 1 || url.contains("+sentinel://"));
+    let Connections { broker_url, sink_url, ledger_url, .. } = connections;
+    let (brokers, sinks, ledgers) = tokio::join!(
+        async { if at(broker_url, "amqp") { RabbitBroker::look(&rabbit(connections)).await } else { Ok(Vec::new()) } },
+        async {
+            if at(sink_url, "http") {
+                Ok(ElasticSink::connect(elastic(connections), clock)?.look().await)
+            } else {
+                Ok(Vec::new())
+            }
+        },
+        async { if at(ledger_url, "redis") { RedisLedger::look(&redis(connections)).await } else { Ok(Vec::new()) } },
+    );
+    let named = [("broker", brokers), ("sink", sinks), ("ledger", ledgers)];
+    // An unusable URL is told by whoever connects to the service as a whole.
+    let answers = named.into_iter().flat_map(|(service, nodes)| {
+        nodes.unwrap_or_default().into_iter().map(move |(address, answer)| Node { service, address, answer })
+    });
+    answers.collect()
+}
+
+fn rabbit(connections: &Connections) -> RabbitConfig {
     let Connections { broker_url, namespace, ca_file, .. } = connections;
-    Ok(match folder(broker_url) {
+    RabbitConfig { url: broker_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() }
+}
+
+fn elastic(connections: &Connections) -> ElasticConfig {
+    let Connections { sink_url, namespace, ca_file, payloads, .. } = connections;
+    ElasticConfig { url: sink_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone(), payloads: *payloads }
+}
+
+fn redis(connections: &Connections) -> RedisConfig {
+    let Connections { ledger_url, namespace, ca_file, .. } = connections;
+    RedisConfig { url: ledger_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() }
+}
+
+pub async fn broker(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Broker>> {
+    Ok(match folder(&connections.broker_url) {
         Some(folder) => Arc::new(EmbeddedBroker::open(&folder, clock)?),
-        None => {
-            let config =
-                RabbitConfig { url: broker_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
-            Arc::new(RabbitBroker::connect(config, clock).await?)
-        }
+        None => Arc::new(RabbitBroker::connect(rabbit(connections), clock).await?),
     })
 }
 
 pub async fn sink(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Sink>> {
-    let Connections { sink_url, namespace, ca_file, payloads, .. } = connections;
-    Ok(match folder(sink_url) {
+    Ok(match folder(&connections.sink_url) {
         Some(folder) => Arc::new(EmbeddedSink::open(&folder)?),
-        None => {
-            let config = ElasticConfig {
-                url: sink_url.clone(),
-                namespace: namespace.clone(),
-                ca_file: ca_file.clone(),
-                payloads: *payloads,
-            };
-            Arc::new(ElasticSink::connect(config, clock)?)
-        }
+        None => Arc::new(ElasticSink::connect(elastic(connections), clock)?),
     })
 }
 
 pub async fn ledger(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Ledger>> {
-    let Connections { ledger_url, namespace, ca_file, .. } = connections;
-    Ok(match folder(ledger_url) {
+    Ok(match folder(&connections.ledger_url) {
         Some(folder) => Arc::new(EmbeddedLedger::open(&folder, clock)?),
-        None => {
-            let config =
-                RedisConfig { url: ledger_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() };
-            Arc::new(RedisLedger::connect(config).await?)
-        }
+        None => Arc::new(RedisLedger::connect(redis(connections)).await?),
     })
 }
 

@@ -12,6 +12,7 @@ pub mod groups;
 pub mod ids;
 pub mod job;
 pub mod mutant;
+pub mod nodes;
 pub mod outcome;
 pub mod pacing;
 pub mod policy;

@@ -14,6 +14,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use paceline_core::error::Violations;
 use paceline_core::ids::{self, DEFAULT_GROUP, DEFAULT_QUEUE};
+use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::policy::Policy;
 use paceline_core::ports::sink::Payloads;
 use paceline_core::{Error, Result};
@@ -222,7 +223,9 @@ impl Settings {
             let scheme = value.split_once(':').map_or("", |(scheme, _)| scheme);
             if !schemes.contains(&scheme) {
                 violations.add(field, format!("must begin with one of {schemes:?}, not {scheme:?}"));
-            } else if scheme != "embedded" && url::Url::parse(value).is_err() {
+            } else if let Some(wrong) = wrong_nodes(value) {
+                violations.add(field, wrong);
+            } else if scheme != "embedded" && node_urls(value).iter().any(|node| url::Url::parse(node).is_err()) {
                 violations.add(field, "is not a URL");
             } else if let Some(mistake) = secrets::mistake(value) {
                 violations.add(field, mistake);
@@ -230,7 +233,7 @@ impl Settings {
         };
         url("broker_url", &self.broker_url, &["amqp", "amqps", "embedded"]);
         url("sink_url", &self.sink_url, &["http", "https", "embedded"]);
-        url("ledger_url", &self.ledger_url, &["redis", "rediss", "embedded"]);
+        url("ledger_url", &self.ledger_url, &["redis", "rediss", "redis+sentinel", "rediss+sentinel", "embedded"]);
         url("server", &self.server, &["http", "https"]);
         self.producer_addresses().iter().for_each(|address| url("producers", address, &["http", "https"]));
         if let Err(wrong) = self.admin_at() {

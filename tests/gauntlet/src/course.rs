@@ -14,6 +14,7 @@ use crate::faults::{Struck, strike};
 use crate::plan::{Planned, plan};
 use crate::proof;
 use crate::recovery::progress;
+use crate::refusals::Refusals;
 use crate::report::Report;
 use crate::sampler;
 use crate::world::{Place, Watched, World, say};
@@ -89,7 +90,7 @@ async fn carry_out(world: &Arc<World>, planned: Vec<Planned>, small: &Arc<Watche
 }
 
 /// The small run gets a total, which it must meet to the job; the big one is stopped and drains.
-async fn end_runs(world: &World, big: &Watched, small: &Watched) -> anyhow::Result<()> {
+pub async fn end_runs(world: &World, big: &Watched, small: &Watched) -> anyhow::Result<()> {
     let total = small.watch().last().enqueued + SMALL_LAST_JOBS;
     let total = world.api.change(&small.id, &Change::Total(total)).await?.total.unwrap_or_default();
     world.api.change(&big.id, &Change::Stop).await?;
@@ -128,7 +129,8 @@ pub async fn finish(
         violations: world.violations(),
         snapshots: world.snapshots.load(Ordering::Relaxed),
         reads_failed: world.reads_failed.load(Ordering::Relaxed),
-        refused: world.refusals.refused(),
+        refused: world.refusals().map_or(0, Refusals::refused),
+        elections: Vec::new(),
         overshoot,
         memory_max_mb: world.memory_max_mb.lock().expect("nobody panics with it").clone(),
     })

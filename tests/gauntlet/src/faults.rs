@@ -96,14 +96,14 @@ async fn blow(world: &World, number: usize, planned: &Planned, small: &Watched) 
             world.stack.rabbitmq_eval(WATERMARK).await?;
         }
         Blow::SinkRefuses(status) => {
-            world.refusals.set(Mood::Refusing(*status));
+            world.refusals()?.set(Mood::Refusing(*status));
             lasts.await;
-            world.refusals.set(Mood::Willing);
+            world.refusals()?.set(Mood::Willing);
         }
         Blow::SinkRefusesSome(status) => {
-            world.refusals.set(Mood::RefusingSome { percent: REFUSED_PERCENT, status: *status });
+            world.refusals()?.set(Mood::RefusingSome { percent: REFUSED_PERCENT, status: *status });
             lasts.await;
-            world.refusals.set(Mood::Willing);
+            world.refusals()?.set(Mood::Willing);
         }
         Blow::MappingConflict => drop(world.start_run(&format!("refused-{number}"), refused_run()).await?),
         Blow::ChangeRate(jobs) => {
@@ -115,6 +115,7 @@ async fn blow(world: &World, number: usize, planned: &Planned, small: &Watched) 
             lasts.await;
             world.api.change(&small.id, &Change::Resume).await?;
         }
+        Blow::Node(harm, victim) => crate::cluster::strike_node(world, *harm, victim, planned.lasts).await?,
     }
     Ok(world.now())
 }

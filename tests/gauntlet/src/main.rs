@@ -5,14 +5,17 @@
 //!   sampler.rs → laws.rs                        what every snapshot must obey meanwhile
 //!   proof.rs, recovery.rs → report.rs           what came of it
 //!   disaster.rs                                 harder, by name: data that is gone
+//!   cluster.rs                                  three nodes of each service, of which one at a time is away
 //!
 //! The table goes to stdout, everything else to stderr; the exit code is the verdict.
 
 mod api;
+mod cluster;
 mod course;
 mod disaster;
 mod faults;
 mod gate;
+mod http;
 mod laws;
 mod plan;
 mod proof;
@@ -38,6 +41,11 @@ use crate::disaster::Disaster;
 use crate::report::Report;
 use crate::world::{Place, say};
 
+/// Jobs a second of the big run.
+const RATE: u64 = 2_000;
+/// The same where nine nodes share the machine.
+const RATE_OF_CLUSTERS: u64 = 300;
+
 /// Kills, freezes, cuts and refuses everything that can be, while runs go on; then proves that no job was lost or doubled.
 #[derive(Debug, Parser)]
 #[command(name = "gauntlet")]
@@ -48,9 +56,9 @@ struct Options {
     /// The binary on trial [default: target/release/paceline]
     #[arg(long, global = true, value_name = "PATH")]
     binary: Option<PathBuf>,
-    /// Jobs a second of the big run
-    #[arg(long, global = true, default_value_t = 2_000)]
-    rate: u64,
+    /// Jobs a second of the big run [default: 2000; of clusters, whose nodes share this machine, 300]
+    #[arg(long, global = true)]
+    rate: Option<u64>,
     /// Leave out faults whose name or target contains this text, to look for what they hide; may be given again
     #[arg(long, global = true, value_name = "TEXT")]
     without: Vec<String>,
@@ -60,7 +68,7 @@ struct Options {
     #[command(subcommand)]
     command: Option<Command>,
     /// How long faults go on, in minutes
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, global = true, default_value_t = 10.0)]
     minutes: f64,
 }
 
@@ -71,6 +79,8 @@ enum Command {
         /// Which; all of them, one after the other, if none is named
         which: Vec<Disaster>,
     },
+    /// Three nodes of each service, of which one at a time is killed, frozen or cut off
+    Cluster,
     /// Print what a seed would strike, and strike nothing
     Plan,
 }
@@ -91,7 +101,7 @@ async fn main() -> ExitCode {
 /// Whether everything asked for has passed.
 async fn all(options: &Options) -> anyhow::Result<bool> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
-    ensure!(options.minutes > 0.0 && options.rate > 0, "minutes and rate must be above 0");
+    ensure!(options.minutes > 0.0 && options.rate != Some(0), "minutes and rate must be above 0");
     let length = Duration::from_secs_f64(options.minutes * 60.0);
     say(&format!("seed {seed}"));
     let mut reports = Vec::new();
@@ -109,13 +119,17 @@ async fn all(options: &Options) -> anyhow::Result<bool> {
             return Ok(true);
         }
         None => {
-            let (jobs_per_second, without) = (options.rate, options.without.clone());
+            let (jobs_per_second, without) = (options.rate.unwrap_or(RATE), options.without.clone());
             let course = Course { seed, length, jobs_per_second, without };
             reports.push(in_its_own_place(options, seed, |place| course::run(course, place)).await?);
         }
+        Some(Command::Cluster) => {
+            let rate = options.rate.unwrap_or(RATE_OF_CLUSTERS);
+            reports.push(in_its_own_place(options, seed, |place| cluster::run(seed, length, rate, place)).await?);
+        }
         Some(Command::Disaster { which }) => {
             for disaster in if which.is_empty() { Disaster::ALL.to_vec() } else { which } {
-                let rate = options.rate;
+                let rate = options.rate.unwrap_or(RATE);
                 reports
                     .push(in_its_own_place(options, seed, |place| disaster::run(disaster, seed, rate, place)).await?);
             }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::cluster::{Harm, Victim};
 use crate::gate::Way;
 use crate::roles::Kind;
 use crate::services::Service;
@@ -42,6 +43,8 @@ pub enum Blow {
     /// To so many jobs a minute.
     ChangeRate(u64),
     Pause,
+    /// In a cluster.
+    Node(Harm, Victim),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +103,15 @@ impl Blow {
             // The slowest of the three to come back.
             Self::CrashAll | Self::SinkRefuses(_) | Self::SinkRefusesSome(_) => Class::Elasticsearch,
             Self::MappingConflict | Self::ChangeRate(_) | Self::Pause => Class::Calls,
+            Self::Node(_, victim) => Class::of(victim.service()),
+        }
+    }
+
+    /// The service whose node is struck.
+    pub fn node_of(&self) -> Option<Service> {
+        match self {
+            Self::Node(_, victim) => Some(victim.service()),
+            _ => None,
         }
     }
 
@@ -119,6 +131,7 @@ impl Blow {
             Self::MappingConflict => "mapping conflict".into(),
             Self::ChangeRate(_) => "rate change".into(),
             Self::Pause => "pause and resume".into(),
+            Self::Node(harm, _) => harm.name().into(),
         }
     }
 
@@ -134,6 +147,7 @@ impl Blow {
             Self::SinkRefuses(_) | Self::SinkRefusesSome(_) => "elasticsearch".into(),
             Self::MappingConflict => "a run of its own".into(),
             Self::ChangeRate(_) | Self::Pause => "the small run".into(),
+            Self::Node(_, victim) => victim.name(),
         }
     }
 
@@ -149,6 +163,7 @@ impl Blow {
             Self::CloseChannels | Self::MemoryAlarm => vec![Service::RabbitMq.name().to_owned()],
             Self::SinkRefuses(_) | Self::SinkRefusesSome(_) => vec![Service::Elasticsearch.name().to_owned()],
             Self::MappingConflict | Self::ChangeRate(_) | Self::Pause => vec!["calls".to_owned()],
+            Self::Node(_, victim) => vec![victim.service().name().to_owned()],
         }
     }
 
@@ -260,6 +275,7 @@ fn lasts(rng: &mut fastrand::Rng, blow: &Blow) -> Duration {
         Blow::MemoryAlarm => rng.u64(4_000..8_000),
         Blow::SinkRefuses(_) | Blow::SinkRefusesSome(_) => rng.u64(3_000..10_000),
         Blow::Pause => rng.u64(1_000..6_000),
+        Blow::Node(..) => unreachable!("a node is in no plan of single services"),
     };
     Duration::from_millis(ms)
 }

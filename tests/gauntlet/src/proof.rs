@@ -6,16 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::http;
 use crate::laws::Reading;
 use crate::services::Service;
 use crate::world::{NAMESPACE, Watched, World, say};
@@ -193,20 +188,7 @@ async fn stored(world: &World, run: &str) -> anyhow::Result<Stored> {
 
 /// One request to Elasticsearch, past every gate.
 async fn ask(world: &World, path: &str, body: &Value) -> anyhow::Result<Value> {
-    let stream = TcpStream::connect(world.stack.address(Service::Elasticsearch)?).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let mut carrying = JoinSet::new();
-    carrying.spawn(async move { drop(connection.await) });
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let request = Request::post(format!("/{path}"))
-        .header("Host", "elasticsearch")
-        .header("Content-Type", "application/json")
-        .body(Full::new(Bytes::from(body)))?;
-    let answer = sender.send_request(request).await?;
-    let status = answer.status();
-    let body = answer.into_body().collect().await?.to_bytes();
-    ensure!(status.is_success(), "elasticsearch answers {status} to {path}: {}", String::from_utf8_lossy(&body));
-    Ok(serde_json::from_slice(&body)?)
+    http::post(world.stack.address(Service::Elasticsearch)?, &format!("/{path}"), body).await
 }
 
 #[cfg(test)]

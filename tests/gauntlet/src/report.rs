@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::cluster::{Election, standstill_max};
 use crate::faults::Struck;
 use crate::plan::{Blow, Class};
 use crate::proof::Proof;
@@ -34,6 +35,8 @@ pub struct Report {
     /// Run and its highest enqueued − schedule, in jobs.
     pub overshoot: Vec<(String, f64)>,
     pub memory_max_mb: BTreeMap<Kind, u64>,
+    /// Of a cluster: what each strike at a node cost.
+    pub elections: Vec<Election>,
 }
 
 struct Row<'a> {
@@ -120,6 +123,10 @@ impl Report {
         cells.extend(classes(&rows));
         table(&mut text, &cells, 1);
         text.push('\n');
+        if !self.elections.is_empty() {
+            table(&mut text, &election_cells(&self.elections), 2);
+            text.push('\n');
+        }
         self.numbers(&mut text);
         text
     }
@@ -159,6 +166,7 @@ impl Report {
             "lasted_s": self.lasted.as_secs_f64(),
             "faults": rows.iter().map(Row::json).collect::<Vec<_>>(),
             "runs": self.proofs.iter().map(proof_json).collect::<Vec<_>>(),
+            "elections": self.elections.iter().map(election_json).collect::<Vec<_>>(),
             "violations": self.violations,
             "snapshots": self.snapshots,
             "reads_failed": self.reads_failed,
@@ -226,6 +234,35 @@ fn classes(rows: &[Row<'_>]) -> Vec<[String; 6]> {
         [class.to_owned(), recoveries.len().to_string(), stood.to_string(), at(50), at(95), at(100)]
     };
     by_class.into_iter().map(one).collect()
+}
+
+/// By service and harm: how often jobs stood still, how long, and how long they may.
+fn election_cells(elections: &[Election]) -> Vec<[String; 6]> {
+    let mut by_kind: BTreeMap<(&str, &str), Vec<&Election>> = BTreeMap::new();
+    for election in elections {
+        by_kind.entry((election.service.name(), election.harm)).or_default().push(election);
+    }
+    let one = |((service, harm), of_kind): ((&str, &str), Vec<&Election>)| {
+        let mut times: Vec<Duration> = of_kind.iter().map(|election| election.stood_still).collect();
+        times.sort_unstable();
+        let stood = times.iter().filter(|time| !time.is_zero()).count();
+        let longest = times.last().copied().map_or_else(|| "-".to_owned(), seconds);
+        let allowed = standstill_max(of_kind[0].service).as_secs().to_string();
+        [service.to_owned(), harm.to_owned(), times.len().to_string(), stood.to_string(), longest, allowed]
+    };
+    let head = ["service", "harm", "strikes", "stood still", "longest s", "allowed s"].map(str::to_owned);
+    [head].into_iter().chain(by_kind.into_iter().map(one)).collect()
+}
+
+fn election_json(election: &Election) -> Value {
+    json!({
+        "number": election.number,
+        "service": election.service.name(),
+        "harm": election.harm,
+        "victim": election.victim,
+        "stood_still_s": election.stood_still.as_secs_f64(),
+        "allowed_s": standstill_max(election.service).as_secs(),
+    })
 }
 
 fn proof_json(proof: &Proof) -> Value {
@@ -300,6 +337,7 @@ mod tests {
             refused: 0,
             overshoot: Vec::new(),
             memory_max_mb: BTreeMap::new(),
+            elections: Vec::new(),
         }
     }
 

@@ -43,19 +43,54 @@ impl Service {
 pub struct Stack {
     script: PathBuf,
     folder: PathBuf,
+    /// Three nodes of each.
+    is_cluster: bool,
+    redis_announced_at: Vec<u16>,
     pub urls: BTreeMap<Service, String>,
 }
 
 impl Stack {
     /// Starts all of them, in `folder`.
     pub async fn up(repository: &Path, folder: PathBuf) -> anyhow::Result<Self> {
-        let mut stack = Self { script: repository.join("infra/local/stack"), folder, urls: BTreeMap::new() };
-        let exports = stack.run("up", &[]).await?;
+        let mut stack = Self { is_cluster: false, ..Self::of_cluster(repository, folder) };
+        stack.start_all().await?;
+        Ok(stack)
+    }
+
+    /// Three nodes of each, which are not started yet.
+    pub fn of_cluster(repository: &Path, folder: PathBuf) -> Self {
+        let (redis_announced_at, urls) = Default::default();
+        Self { script: repository.join("infra/local/stack"), folder, is_cluster: true, redis_announced_at, urls }
+    }
+
+    pub async fn start_all(&mut self) -> anyhow::Result<()> {
+        let exports = self.run("up", &[]).await?;
         for service in Service::ALL {
             let line = exports.lines().find_map(|line| line.strip_prefix(&format!("export {}=", service.variable())));
-            stack.urls.insert(service, line.context("`stack up` names every address")?.to_owned());
+            self.urls.insert(service, line.context("`stack up` names every address")?.to_owned());
         }
-        Ok(stack)
+        Ok(())
+    }
+
+    /// Every node with its ports, a line each; chosen now, if they have none.
+    pub async fn ports(&self) -> anyhow::Result<String> {
+        self.run("ports", &[]).await
+    }
+
+    /// Where others reach the Redis servers, in their order.
+    pub fn announce_redis_at(&mut self, ports: Vec<u16>) {
+        self.redis_announced_at = ports;
+    }
+
+    /// Does something to one node of a cluster.
+    pub async fn node(&self, command: &str, node: &str) -> anyhow::Result<()> {
+        self.run(command, &[node]).await.map(drop)
+    }
+
+    /// Returns when every node of these services, or of all, sees all others.
+    pub async fn whole(&self, services: &[Service]) -> anyhow::Result<()> {
+        let names: Vec<&str> = services.iter().map(|service| service.name()).collect();
+        self.run("up", &names).await.map(drop)
     }
 
     pub fn url(&self, service: Service) -> &str {
@@ -64,7 +99,9 @@ impl Stack {
 
     pub fn address(&self, service: Service) -> anyhow::Result<SocketAddr> {
         let url = self.url(service);
-        let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+        // Of several nodes, the first.
+        let authority =
+            url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', ',']).next().unwrap_or_default();
         let address = authority.rsplit('@').next().unwrap_or_default();
         address.parse().with_context(|| format!("{url:?} has no address"))
     }
@@ -117,6 +154,13 @@ impl Stack {
     async fn run(&self, command: &str, arguments: &[&str]) -> anyhow::Result<String> {
         let mut process = Command::new(&self.script);
         process.arg(command).arg("--dir").arg(&self.folder).args(arguments);
+        if self.is_cluster && matches!(command, "up" | "ports") {
+            process.arg("--cluster");
+        }
+        if !self.redis_announced_at.is_empty() {
+            let ports: Vec<String> = self.redis_announced_at.iter().map(u16::to_string).collect();
+            process.env("PACELINE_STACK_REDIS_PORTS", ports.join(" "));
+        }
         process.stdin(Stdio::null()).process_group(0);
         let output = tokio::time::timeout(COMMAND_MAX, process.output()).await;
         let output = output.with_context(|| format!("`stack {command}` takes too long"))??;
@@ -130,13 +174,14 @@ impl Stack {
 
 /// Removes what a stack that is only half there has left, too.
 pub async fn wipe(repository: &Path, folder: PathBuf) -> anyhow::Result<()> {
-    Stack { script: repository.join("infra/local/stack"), folder, urls: BTreeMap::new() }.wipe().await
+    Stack::of_cluster(repository, folder).wipe().await
 }
 
 /// Keeps what the services wrote, for whoever looks for a reason.
 pub fn keep_logs(stack: &Path, folder: &Path) {
-    for service in Service::ALL {
-        let log = stack.join(service.name()).join("output.log");
-        _ = std::fs::copy(log, folder.join(format!("{}.log", service.name())));
+    let Ok(services) = std::fs::read_dir(stack) else { return };
+    for service in services.flatten() {
+        let name = service.file_name().to_string_lossy().into_owned();
+        _ = std::fs::copy(service.path().join("output.log"), folder.join(format!("{name}.log")));
     }
 }

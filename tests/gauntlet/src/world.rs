@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use paceline_proto::v1::StartRunRequest;
 use tokio::time::Instant;
 
 use crate::api::Api;
+use crate::cluster::Nodes;
 use crate::gate::Gate;
 use crate::laws::Watch;
 use crate::plan::speaks;
@@ -58,7 +60,9 @@ pub struct World {
     pub place: Place,
     began: Instant,
     pub stack: Stack,
-    pub refusals: Refusals,
+    refusals: Option<Refusals>,
+    /// Of a cluster.
+    pub nodes: Option<Nodes>,
     pub gates: BTreeMap<(String, Service), Gate>,
     pub roles: BTreeMap<String, Role>,
     pub api: Api,
@@ -78,21 +82,46 @@ impl World {
     pub async fn build(place: Place, rng: &mut fastrand::Rng) -> anyhow::Result<Self> {
         let stack = Stack::up(&place.repository, place.stack()).await?;
         let refusals = Refusals::before(stack.address(Service::Elasticsearch)?, rng.u64(..)).await?;
+        let mut gates = BTreeMap::new();
+        for (kind, service) in Kind::ALL.into_iter().flat_map(|kind| Service::ALL.map(|service| (kind, service))) {
+            for name in kind.members().filter(|_| speaks(kind, service)) {
+                let upstream = match service {
+                    Service::Elasticsearch => refusals.address,
+                    _ => stack.address(service)?,
+                };
+                gates.insert((name, service), Gate::to(upstream).await?);
+            }
+        }
+        Self::assemble(place, stack, Some(refusals), gates, None, rng).await
+    }
+
+    /// The same on three nodes of each service.
+    pub async fn build_cluster(place: Place, rng: &mut fastrand::Rng) -> anyhow::Result<Self> {
+        let (stack, nodes) = Nodes::up(&place).await?;
+        Self::assemble(place, stack, None, BTreeMap::new(), Some(nodes), rng).await
+    }
+
+    async fn assemble(
+        place: Place,
+        stack: Stack,
+        refusals: Option<Refusals>,
+        gates: BTreeMap<(String, Service), Gate>,
+        nodes: Option<Nodes>,
+        rng: &mut fastrand::Rng,
+    ) -> anyhow::Result<Self> {
         let ports = free_ports(Kind::Scheduler.count() + Kind::Producer.count(), rng)?;
         let (scheduler_ports, producer_ports) = ports.split_at(Kind::Scheduler.count());
-        let mut gates = BTreeMap::new();
         let mut roles = BTreeMap::new();
         for kind in Kind::ALL {
             for (name, number) in kind.members().zip(0..) {
                 let mut environment = common(producer_ports);
                 for service in Service::ALL.into_iter().filter(|service| speaks(kind, *service)) {
-                    let upstream = match service {
-                        Service::Elasticsearch => refusals.address,
-                        _ => stack.address(service)?,
+                    let url = match (&nodes, gates.get(&(name.clone(), service))) {
+                        (Some(nodes), _) => nodes.url(service).to_owned(),
+                        (None, Some(gate)) => stack.url_at(service, gate.address)?,
+                        (None, None) => bail!("{name} has no gate to {}", service.name()),
                     };
-                    let gate = Gate::to(upstream).await?;
-                    environment.insert(service.variable().to_owned(), stack.url_at(service, gate.address)?);
-                    gates.insert((name.clone(), service), gate);
+                    environment.insert(service.variable().to_owned(), url);
                 }
                 let listen = match kind {
                     Kind::Scheduler => Some(scheduler_ports[number]),
@@ -112,6 +141,7 @@ impl World {
             began: Instant::now(),
             stack,
             refusals,
+            nodes,
             gates,
             roles,
             api: Api::of(scheduler_ports)?,
@@ -122,6 +152,11 @@ impl World {
             memory_max_mb: Mutex::default(),
             things,
         })
+    }
+
+    /// Before Elasticsearch, where it is one node.
+    pub fn refusals(&self) -> anyhow::Result<&Refusals> {
+        self.refusals.as_ref().context("nothing stands before Elasticsearch")
     }
 
     /// Time since the gauntlet began; everything in it is told on this clock.

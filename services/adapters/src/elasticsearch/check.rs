@@ -1,7 +1,6 @@
 //! Says what is at the other end, for `doctor` and readiness: version, cluster, health, and disks that are filling up.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use paceline_core::Result;
 use paceline_core::ports::sink::Payloads;
@@ -12,8 +11,6 @@ use super::client::Client;
 use super::index::Names;
 use super::payloads;
 
-/// A probe answers soon or not at all.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Elasticsearch's own first watermark, both conditions as it ships: fuller than this, and less room than that.
 const DISK_USED_PERCENT_MAX: u64 = 85;
 const DISK_FREE_BYTES_MIN: u64 = 200 << 30;
@@ -25,7 +22,7 @@ struct Health {
 }
 
 #[derive(Deserialize)]
-struct Nodes<T> {
+struct ByNode<T> {
     nodes: BTreeMap<String, T>,
 }
 
@@ -53,11 +50,11 @@ struct Space {
 
 /// In words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it may be missing.
 pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result<String> {
-    let client = client.with_timeout(PROBE_TIMEOUT);
+    let client = client.probing();
     let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
-    let local: Nodes<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
+    let local: ByNode<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
     // Not every user may read the disks' state; then there is no warning.
-    let disks: Option<Nodes<Disk>> =
+    let disks: Option<ByNode<Disk>> =
         ask(&client, "_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total").await.ok();
 
     let version = local.nodes.into_values().next().map_or_else(|| "of unknown version".into(), |node| node.version);
@@ -71,6 +68,19 @@ pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result
         words += &format!("; {warning}");
     }
     Ok(words)
+}
+
+/// Each node alone: its version, or why it does not answer.
+pub async fn look(client: &Client) -> Vec<(String, Result<String>)> {
+    let looks = client.each_node().into_iter().map(async |(address, client)| {
+        let client = client.probing();
+        let local: Result<ByNode<Version>> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await;
+        let version = |local: ByNode<Version>| local.nodes.into_values().next().map(|node| node.version);
+        (address, local.map(|local| format!("elasticsearch {}", version(local).unwrap_or_default())))
+    });
+    let mut nodes = futures::future::join_all(looks).await;
+    nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+    nodes
 }
 
 impl Disk {

@@ -53,6 +53,10 @@ impl FakeServer {
         Self { port, seen }
     }
 
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub fn sink(&self) -> ElasticSink {
         self.sink_with(Payloads::Searchable)
     }

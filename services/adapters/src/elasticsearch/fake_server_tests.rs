@@ -151,6 +151,50 @@ async fn patience_is_bounded() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_away_costs_no_call() {
+    let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let all = || items(&[stored(), stored(), stored()]);
+    let server = FakeServer::answering(vec![all(), all(), all()]);
+    let sink = connect(&format!("http://{away},{}", server.address()));
+    for _ in 0..3 {
+        assert_eq!(sink.upsert(&three()).await.unwrap(), [const { Verdict::Stored }; 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_silent_node_costs_one_call_its_time_and_is_named() {
+    let silent = FakeServer::answering(vec![Silence]);
+    let all = || items(&[stored(), stored(), stored()]);
+    let server = FakeServer::answering(vec![all(), all(), all(), all()]);
+    let sink = connect(&format!("http://u:s3cret@{},{}", silent.address(), server.address()))
+        .with_request_timeout(Duration::from_millis(200));
+    let mut errors = Vec::new();
+    for _ in 0..5 {
+        errors.extend(sink.upsert(&three()).await.err());
+    }
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let said = &errors[0].message;
+    assert!(
+        said.contains(&silent.address()) && !said.contains(&server.address()) && !said.contains("s3cret"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_has_lost_its_cluster_is_left_out() {
+    let alone = FakeServer::answering(vec![refusal(503, "master_not_discovered_exception", "no master")]);
+    let all = || items(&[stored(), stored(), stored()]);
+    let server = FakeServer::answering(vec![all(), all(), all(), all()]);
+    let sink = connect(&format!("http://{},{}", alone.address(), server.address()));
+    let mut errors = Vec::new();
+    for _ in 0..5 {
+        errors.extend(sink.upsert(&three()).await.err());
+    }
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].message.contains(&alone.address()), "{}", errors[0]);
+}
+
+#[tokio::test]
 async fn a_request_that_is_too_large_is_split_and_the_size_remembered() {
     let too_large = || Say(413, String::new());
     let two = || items(&[stored(), stored()]);

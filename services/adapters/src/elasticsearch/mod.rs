@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod config;
 mod index;
+mod nodes;
 mod payloads;
 mod read;
 mod remove;

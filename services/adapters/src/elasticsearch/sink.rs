@@ -44,6 +44,11 @@ impl ElasticSink {
         remove::namespace(&self.client, &self.names).await
     }
 
+    /// Which of its nodes answer, each with its version or with why it does not.
+    pub async fn look(&self) -> Vec<(String, Result<String>)> {
+        check::look(&self.client).await
+    }
+
     /// The same sink with another patience for a request.
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.with_timeout(timeout);

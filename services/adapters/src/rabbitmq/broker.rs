@@ -8,9 +8,10 @@ use paceline_core::ids::check_name;
 use paceline_core::ports::broker::{Broker, Confirm, Consumer, DeadLetter, Depth, Message};
 use paceline_core::{Error, Result};
 
-use super::config::{Endpoint, RabbitConfig};
+use super::config::RabbitConfig;
 use super::connection::Connection;
 use super::message::Target;
+use super::nodes::Nodes;
 use super::publisher::Publisher;
 use super::topology::Names;
 use super::{consumer, inspect};
@@ -19,7 +20,7 @@ use crate::link::{Epoch, Link};
 /// Holds two connections, one for publishing and one for everything else, and rebuilds each on the call after it failed.
 pub struct RabbitBroker {
     config: RabbitConfig,
-    endpoint: Endpoint,
+    nodes: Arc<Nodes>,
     publisher: Arc<Publisher>,
     consuming: Link<Connection>,
 }
@@ -33,10 +34,9 @@ impl Epoch for Connection {
 impl RabbitBroker {
     /// Connects at once, so that a wrong address or login shows at the start.
     pub async fn connect(config: RabbitConfig, clock: SharedClock) -> Result<Self> {
-        let endpoint = config.endpoint()?;
-        let publisher =
-            Publisher::new(endpoint.clone(), config.ca_file.clone(), config.namespace.clone(), clock.clone());
-        let broker = Self { config, endpoint, publisher: Arc::new(publisher), consuming: Link::new(clock) };
+        let nodes = Arc::new(config.nodes()?);
+        let publisher = Publisher::new(nodes.clone(), config.ca_file.clone(), config.namespace.clone(), clock.clone());
+        let broker = Self { config, nodes, publisher: Arc::new(publisher), consuming: Link::new(clock) };
         broker.connection().await?;
         Ok(broker)
     }
@@ -49,9 +49,14 @@ impl RabbitBroker {
         inspect::remove(&connection, &names).await
     }
 
+    /// Which of its nodes answer, each with its product and version or with why it does not.
+    pub async fn look(config: &RabbitConfig) -> Result<Vec<(String, Result<String>)>> {
+        Ok(config.nodes()?.look(config.ca_file.as_deref()).await)
+    }
+
     async fn connection(&self) -> Result<Arc<Connection>> {
         let ca_file = self.config.ca_file.as_deref();
-        self.consuming.get(async || Connection::open(&self.endpoint, ca_file, "paceline consumer").await).await
+        self.consuming.get(async || self.nodes.connect(ca_file, "paceline consumer").await).await
     }
 
     fn names(&self, queue: &str, group: &str) -> Result<Names> {
@@ -110,7 +115,7 @@ impl Broker for RabbitBroker {
         let connection = self.connection().await?;
         // An answer shows that the broker is there now, not only that it once was.
         inspect::ping(&connection).await?;
-        Ok(format!("{} at {}", connection.server(), self.endpoint))
+        Ok(format!("{} at {}", connection.server(), connection.node()))
     }
 
     fn blocked(&self) -> Option<String> {

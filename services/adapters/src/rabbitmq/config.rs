@@ -7,6 +7,8 @@ use paceline_core::ids::check_name;
 use paceline_core::{Error, Result};
 use url::Url;
 
+use super::nodes::Nodes;
+
 /// AMQP's limit for names, logins and ids.
 pub const SHORT_STRING_BYTES_MAX: usize = 255;
 
@@ -16,7 +18,7 @@ const PORT_TLS_DEFAULT: u16 = 5671;
 /// What [`super::RabbitBroker::connect`] needs.
 #[derive(Clone)]
 pub struct RabbitConfig {
-    /// `amqp://user:password@host:port/vhost`, or `amqps://…`; `%2f` or nothing is the vhost `/`.
+    /// `amqp://user:password@host:port,host:port/vhost`, or `amqps://…`; `%2f` or nothing is the vhost `/`.
     pub url: String,
     /// The exchange, and the first part of every queue's name.
     pub namespace: String,
@@ -26,7 +28,7 @@ pub struct RabbitConfig {
 
 impl fmt::Debug for RabbitConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = Endpoint::parse(&self.url).map(|endpoint| endpoint.to_string()).unwrap_or_default();
+        let url = Nodes::parse(&self.url).map(|nodes| nodes.to_string()).unwrap_or_default();
         f.debug_struct("RabbitConfig")
             .field("url", &url)
             .field("namespace", &self.namespace)
@@ -35,7 +37,7 @@ impl fmt::Debug for RabbitConfig {
     }
 }
 
-/// The URL, read.
+/// The URL of one node, read.
 #[derive(Clone)]
 pub struct Endpoint {
     pub host: String,
@@ -83,9 +85,9 @@ impl Endpoint {
 }
 
 impl RabbitConfig {
-    pub(super) fn endpoint(&self) -> Result<Endpoint> {
+    pub(super) fn nodes(&self) -> Result<Nodes> {
         check_name("namespace", &self.namespace)?;
-        Endpoint::parse(&self.url)
+        Nodes::parse(&self.url)
     }
 }
 

@@ -28,7 +28,7 @@ use super::topology::Declared;
 use super::{errors, transport};
 
 /// The longest that connecting, logging in and opening the vhost may take together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that the broker may take to answer a request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that is closed waits for the broker's goodbye.
@@ -131,13 +131,12 @@ impl Drop for CutOnDrop {
 }
 
 impl Connection {
-    pub async fn open(endpoint: &Endpoint, ca_file: Option<&Path>, name: &str) -> Result<Self> {
+    pub async fn open(endpoint: &Endpoint, ca_file: Option<&Path>, name: &str, timeout: Duration) -> Result<Self> {
         // Boxed, since lapin's future would make every caller's a large one.
         let opening = Box::pin(Self::open_unbounded(endpoint, ca_file, name));
-        let opened = tokio::time::timeout(CONNECT_TIMEOUT, opening).await;
-        let silent = || {
-            Error::unavailable(format!("RabbitMQ at {endpoint} did not answer within {} s", CONNECT_TIMEOUT.as_secs()))
-        };
+        let opened = tokio::time::timeout(timeout, opening).await;
+        let silent =
+            || Error::unavailable(format!("RabbitMQ at {endpoint} did not answer within {} s", timeout.as_secs()));
         opened.map_err(|_| silent())?
     }
 
@@ -271,6 +270,11 @@ impl Connection {
     /// Words for an error of lapin on this connection.
     pub fn explain(&self, error: &lapin::Error) -> Error {
         self.shared.explain(error)
+    }
+
+    /// `host:port` of the node that this is a connection to.
+    pub fn node(&self) -> &str {
+        &self.shared.label
     }
 
     /// The broker's product and version, such as `RabbitMQ 3.10.8`.

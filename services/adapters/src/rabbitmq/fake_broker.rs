@@ -145,7 +145,7 @@ impl FakeBroker {
     }
 
     pub fn publisher(&self) -> Publisher {
-        Publisher::new(self.config().endpoint().unwrap(), None, "test".into(), SystemClock::shared())
+        Publisher::new(Arc::new(self.config().nodes().unwrap()), None, "test".into(), SystemClock::shared())
     }
 }
 

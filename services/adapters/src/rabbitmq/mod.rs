@@ -28,6 +28,7 @@ mod inspect;
 mod live_tests;
 mod lock;
 mod message;
+mod nodes;
 mod priority;
 mod properties;
 mod publisher;

@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 use super::acker;
 use super::chunk::{CHANNELS, CHUNK_TIMEOUT, Chunk, Decided, Lane, Unconfirmed, chunks};
-use super::config::Endpoint;
 use super::connection::Connection;
 use super::lock::locked;
 use super::message::{self, Target};
+use super::nodes::Nodes;
 use super::singles::{Leave, Singles, Waiting};
 use super::topology;
 use crate::link::{Epoch, Link};
@@ -26,7 +26,7 @@ use crate::link::{Epoch, Link};
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Publisher {
-    endpoint: Endpoint,
+    nodes: Arc<Nodes>,
     ca_file: Option<PathBuf>,
     exchange: String,
     link: Link<Publishing>,
@@ -59,8 +59,8 @@ impl Epoch for Publishing {
 }
 
 impl Publisher {
-    pub fn new(endpoint: Endpoint, ca_file: Option<PathBuf>, exchange: String, clock: SharedClock) -> Self {
-        Self { endpoint, ca_file, exchange, link: Link::new(clock) }
+    pub fn new(nodes: Arc<Nodes>, ca_file: Option<PathBuf>, exchange: String, clock: SharedClock) -> Self {
+        Self { nodes, ca_file, exchange, link: Link::new(clock) }
     }
 
     /// One confirm for each message, in order.
@@ -73,11 +73,11 @@ impl Publisher {
         }
         let deadline = tokio::time::Instant::now() + PUBLISH_TIMEOUT;
         let late =
-            || Error::unavailable(format!("no connection to RabbitMQ at {} within {PUBLISH_TIMEOUT:?}", self.endpoint));
+            || Error::unavailable(format!("no connection to RabbitMQ at {} within {PUBLISH_TIMEOUT:?}", self.nodes));
         let epoch = tokio::time::timeout_at(deadline, self.epoch()).await.map_err(|_| late())??;
         let confirmed_before = epoch.confirmed.load(Ordering::Relaxed);
         let published = tokio::time::timeout_at(deadline, epoch.publish(target, batch)).await;
-        published.unwrap_or_else(|_| Err(epoch.overdue(&self.endpoint, confirmed_before)))
+        published.unwrap_or_else(|_| Err(epoch.overdue(confirmed_before)))
     }
 
     /// Why RabbitMQ takes no publishes now, as it told the connection that is open.
@@ -95,7 +95,7 @@ impl Publisher {
     }
 
     async fn open(&self) -> Result<Publishing> {
-        let connection = Connection::open(&self.endpoint, self.ca_file.as_deref(), "paceline publisher").await?;
+        let connection = self.nodes.connect(self.ca_file.as_deref(), "paceline publisher").await?;
         let mut free = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
             free.push(Lane::new(confirming_channel(&connection).await.map_err(too_few_channels)?));
@@ -231,18 +231,16 @@ impl Publishing {
 
     /// The answer to a publish that took too long; `confirmed_before` is what was confirmed when it began. The connection stays: a broker
     /// that is gone misses its heartbeats, and the chunk, which has more time, ends a connection on which nothing at all is confirmed.
-    fn overdue(&self, endpoint: &Endpoint, confirmed_before: u64) -> Error {
-        let seconds = PUBLISH_TIMEOUT.as_secs();
+    fn overdue(&self, confirmed_before: u64) -> Error {
+        let (node, seconds) = (self.connection.node(), PUBLISH_TIMEOUT.as_secs());
         if let Some(reason) = self.connection.blocked() {
-            return Error::unavailable(format!("RabbitMQ at {endpoint} takes no publishes now: {reason}"));
+            return Error::unavailable(format!("RabbitMQ at {node} takes no publishes now: {reason}"));
         }
         if self.confirmed.load(Ordering::Relaxed) == confirmed_before {
-            return Error::unavailable(format!("RabbitMQ at {endpoint} did not confirm within {seconds} s"));
+            return Error::unavailable(format!("RabbitMQ at {node} did not confirm within {seconds} s"));
         }
         // Others are confirmed meanwhile, so it is this queue that is slow or stuck.
-        Error::resource_exhausted(format!(
-            "RabbitMQ at {endpoint} has more to confirm than {seconds} s were enough for"
-        ))
+        Error::resource_exhausted(format!("RabbitMQ at {node} has more to confirm than {seconds} s were enough for"))
     }
 }
 

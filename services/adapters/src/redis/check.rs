@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use paceline_core::{Error, Result};
 use redis::cmd;
 
+use super::connection::in_cluster_mode;
 use super::ledger::RedisLedger;
 
 impl RedisLedger {
@@ -15,8 +16,30 @@ impl RedisLedger {
         let fsync: Result<HashMap<String, String>> =
             self.connection.command(cmd("CONFIG").arg("GET").arg("appendfsync")).await;
         let fsync = fsync.ok().and_then(|settings| settings.get("appendfsync").cloned());
-        judge(self.connection.server(), &info, fsync.as_deref())
+        let words = judge(&self.connection.server(), &info, fsync.as_deref())?;
+        match self.connection.sentinels() {
+            None => Ok(words),
+            Some(sentinels) => Ok(format!("{words}{}", replication(sentinels.name(), &info))),
+        }
     }
+}
+
+/// Who else has what the primary has.
+fn replication(name: &str, info: &str) -> String {
+    let lines = info.lines().filter(|line| line.starts_with("slave") && line.contains("state="));
+    let replicas: Vec<String> = lines.filter_map(replica).collect();
+    let mut words = format!(", primary of {name}; replicas: {}", replicas.join(", "));
+    if replicas.is_empty() {
+        words += "none; warning: nothing counts before one has it";
+    }
+    words
+}
+
+/// Of `slave0:ip=10.0.0.1,port=6379,state=online,offset=14,lag=0`.
+fn replica(line: &str) -> Option<String> {
+    let (_, fields) = line.trim().split_once(':')?;
+    let field = |name: &str| fields.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+    Some(format!("{}:{} ({}, silent for {} s)", field("ip")?, field("port")?, field("state")?, field("lag")?))
 }
 
 fn judge(server: &str, info: &str, appendfsync: Option<&str>) -> Result<String> {
@@ -28,6 +51,9 @@ fn judge(server: &str, info: &str, appendfsync: Option<&str>) -> Result<String> 
             "redis at {server} may evict keys, and with them counts (maxmemory-policy is {policy}); \
              run `redis-cli config set maxmemory-policy noeviction`, and set it in redis.conf"
         )));
+    }
+    if value("redis_mode") == "cluster" {
+        return Err(in_cluster_mode(server));
     }
     if value("role") == "slave" {
         return Err(Error::failed_precondition(format!(
@@ -66,5 +92,14 @@ mod tests {
                 && evicting.message.contains("config set maxmemory-policy noeviction")
         );
         assert!(judge("r:1", &GOOD.replace("master", "slave"), None).is_err());
+        let clustered = judge("r:1", &format!("redis_mode:cluster\r\n{GOOD}"), None).unwrap_err();
+        assert!(clustered.kind == ErrorKind::FailedPrecondition && clustered.message.contains("sentinels"));
+    }
+
+    #[test]
+    fn replicas_are_named_and_none_is_a_warning() {
+        let info = "connected_slaves:1\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=1\r\n";
+        assert_eq!(replication("p", info), ", primary of p; replicas: 10.0.0.2:6379 (online, silent for 1 s)");
+        assert!(replication("p", "connected_slaves:0\r\n").contains("none; warning"));
     }
 }

@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use paceline_core::ids::check_name;
+use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, Result};
 use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+
+use super::sentinels::Sentinels;
 
 /// How long sent bytes may stay unacknowledged before the connection counts as dead: a silent network must not keep it.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub struct RedisConfig {
-    /// `redis://` or `rediss://[user:password@]host[:port][/database]`.
+    /// `redis://` or `rediss://[user:password@]host[:port][/database]`; or `redis+sentinel://` or
+    /// `rediss+sentinel://[user:password@]sentinel[:port],…/primary's name[/database]`.
     pub url: String,
     /// The first part of every key, so that several Pacelines share one Redis.
     pub namespace: String,
@@ -22,10 +26,25 @@ pub struct RedisConfig {
     pub ca_file: Option<PathBuf>,
 }
 
+/// The URL, read.
+pub(super) enum Place {
+    Server(Server),
+    /// They know which server is the primary now.
+    Sentinels(Sentinels),
+}
+
+/// One Redis process, not yet connected to.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) client: Client,
+    /// `host:port`, for messages.
+    pub(super) address: String,
+}
+
 /// The URL may hold a password, so it is never printed.
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = self.info().map_or_else(|_| "unreadable".to_owned(), |info| info.addr().to_string());
+        let server = self.place().map_or_else(|_| "unreadable".to_owned(), |place| place.label());
         f.debug_struct("RedisConfig")
             .field("server", &server)
             .field("namespace", &self.namespace)
@@ -35,34 +54,69 @@ impl fmt::Debug for RedisConfig {
 }
 
 impl RedisConfig {
-    /// The client, and the server's address for messages.
-    pub(super) fn client(&self) -> Result<(Client, String)> {
+    pub(super) fn place(&self) -> Result<Place> {
         check_name("namespace", &self.namespace)?;
-        let info = self.info()?;
-        let server = info.addr().to_string();
-        let client = match &self.ca_file {
-            None => Client::open(info),
-            Some(path) => {
-                let pem = std::fs::read(path)
-                    .map_err(|e| Error::invalid_field("ca_file", format!("cannot read {}: {e}", path.display())))?;
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem) })
-            }
-        };
-        let client =
-            client.map_err(|e| Error::invalid_field("ledger_url", format!("no client for redis at {server}: {e}")))?;
-        Ok((client, server))
+        if let Some(wrong) = wrong_nodes(&self.url) {
+            return Err(wrong_url(wrong));
+        }
+        let ca = self.authority()?;
+        if self.url.starts_with("redis+sentinel://") || self.url.starts_with("rediss+sentinel://") {
+            return Sentinels::read(&self.url, ca).map(Place::Sentinels);
+        }
+        if node_urls(&self.url).len() > 1 {
+            return Err(wrong_url(
+                "several redis servers need sentinels that say which is the primary; \
+                 write redis+sentinel://sentinel1:26379,sentinel2:26379,sentinel3:26379/<primary's name>",
+            ));
+        }
+        Server::at(&self.url, ca.as_deref()).map(Place::Server)
     }
 
-    fn info(&self) -> Result<ConnectionInfo> {
+    /// The bytes of the CA file.
+    fn authority(&self) -> Result<Option<Vec<u8>>> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path)
+                .map_err(|e| Error::invalid_field("ca_file", format!("cannot read {}: {e}", path.display())))
+        };
+        self.ca_file.as_ref().map(read).transpose()
+    }
+}
+
+impl Place {
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Server(server) => server.address.clone(),
+            Self::Sentinels(sentinels) => sentinels.to_string(),
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn at(url: &str, ca: Option<&[u8]>) -> Result<Self> {
         // The reason of the parser is left out: it may quote what it could not read, and so a password.
         let unreadable = "not a redis URL; write redis://host:6379 or rediss://user:password@host:6379";
-        let info =
-            self.url.as_str().into_connection_info().map_err(|_| Error::invalid_field("ledger_url", unreadable))?;
+        Self::with(url.into_connection_info().map_err(|_| wrong_url(unreadable))?, ca)
+    }
+
+    pub(super) fn with(info: ConnectionInfo, ca: Option<&[u8]>) -> Result<Self> {
         let tcp = TcpSettings::default().set_nodelay(true);
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(UNACKNOWLEDGED_MAX);
-        Ok(info.set_tcp_settings(tcp))
+        let info = info.set_tcp_settings(tcp);
+        let address = info.addr().to_string();
+        let client = match ca {
+            None => Client::open(info),
+            Some(pem) => {
+                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.to_owned()) })
+            }
+        };
+        let client = client.map_err(|e| wrong_url(format!("no client for redis at {address}: {e}")))?;
+        Ok(Self { client, address })
     }
+}
+
+pub(super) fn wrong_url(what: impl Into<String>) -> Error {
+    Error::invalid_field("ledger_url", what.into())
 }
 
 #[cfg(test)]
@@ -73,17 +127,41 @@ mod tests {
         RedisConfig { url: url.into(), namespace: "paceline".into(), ca_file: None }
     }
 
+    fn refusal(url: &str) -> Error {
+        config(url).place().map(drop).unwrap_err()
+    }
+
     #[test]
     fn neither_print_nor_error_shows_the_password() {
         let good = config("rediss://someone:s3cret@redis.example:6380/2");
         assert!(!format!("{good:?}").contains("s3cret"));
-        assert_eq!(good.client().unwrap().1, "redis.example:6380");
+        assert_eq!(good.place().unwrap().label(), "redis.example:6380");
 
         for bad in ["redis://someone:s3cret@", "s3cret", "http://s3cret@host", "redis://u:s3cret@host:port"] {
-            let refused = config(bad).client().map(drop).unwrap_err();
+            let refused = refusal(bad);
             assert!(!refused.message.contains("s3cret") && refused.message.contains("redis URL"), "{refused}");
         }
         let spaced = RedisConfig { namespace: "two words".into(), ..good };
-        assert_eq!(spaced.client().map(drop).unwrap_err().fields[0].field, "namespace");
+        assert_eq!(spaced.place().map(drop).unwrap_err().fields[0].field, "namespace");
+    }
+
+    #[test]
+    fn sentinels_are_read_and_what_is_missing_is_named() {
+        let good = config("redis+sentinel://u:s3cret@h1,h2:2,[::1]:3/paceline/4?sentinel_password=h1dden");
+        let shown = format!("{good:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("h1dden"), "{shown}");
+        assert_eq!(good.place().unwrap().label(), "paceline, known to the sentinels h1:26379, h2:2 and ::1:3");
+        for (bad, reason) in [
+            ("redis://h1:1,h2:2/0", "redis+sentinel://"),
+            ("redis+sentinel://h1,h2", "the primary's name"),
+            ("redis+sentinel://h1,,h2/paceline", "comma"),
+            ("redis+sentinel://h1/paceline/s3cret", "database"),
+            ("redis+sentinel://h1:s3cret/paceline", "sentinel URL"),
+            ("redis+sentinel://h1/paceline?sentinel_pass=s3cret", "sentinel_password"),
+        ] {
+            let refused = refusal(bad);
+            assert!(refused.message.contains(reason) && !refused.message.contains("s3cret"), "{refused}");
+            assert_eq!(refused.fields[0].field, "ledger_url");
+        }
     }
 }

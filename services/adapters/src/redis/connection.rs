@@ -12,11 +12,13 @@ use paceline_core::clock::SystemClock;
 use paceline_core::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation,
-    ServerErrorKind,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind,
+    cmd,
 };
 
-use super::config::RedisConfig;
+use super::barrier::Barrier;
+use super::config::{Place, RedisConfig, Server};
+use super::sentinels::Sentinels;
 use crate::link::{Epoch, Link};
 
 /// How long a connection may take to come up.
@@ -29,14 +31,18 @@ const CALL_MAX: Duration = Duration::from_secs(6);
 const COMMANDS_QUEUED_MAX: usize = 256;
 
 pub(super) struct Connection {
-    client: Client,
+    place: Place,
+    namespace: String,
     link: Link<Multiplexed>,
-    server: String,
+    label: String,
 }
 
 /// One connection, shared by all calls.
 struct Multiplexed {
     connection: MultiplexedConnection,
+    /// Of a primary with replicas.
+    barrier: Option<Barrier>,
+    server: String,
     failure: OnceLock<Error>,
 }
 
@@ -48,8 +54,9 @@ impl Epoch for Multiplexed {
 
 impl Connection {
     pub(super) async fn open(config: &RedisConfig) -> Result<Self> {
-        let (client, server) = config.client()?;
-        let connection = Self { client, link: Link::new(SystemClock::shared()), server };
+        let place = config.place()?;
+        let (label, namespace) = (place.label(), config.namespace.clone());
+        let connection = Self { place, namespace, link: Link::new(SystemClock::shared()), label };
         connection.link.get(async || Box::pin(connection.connect()).await).await?;
         Ok(connection)
     }
@@ -68,38 +75,95 @@ impl Connection {
         answer.map_err(|e| Error { message: e.message.replace(SUBJECT, subject), ..e })
     }
 
-    /// A call whose connection fails is not repeated: nobody knows whether it happened.
+    /// A call whose connection fails is not repeated: nobody knows whether it happened. Where there are replicas, an answer counts
+    /// when one of them has it, a refusal too: only then is it the ledger's word, and not that of a primary of before.
     async fn call<T>(&self, call: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> Result<T> {
         let whole = async {
             // In a box: connecting is rare and its future is large, and this one is made for every call.
             let epoch = self.link.get(async || Box::pin(self.connect()).await).await?;
-            call(epoch.connection.clone()).await.map_err(|e| {
-                let error = into_error(&self.server, &e);
-                if e.is_io_error() || e.is_unrecoverable_error() {
-                    // The first failure is the reason; those that follow only suffer from it.
-                    _ = epoch.failure.set(error.clone());
-                }
-                error
-            })
+            let answer = match call(epoch.connection.clone()).await {
+                Err(e) if is_final(&e) => return Err(epoch.fail(into_error(&epoch.server, &e))),
+                answer => answer.map_err(|e| into_error(&epoch.server, &e)),
+            };
+            if let Some(barrier) = &epoch.barrier
+                && let Err(not_passed) = barrier.pass().await
+            {
+                // The sentinels are asked anew: it may be the primary no more.
+                return Err(epoch.fail(not_passed.into_error(&epoch.server, |e| into_error(&epoch.server, e))));
+            }
+            answer
         };
-        bounded(&self.server, whole).await
+        bounded(&self.label, whole).await
     }
 
     async fn connect(&self) -> Result<Multiplexed> {
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_MAX))
-            .set_response_timeout(Some(RESPONSE_MAX))
-            .set_pipeline_buffer_size(COMMANDS_QUEUED_MAX);
-        let connecting = async {
-            let connection = self.client.get_multiplexed_async_connection_with_config(&settings).await;
-            connection.map_err(|e| into_error(&self.server, &e))
-        };
-        Ok(Multiplexed { connection: bounded(&self.server, connecting).await?, failure: OnceLock::new() })
+        bounded(&self.label, async {
+            match &self.place {
+                Place::Server(server) => {
+                    let connection = multiplexed(server).await?;
+                    Ok(Multiplexed {
+                        connection,
+                        barrier: None,
+                        server: server.address.clone(),
+                        failure: OnceLock::new(),
+                    })
+                }
+                Place::Sentinels(sentinels) => self.connect_to_primary(&sentinels.primary().await?).await,
+            }
+        })
+        .await
     }
 
-    pub(super) fn server(&self) -> &str {
-        &self.server
+    async fn connect_to_primary(&self, server: &Server) -> Result<Multiplexed> {
+        let (mut connection, beside) = tokio::try_join!(multiplexed(server), multiplexed(server))?;
+        let words = |e: RedisError| into_error(&server.address, &e);
+        let role: Vec<redis::Value> = cmd("ROLE").query_async(&mut connection).await.map_err(words)?;
+        let role: String = redis::from_redis_value(role.into_iter().next().unwrap_or(redis::Value::Nil))
+            .map_err(|e| words(e.into()))?;
+        if role != "master" {
+            return Err(Error::unavailable(format!(
+                "redis at {} is no primary ({role}) though the sentinels say so; they are just choosing another",
+                server.address
+            )));
+        }
+        let barrier = Some(Barrier::new(beside, &self.namespace));
+        Ok(Multiplexed { connection, barrier, server: server.address.clone(), failure: OnceLock::new() })
     }
+
+    /// Where the connection leads now, or should lead.
+    pub(super) fn server(&self) -> String {
+        self.link.current().map_or_else(|| self.label.clone(), |epoch| epoch.server.clone())
+    }
+
+    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
+        match &self.place {
+            Place::Server(_) => None,
+            Place::Sentinels(sentinels) => Some(sentinels),
+        }
+    }
+}
+
+impl Multiplexed {
+    /// The first failure is the reason; those that follow only suffer from it.
+    fn fail(&self, error: Error) -> Error {
+        _ = self.failure.set(error.clone());
+        error
+    }
+}
+
+async fn multiplexed(server: &Server) -> Result<MultiplexedConnection> {
+    let settings = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_MAX))
+        .set_response_timeout(Some(RESPONSE_MAX))
+        .set_pipeline_buffer_size(COMMANDS_QUEUED_MAX);
+    let connected = server.client.get_multiplexed_async_connection_with_config(&settings).await;
+    connected.map_err(|e| into_error(&server.address, &e))
+}
+
+/// Whether a connection that has answered so is of no use any more: it failed, or leads to a server that is no primary.
+fn is_final(error: &RedisError) -> bool {
+    const NO_PRIMARY: [&str; 4] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS"];
+    error.is_io_error() || error.is_unrecoverable_error() || error.code().is_some_and(|code| NO_PRIMARY.contains(&code))
 }
 
 /// Stands in a refusal for what the script was about.
@@ -120,6 +184,11 @@ fn into_error(server: &str, error: &RedisError) -> Error {
         Some("NOTFOUND") => return Error::not_found(format!("{SUBJECT} {detail}")),
         Some("OOM") => return Error::unavailable(format!("redis at {server} is full; raise its maxmemory: {error}")),
         Some("MISCONF") => return Error::unavailable(format!("redis at {server} cannot write to its disk: {error}")),
+        Some("NOREPLICAS") => {
+            return Error::unavailable(format!(
+                "redis at {server} has too few replicas to take writes; are they running? ({error})"
+            ));
+        }
         Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return unwelcome(server, error),
         _ => {}
     }
@@ -132,16 +201,24 @@ fn into_error(server: &str, error: &RedisError) -> Error {
             "cannot reach redis at {server}: {error}; is it running, and is PACELINE_LEDGER_URL right?"
         )),
         ErrorKind::Server(
+            ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot | ServerErrorKind::ClusterDown,
+        ) => in_cluster_mode(server),
+        ErrorKind::Server(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::TryAgain
-            | ServerErrorKind::ClusterDown
             | ServerErrorKind::MasterDown
-            | ServerErrorKind::ReadOnly
-            | ServerErrorKind::Moved
-            | ServerErrorKind::Ask,
+            | ServerErrorKind::ReadOnly,
         ) => Error::unavailable(format!("redis at {server} cannot now: {error}")),
         _ => Error::internal(format!("redis at {server}: {error}")),
     }
+}
+
+/// A server of Redis Cluster.
+pub(super) fn in_cluster_mode(server: &str) -> Error {
+    Error::failed_precondition(format!(
+        "redis at {server} runs in cluster mode, which the ledger cannot use: its lists of runs are in no one slot; \
+         take one server, or one primary with replicas and sentinels (redis+sentinel://…, docs/clusters.md)"
+    ))
 }
 
 fn unwelcome(server: &str, error: &RedisError) -> Error {

@@ -13,7 +13,7 @@ use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
 use tokio::sync::OnceCell;
 
-use super::config::RedisConfig;
+use super::config::{Place, RedisConfig};
 use super::connection::Connection;
 use super::keys::Keys;
 use super::scripts::Scripts;
@@ -32,6 +32,14 @@ impl RedisLedger {
         let connection = Connection::open(&config).await?;
         let (keys, scripts) = (Keys::new(&config.namespace), Scripts::new());
         Ok(Self { connection, keys, scripts, has_ends_of_before: OnceCell::new() })
+    }
+
+    /// Which of its sentinels answer, each with what it knows or with why it does not. None, if there are none.
+    pub async fn look(config: &RedisConfig) -> Result<Vec<(String, Result<String>)>> {
+        match config.place()? {
+            Place::Server(_) => Ok(Vec::new()),
+            Place::Sentinels(sentinels) => Ok(sentinels.look().await),
+        }
     }
 }
 

@@ -2,11 +2,15 @@
 //!
 //! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`] and [`workers`]
 //! hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
+//! Of a cluster, [`sentinels`] say which server is the primary, and [`barrier`] asks for a replica's word after every call.
 
+mod barrier;
 mod bits;
 mod check;
 mod config;
 mod connection;
+#[cfg(test)]
+mod fake_redis;
 mod keys;
 mod leases;
 mod ledger;
@@ -16,6 +20,9 @@ mod remove;
 mod restore;
 mod runs;
 mod scripts;
+#[cfg(test)]
+mod sentinel_tests;
+mod sentinels;
 mod snapshot;
 mod unkept;
 mod workers;

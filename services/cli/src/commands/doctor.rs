@@ -29,14 +29,15 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
     if arguments.rebuild_counters {
         return rebuild::execute(context).await;
     }
-    let (broker, sink, ledger, scheduler, producers) = tokio::join!(
+    let (broker, sink, ledger, nodes, scheduler, producers) = tokio::join!(
         probes::broker(settings),
         probes::sink(settings),
         probes::ledger(settings),
+        probes::nodes(settings),
         probes::role("scheduler", &settings.server, settings),
         probes::producers(settings),
     );
-    let mut checks: Vec<Check> = broker.into_iter().chain([sink]).chain(ledger).collect();
+    let mut checks: Vec<Check> = broker.into_iter().chain([sink]).chain(ledger).chain(nodes).collect();
     if scheduler.is_ok() && !arguments.strict {
         let urls = [("broker", &settings.broker_url), ("sink", &settings.sink_url), ("ledger", &settings.ledger_url)];
         for (name, url) in urls {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use paceline_core::nodes::node_urls;
 use paceline_runtime::settings::Settings;
 use url::{Url, form_urlencoded};
 
@@ -63,6 +64,7 @@ fn in_sink(settings: &Settings) -> Left {
 
 fn in_ledger(settings: &Settings) -> Left {
     let (namespace, url) = (&settings.namespace, without_password(&settings.ledger_url));
+    let url = if url.contains("+sentinel://") { "redis://<its primary>".to_owned() } else { url };
     Left {
         what: format!("in the ledger: the keys that begin with {namespace}:"),
         by_hand: format!(
@@ -73,7 +75,8 @@ fn in_ledger(settings: &Settings) -> Left {
 
 /// The vhost that a broker's URL names; nothing is `/`.
 fn vhost(broker_url: &str) -> String {
-    let path = Url::parse(broker_url).map(|url| url.path().trim_start_matches('/').to_owned()).unwrap_or_default();
+    let url = Url::parse(&node_urls(broker_url)[0]);
+    let path = url.map(|url| url.path().trim_start_matches('/').to_owned()).unwrap_or_default();
     // The value of a form is encoded as a path is, but for these two.
     let form = format!("vhost={}", path.replace('+', "%2B").replace('&', "%26"));
     let decoded = form_urlencoded::parse(form.as_bytes()).next().map(|(_, vhost)| vhost.into_owned());
@@ -82,7 +85,8 @@ fn vhost(broker_url: &str) -> String {
 
 /// For a person, who knows the password.
 fn without_password(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else { return String::new() };
+    // Of a cluster, any node will do.
+    let Ok(mut url) = Url::parse(&node_urls(url)[0]) else { return String::new() };
     // A URL that can have no password has none.
     _ = url.set_password(None);
     url.as_str().trim_end_matches('/').to_owned()

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use paceline_core::nodes::node_urls;
 use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
 use url::{Host, Url};
@@ -52,11 +53,16 @@ fn parse_busy_us(stat: &str) -> Option<u64> {
 /// (service, process id) of the services that listen on this machine, as far as we may look into their processes.
 pub fn services(settings: &Settings) -> Vec<(&'static str, u32)> {
     let urls = [("broker", &settings.broker_url), ("sink", &settings.sink_url), ("ledger", &settings.ledger_url)];
-    urls.into_iter().filter_map(|(name, url)| Some((name, listener(local_port(url)?)?))).collect()
+    let nodes = urls.into_iter().flat_map(|(name, url)| node_urls(url).into_iter().map(move |node| (name, node)));
+    nodes.filter_map(|(name, node)| Some((name, listener(local_port(&node)?)?))).collect()
 }
 
 fn local_port(url: &str) -> Option<u16> {
     let url = Url::parse(url).ok()?;
+    if url.scheme().ends_with("+sentinel") {
+        // It only knows where the ledger is.
+        return None;
+    }
     // A scheme that the parser does not know keeps its host as text.
     let host = url.host()?;
     let is_local = match &host {

@@ -82,6 +82,19 @@ pub async fn sink(settings: &Settings) -> Check {
     }
 }
 
+/// Each node of a service that has several: what a service as a whole does not show while another answers.
+pub async fn nodes(settings: &Settings) -> Vec<Check> {
+    let nodes = resolve::nodes(&connections::connections(settings), SystemClock::shared()).await;
+    let one = |node: resolve::Node| {
+        let name = format!("{} node {}", node.service, node.address);
+        match node.answer {
+            Ok(what) => Check::ok(name, what),
+            Err(error) => Check::failed(name, &error, "start it again; until then the others do its work"),
+        }
+    };
+    nodes.into_iter().map(one).collect()
+}
+
 /// The ledger, its clock, the ends of runs that are not kept, then the workers that it knows.
 pub async fn ledger(settings: &Settings) -> Vec<Check> {
     let reached = within(async {

@@ -1,0 +1,108 @@
+//! The nodes of RabbitMQ that a URL names. A connection is to one of them, and the next connection tries the next: so a node that is
+//! away costs its share of one attempt and no more, and clients that lost a node spread over those that are left.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use paceline_core::nodes::{node_urls, wrong_nodes};
+use paceline_core::{Error, ErrorKind, Result};
+
+use super::config::Endpoint;
+use super::connection::{CONNECT_TIMEOUT, Connection};
+
+/// The longest that one node of several may take until a connection to it is open. One that is frozen takes all of it.
+const CONNECT_TO_ONE_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub struct Nodes {
+    /// In an order of this process alone, so that all roles together use all nodes.
+    endpoints: Vec<Endpoint>,
+    next: AtomicUsize,
+}
+
+impl Nodes {
+    pub fn parse(url: &str) -> Result<Self> {
+        if let Some(wrong) = wrong_nodes(url) {
+            return Err(Error::invalid_field("broker_url", wrong));
+        }
+        let mut endpoints = node_urls(url).iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>>>()?;
+        fastrand::shuffle(&mut endpoints);
+        Ok(Self { endpoints, next: AtomicUsize::new(0) })
+    }
+
+    /// To the next node that answers. Each is tried once; if none answers, the error says why of each.
+    pub async fn connect(&self, ca_file: Option<&Path>, name: &str) -> Result<Connection> {
+        let timeout = if self.endpoints.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TO_ONE_TIMEOUT };
+        let mut errors = Vec::new();
+        for _ in &self.endpoints {
+            let endpoint = &self.endpoints[self.next.fetch_add(1, Ordering::Relaxed) % self.endpoints.len()];
+            match Connection::open(endpoint, ca_file, name, timeout).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => errors.push(error),
+            }
+        }
+        Err(all_failed(errors))
+    }
+
+    /// Which nodes answer, each with its product and version or with why it does not.
+    pub async fn look(&self, ca_file: Option<&Path>) -> Vec<(String, Result<String>)> {
+        let looks = self.endpoints.iter().map(async |endpoint| {
+            let opened = Connection::open(endpoint, ca_file, "paceline look", CONNECT_TO_ONE_TIMEOUT).await;
+            (endpoint.to_string(), opened.map(|connection| connection.server().to_owned()))
+        });
+        let mut nodes = futures::future::join_all(looks).await;
+        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        nodes
+    }
+}
+
+/// A node that says what is wrong says more than one that is away.
+fn all_failed(mut errors: Vec<Error>) -> Error {
+    if errors.len() == 1 {
+        return errors.remove(0);
+    }
+    if let Some(refusal) = errors.iter().find(|error| error.kind != ErrorKind::Unavailable) {
+        return refusal.clone();
+    }
+    let reasons: Vec<String> = errors.iter().map(|error| error.message.clone()).collect();
+    Error::unavailable(format!("no node of RabbitMQ can be used: {}", reasons.join("; ")))
+}
+
+/// Every address, which is what messages say when it is about no single one.
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut addresses: Vec<String> = self.endpoints.iter().map(Endpoint::to_string).collect();
+        addresses.sort();
+        f.write_str(&addresses.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_and_a_wrong_one_is_refused_without_its_password() {
+        let nodes = Nodes::parse("amqp://u:s3cret@h1:1,h2,h3:3/jobs").unwrap();
+        assert_eq!(nodes.to_string(), "h1:1, h2:5672, h3:3");
+        assert!(nodes.endpoints.iter().all(|node| node.vhost == "jobs" && node.password == "s3cret"));
+        for wrong in ["amqp://u:s3cret@h1,,h2", "amqp://u:s3cret@h1,h2:port"] {
+            let error = Nodes::parse(wrong).map(drop).unwrap_err();
+            assert!(error.fields[0].field == "broker_url" && !error.message.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_is_tried_and_the_error_names_each() {
+        let free = async || TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let (one, other) = (free().await, free().await);
+        let nodes = Nodes::parse(&format!("amqp://{one},{other}")).unwrap();
+        let error = nodes.connect(None, "test").await.map(drop).unwrap_err();
+        let names = [one, other].map(|address| address.to_string());
+        assert!(names.iter().all(|name| error.message.contains(name)), "{error}");
+        assert_eq!(nodes.next.load(Ordering::Relaxed), 2);
+    }
+}

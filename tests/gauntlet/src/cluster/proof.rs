@@ -1,0 +1,96 @@
+//! What the nodes themselves say when all is over: a service that answers well may have one copy left of what it answers.
+
+use anyhow::Context as _;
+use redis::cmd;
+
+use super::nodes::redis_at;
+use crate::http;
+use crate::proof::Proof;
+use crate::world::{NAMESPACE, World};
+
+const COPIES: usize = 3;
+
+/// What is wrong, in words.
+pub async fn every_node(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<String>> {
+    let mut wrong = rabbitmq(world).await?;
+    wrong.extend(redis(world, proofs).await?);
+    wrong.extend(elasticsearch(world, proofs).await?);
+    Ok(wrong)
+}
+
+/// Every queue is on all nodes, and none of ours holds anything.
+async fn rabbitmq(world: &World) -> anyhow::Result<Vec<String>> {
+    let nodes = world.nodes.as_ref().context("there is no cluster")?;
+    let mut wrong = Vec::new();
+    for (node, address) in nodes.addresses("rabbitmq", "management") {
+        let queues = http::get(address, "/api/queues?columns=name,type,members,online,messages").await?;
+        let queues = queues.as_array().context("a list of queues")?;
+        if queues.is_empty() {
+            wrong.push(format!("{node} knows no queue"));
+        }
+        for queue in queues {
+            let count = |key: &str| queue[key].as_array().map_or(0, Vec::len);
+            if queue["type"] != "quorum" || count("members") != COPIES || count("online") != COPIES {
+                wrong.push(format!("{node}: a queue is not on all nodes: {queue}"));
+            }
+        }
+    }
+    Ok(wrong)
+}
+
+/// One primary; and every server has the same counts of every run.
+async fn redis(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<String>> {
+    let nodes = world.nodes.as_ref().context("there is no cluster")?;
+    let (mut wrong, mut primaries) = (Vec::new(), 0);
+    for (node, address) in nodes.addresses("redis", "redis") {
+        let mut connection = redis_at(address).await?;
+        let role: Vec<redis::Value> = cmd("ROLE").query_async(&mut connection).await?;
+        let role: String = redis::from_redis_value(role.into_iter().next().context("a role")?)?;
+        primaries += usize::from(role == "master");
+        for proof in proofs {
+            let run = format!("{NAMESPACE}:{{{}}}", proof.run);
+            let mut ask = redis::pipe();
+            ask.cmd("HGET").arg(format!("{run}:run")).arg("cursor");
+            ask.cmd("HMGET").arg(format!("{run}:group:main")).arg("processed").arg("dead");
+            let (cursor, counts): (Option<u64>, (Option<u64>, Option<u64>)) = ask.query_async(&mut connection).await?;
+            let found = (cursor.unwrap_or(0), counts.0.unwrap_or(0), counts.1.unwrap_or(0));
+            if found != (proof.enqueued, proof.processed, proof.dead) {
+                wrong.push(format!("{node} ({role}) has enqueued, processed, dead {found:?} of run {}", proof.name));
+            }
+        }
+    }
+    if primaries != 1 {
+        wrong.push(format!("redis has {primaries} primaries"));
+    }
+    Ok(wrong)
+}
+
+/// Every node counts the same documents, and both copies of every index hold as many.
+async fn elasticsearch(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<String>> {
+    let nodes = world.nodes.as_ref().context("there is no cluster")?;
+    let mut wrong = Vec::new();
+    for (node, address) in nodes.addresses("elasticsearch", "http") {
+        for proof in proofs {
+            let query = serde_json::json!({ "query": { "term": { "runId": proof.run } } });
+            let answer = http::post(address, &format!("/{NAMESPACE}-jobs-*/_count"), &query).await?;
+            if answer["count"].as_u64() != Some(proof.enqueued) {
+                wrong.push(format!(
+                    "{node} counts {} documents of run {}, of {}",
+                    answer["count"], proof.name, proof.enqueued
+                ));
+            }
+        }
+        let shards = format!("/_cat/shards/{NAMESPACE}-*?format=json&h=index,prirep,state,docs");
+        let shards = http::get(address, &shards).await?;
+        let shards = shards.as_array().context("a list of shards")?;
+        for primary in shards.iter().filter(|shard| shard["prirep"] == "p") {
+            let is_copy = |shard: &&serde_json::Value| shard["index"] == primary["index"] && shard["prirep"] == "r";
+            let copies: Vec<_> = shards.iter().filter(is_copy).collect();
+            let is_same = |copy: &&serde_json::Value| copy["state"] == "STARTED" && copy["docs"] == primary["docs"];
+            if primary["state"] != "STARTED" || copies.len() != 1 || !copies.iter().all(is_same) {
+                wrong.push(format!("{node}: the copies of {} differ: {primary} {copies:?}", primary["index"]));
+            }
+        }
+    }
+    Ok(wrong)
+}
