@@ -5,6 +5,7 @@ pub mod bench;
 mod connections;
 pub mod dev;
 pub mod doctor;
+pub mod health;
 pub mod run;
 pub mod serve;
 mod stop_flag;
@@ -57,6 +58,8 @@ pub enum Command {
     Trace(trace::Arguments),
     /// Reach everything that Paceline needs and say what to do about the rest
     Doctor(doctor::Arguments),
+    // Its help is with its arguments.
+    Health(health::Arguments),
     /// Measure Paceline on the configured services, in a namespace of its own, and prove the run
     ///
     /// Exit code 1: the run is not proved, something warned meanwhile, or something made by it could not be removed. What it
@@ -76,6 +79,7 @@ impl Command {
             Self::Verify(arguments) => verify::execute(arguments, context).await,
             Self::Trace(arguments) => trace::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
+            Self::Health(arguments) => health::execute(arguments, context).await,
             Self::Bench(command) => bench::execute(command, context).await,
         }
     }
@@ -84,6 +88,8 @@ impl Command {
     pub fn threads(&self) -> Option<usize> {
         match self {
             Self::Worker(arguments) => Some(arguments.threads()),
+            // Asked for every few seconds, beside a role that needs the processors.
+            Self::Health(_) => Some(1),
             _ => None,
         }
     }
@@ -91,7 +97,13 @@ impl Command {
     /// Its output is the answer to a person, rather than the log of a process that serves.
     pub fn answers_a_person(&self) -> bool {
         match self {
-            Self::Dev(_) | Self::Run(_) | Self::Verify(_) | Self::Trace(_) | Self::Doctor(_) | Self::Bench(_) => true,
+            Self::Dev(_)
+            | Self::Run(_)
+            | Self::Verify(_)
+            | Self::Trace(_)
+            | Self::Doctor(_)
+            | Self::Health(_)
+            | Self::Bench(_) => true,
             Self::Scheduler(_) | Self::Producer(_) | Self::Worker(_) => false,
         }
     }
