@@ -103,7 +103,9 @@ rabbitmq_ctl() {
 
 rabbitmq_write_config() {
     cat -- "$repository/infra/rabbitmq/rabbitmq.conf"
-    printf '\nlisteners.tcp.1 = 127.0.0.1:%s\n' "$(port_of rabbitmq amqp)"
+    # A machine for tests may have less free disk than a broker should; the last line of a name holds.
+    printf '\ndisk_free_limit.absolute = 50MB\n'
+    printf 'listeners.tcp.1 = 127.0.0.1:%s\n' "$(port_of rabbitmq amqp)"
     printf 'management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %s\n' "$(port_of rabbitmq management)"
 }
 
