@@ -1,7 +1,7 @@
 //! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
 //!
-//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`] and [`workers`]
-//! hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
+//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`], [`protocol`] and
+//! [`workers`] hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
 
 mod bits;
 mod check;
@@ -10,6 +10,7 @@ mod connection;
 mod keys;
 mod leases;
 mod ledger;
+mod protocol;
 mod ranges;
 mod record;
 mod remove;
