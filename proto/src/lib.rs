@@ -2,6 +2,10 @@
 //!
 //! Only the edges (a role's gRPC service, the CLI) use these types; they convert once, at the door, to `paceline_core`.
 
+mod protocol;
+
+pub use protocol::{PROTOCOL, PROTOCOL_METADATA, Protocol};
+
 pub mod v1 {
     //! `paceline.v1`, as in `proto/paceline/v1/*.proto`; the comments there are the documentation.
     #![allow(clippy::all, rust_2018_idioms, missing_docs)]

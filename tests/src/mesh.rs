@@ -16,12 +16,14 @@ use paceline_core::seam::{Faults, NoFaults};
 use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::protocol::{self, Build, RequireProtocol};
 use paceline_runtime::readiness::Readiness;
+use paceline_runtime::resolver::{Resolver, SystemResolver};
 use paceline_runtime::telemetry::export;
 use paceline_runtime::telemetry::metrics::{Metrics, metered};
 use paceline_runtime::telemetry::otlp::{Otlp, Protocol};
 use paceline_runtime::telemetry::traces::{Choice, Traces};
-use paceline_scheduler::{Context, Limits, Producers, Rules};
+use paceline_scheduler::{Caller, Context, Limits, Producers, Rules};
 use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -53,6 +55,10 @@ pub struct Mesh {
     pub traces: Traces,
     /// What is measured of the roles that are started from now on, all of them together.
     pub metrics: Metrics,
+    /// The software of the roles that are started from now on.
+    pub build: Build,
+    /// Who looks names up for the schedulers that are started from now on.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 /// What a test may change about a worker.
@@ -118,6 +124,29 @@ impl Role {
         self.readiness.report().facts.get("consumers_open")?.as_u64()
     }
 
+    /// Waits until its readiness, whose colour `fits` judges, has these words somewhere in its report.
+    pub async fn until_says(&self, words: &str, fits: impl Fn(bool) -> bool) {
+        let what = format!("a report that says {words:?}");
+        self.until_report(&what, |is_ready, text| fits(is_ready) && text.contains(words)).await;
+    }
+
+    /// Waits until its report has these words no more.
+    pub async fn until_silent_about(&self, words: &str) {
+        self.until_report(&format!("a report without {words:?}"), |_, text| !text.contains(words)).await;
+    }
+
+    async fn until_report(&self, what: &str, enough: impl Fn(bool, &str) -> bool) {
+        let text = || serde_json::to_string(&self.readiness.report()).expect("a report is JSON").replace("\\\"", "\"");
+        let saying = async {
+            while !enough(self.readiness.is_ready(), &text()) {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        if tokio::time::timeout(WAIT_MAX, saying).await.is_err() {
+            panic!("no {what}: {}", text());
+        }
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address.expect("the role listens"))
     }
@@ -149,6 +178,8 @@ impl Mesh {
             group: DEFAULT_GROUP.into(),
             traces: Traces::off(),
             metrics: Metrics::off(),
+            build: Build::THIS,
+            resolver: Arc::new(SystemResolver),
         }
     }
 
@@ -175,27 +206,46 @@ impl Mesh {
         }
     }
 
-    pub async fn producer(&self) -> Role {
+    /// The adapters of a role that joins the mesh.
+    async fn joined(&self) -> Backends {
         let backends = self.backends().await;
+        let joined = protocol::join(&*backends.ledger, &self.connections.namespace, self.build).await;
+        joined.expect("the mesh has the protocol of the role");
+        backends
+    }
+
+    pub async fn producer(&self) -> Role {
+        self.producer_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    pub async fn producer_at(&self, address: SocketAddr) -> Role {
+        let backends = self.joined().await;
         let id = self.name("producer");
         let readiness = Readiness::new("producer", &id);
         let producer = self.publishing(&id, &backends);
-        self.listen(id, readiness.clone(), |listener, shutdown| {
-            paceline_producer::run(producer, readiness, listener, RequireToken::default(), shutdown)
+        let callers = RequireProtocol::new(self.build, RequireToken::default());
+        self.listen(address, id, readiness.clone(), |listener, shutdown| {
+            paceline_producer::run(producer, readiness, listener, callers, shutdown)
         })
         .await
     }
 
     /// A scheduler with these producers, or with one in its own process when there are none.
     pub async fn scheduler(&self, producers: &[&Role]) -> Role {
-        let backends = self.backends().await;
+        let addresses: Vec<_> = producers.iter().map(|role| role.url()).collect();
+        self.scheduler_of(&addresses).await
+    }
+
+    /// The same with producers at these addresses or names.
+    pub async fn scheduler_of(&self, producers: &[String]) -> Role {
+        let backends = self.joined().await;
         let id = self.name("scheduler");
         let readiness = Readiness::new("scheduler", &id);
         let producers = match producers {
             [] => Producers::local(Arc::new(self.publishing(&self.name("producer"), &backends))),
             remote => {
-                let addresses: Vec<_> = remote.iter().map(|role| role.url()).collect();
-                Producers::remote(&addresses, None).expect("the addresses are valid")
+                let caller = Caller::new(self.build.protocol, None).expect("no token is a good one");
+                Producers::found_by(self.resolver.clone(), remote, caller).expect("the addresses are valid")
             }
         };
         let metrics = self.metrics.of("scheduler");
@@ -213,7 +263,8 @@ impl Mesh {
             traces: self.traces.clone(),
             metrics,
         };
-        self.listen(id, readiness.clone(), |listener, shutdown| {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.listen(address, id, readiness.clone(), |listener, shutdown| {
             paceline_scheduler::run(context, readiness, listener, RequireToken::default(), shutdown)
         })
         .await
@@ -221,9 +272,10 @@ impl Mesh {
 
     pub async fn worker(&self, options: WorkerOptions) -> Role {
         let metrics = self.metrics.of("worker");
-        let Backends { broker, sink, ledger } = metered(&self.backends().await, &metrics);
+        let Backends { broker, sink, ledger } = metered(&self.joined().await, &metrics);
         let config = Config {
             id: self.name("worker"),
+            version: self.build.version,
             group: self.group.clone(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.into(), options.policy)]),
             consumers: options.consumers,
@@ -256,11 +308,17 @@ impl Mesh {
         )
     }
 
-    async fn listen<F>(&self, id: String, readiness: Readiness, run: impl FnOnce(TcpListener, Shutdown) -> F) -> Role
+    async fn listen<F>(
+        &self,
+        address: SocketAddr,
+        id: String,
+        readiness: Readiness,
+        run: impl FnOnce(TcpListener, Shutdown) -> F,
+    ) -> Role
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shutdown = Shutdown::new();
         Role { id, address: Some(address), readiness, task: start(run(listener, shutdown.clone())), shutdown }

@@ -113,7 +113,9 @@ rabbitmq_ctl() {
 rabbitmq_write_config() {
     local service=$1
     cat -- "$repository/infra/rabbitmq/rabbitmq.conf"
-    printf '\nlisteners.tcp.1 = 127.0.0.1:%s\n' "$(port_of "$service" amqp)"
+    # A machine for tests may have less free disk than a broker should; the last line of a name holds.
+    printf '\ndisk_free_limit.absolute = 50MB\n'
+    printf 'listeners.tcp.1 = 127.0.0.1:%s\n' "$(port_of "$service" amqp)"
     printf 'management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %s\n' "$(port_of "$service" management)"
     if is_cluster; then rabbitmq_cluster_config; fi
 }

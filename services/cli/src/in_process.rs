@@ -11,6 +11,7 @@ use paceline_core::seam::NoFaults;
 use paceline_producer::Producer;
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::protocol::{Build, RequireProtocol};
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::{Metrics, metered};
@@ -98,13 +99,15 @@ pub fn serve(
     let part = readiness.part("scheduler", &role.id);
     roles.spawn(paceline_scheduler::run(role, part, scheduler, token.clone(), shutdown.clone()));
     let part = readiness.part("producer", &id);
-    roles.spawn(paceline_producer::run(local, part, producer, token, shutdown.clone()));
+    let callers = RequireProtocol::new(Build::THIS, token);
+    roles.spawn(paceline_producer::run(local, part, producer, callers, shutdown.clone()));
 }
 
 /// A worker of every configured queue with the built-in handlers.
 pub fn worker(id: String, settings: &Settings, backends: &Backends, clock: &SharedClock, limits: Limits) -> Config {
     Config {
         id,
+        version: Build::THIS.version,
         group: settings.group.clone(),
         queues: settings.queues.clone(),
         consumers: limits.consumers,

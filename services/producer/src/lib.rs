@@ -13,9 +13,9 @@ mod specs;
 
 use paceline_core::Result;
 use paceline_proto::v1::producer_service_server::ProducerServiceServer;
-use paceline_runtime::auth::RequireToken;
 use paceline_runtime::grpc::{self, Health};
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::protocol::RequireProtocol;
 use paceline_runtime::readiness::Readiness;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
@@ -24,20 +24,20 @@ pub use publish::Producer;
 
 type Server = ProducerServiceServer<service::Service>;
 
-/// Serves `producer` on `listener` until `shutdown`. Ready, and SERVING, while it reaches the broker, which takes publishes, and
+/// Serves `producer` on `listener` until `shutdown`, to `callers` alone. Ready, and SERVING, while it reaches the broker, which takes publishes, and
 /// the ledger.
 pub async fn run(
     producer: Producer,
     readiness: Readiness,
     listener: TcpListener,
-    token: RequireToken,
+    callers: RequireProtocol,
     shutdown: Shutdown,
 ) -> Result<()> {
     let (measured, traces) = (producer.measured().clone(), producer.traces().clone());
     measured.metrics.show_role(&readiness);
     let health = Health::new();
     let reporter = health.reporter.clone();
-    let service = ProducerServiceServer::with_interceptor(service::Service(producer.clone()), token);
+    let service = ProducerServiceServer::with_interceptor(service::Service(producer.clone()), callers);
     let add = |routes: Routes| routes.add_service(service);
     let serving = grpc::serve(listener, health, add, (&measured.metrics, &traces), shutdown.clone());
     tokio::select! {

@@ -97,9 +97,18 @@ pub async fn serve(
 
 /// A channel to another role that connects when it is first used, and again whenever it was lost.
 pub fn channel(address: &str, call_timeout: Option<Duration>) -> Result<Channel> {
-    let endpoint = Endpoint::from_shared(address.to_owned());
-    let endpoint =
-        endpoint.map_err(|e| Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}")))?;
+    channel_as(address, None, call_timeout)
+}
+
+/// The same to one machine of several that share the name in `origin`, by which calls go all the same.
+pub fn channel_as(address: &str, origin: Option<&str>, call_timeout: Option<Duration>) -> Result<Channel> {
+    let wrong = |address: &str, e: &dyn std::fmt::Display| {
+        Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}"))
+    };
+    let mut endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| wrong(address, &e))?;
+    if let Some(origin) = origin {
+        endpoint = endpoint.origin(origin.parse().map_err(|e| wrong(origin, &e))?);
+    }
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)

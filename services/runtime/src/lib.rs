@@ -2,14 +2,16 @@
 //!
 //! `main` reads [`settings`], starts [`telemetry`], binds, and runs roles under one [`lifecycle::Shutdown`]; a role serves
 //! gRPC through [`grpc`], its errors become statuses in [`status`], and whether it can do its work is its [`readiness`], which
-//! [`admin`] shows.
+//! [`admin`] shows. [`protocol`] keeps roles apart that do not understand each other.
 
 pub mod admin;
 pub mod auth;
 pub mod backoff;
 pub mod grpc;
 pub mod lifecycle;
+pub mod protocol;
 pub mod readiness;
+pub mod resolver;
 pub mod settings;
 pub mod status;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 //!
 //! [`Scheduler`] is the handle that the API uses: it writes what callers want to the ledger. [`supervisor`] takes the
 //! lease of every run that has no owner and gives it to an [`owner`], which paces, reserves and [`dispatch`]es ranges to
-//! [`producers`], no more at once than a [`window`] allows; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger
+//! [`producers`], which [`discovery`] finds, no more at once than a [`window`] allows; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger
 //! left open, [`keeper`] keeps the run in the sink, and [`endings`] keeps its end there; [`measured`] shows how they do. Nothing is kept here that the ledger does
 //! not have, so any scheduler can go on where another stopped.
 
@@ -10,6 +10,7 @@ mod api;
 mod backlog;
 mod breaker;
 mod convert;
+mod discovery;
 mod dispatch;
 mod endings;
 mod healer;
@@ -49,6 +50,7 @@ use tonic::service::Routes;
 pub use api::{Page, Scheduler, Update};
 pub use backlog::HIGH_WATER_DEFAULT;
 pub use producers::Producers;
+pub use remote::Caller;
 pub use validate::{Rules, StartRun};
 
 /// Storing and counting a job that its handler has finished takes less.

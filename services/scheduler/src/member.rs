@@ -17,6 +17,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// After so long without a range nobody will show that ranges succeed again, so the producer's own word must do.
 const UNTRIED_MAX: Duration = Duration::from_secs(5);
 
+/// How long the ranges that are on their way to a producer whose address is gone may take before they go to others.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
 /// A call to a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
@@ -54,6 +57,8 @@ pub struct Member {
     lost: watch::Sender<u64>,
     /// A call failed: look at its health now.
     doubt: Notify,
+    /// Its address is gone.
+    retired: Notify,
     /// Tells every change of any breaker, and room in any window, to those who wait for one.
     changed: Arc<Notify>,
 }
@@ -70,6 +75,8 @@ struct State {
     refusal: Option<String>,
     /// When a range was last tried there.
     tried_at: Instant,
+    /// Its address is gone: it gets no more calls.
+    is_retired: bool,
 }
 
 /// Leave for one call to a member. Dropped without an outcome it makes room for another.
@@ -100,6 +107,7 @@ impl Member {
             why: String::new(),
             refusal: None,
             tried_at: Instant::now(),
+            is_retired: false,
         };
         Self {
             name: name.to_owned(),
@@ -108,8 +116,15 @@ impl Member {
             state: Mutex::new(state),
             lost: watch::Sender::new(0),
             doubt: Notify::new(),
+            retired: Notify::new(),
             changed,
         }
+    }
+
+    /// Its address is gone, so it gets no more calls; those on their way to it may end, by [`Self::probe`].
+    pub fn retire(&self) {
+        self.lock().is_retired = true;
+        self.retired.notify_one();
     }
 
     /// The outcome of `call`, or the reason for which breaker or window did not let it through. Both learn from the outcome.
@@ -154,6 +169,9 @@ impl Member {
     /// Leave by the breaker and, for a range, a share of the window.
     fn admit(&self, what: Ask) -> Result<(Ticket<'_>, Share<'_>), Turned> {
         let (mut state, now) = (self.lock(), Instant::now());
+        if state.is_retired {
+            return Err(Turned::LeftOut);
+        }
         let bytes = match what {
             Ask::Range { bytes } => bytes,
             Ask::Suspect | Ask::Question => 0,
@@ -214,8 +232,21 @@ impl Member {
         (false, why)
     }
 
-    /// For ever: asks for its health, at each interval, after a failed call, and at the end of each cool-down.
+    /// Asks for its health until its address is gone, and what was on its way to it has ended or has had its time.
     pub async fn probe(&self) {
+        let gone = async {
+            self.retired.notified().await;
+            tokio::time::sleep(DRAIN_MAX).await;
+        };
+        tokio::select! {
+            biased;
+            () = gone => self.lost.send_modify(|count| *count += 1),
+            () = self.ask_for_health() => (),
+        }
+    }
+
+    /// For ever: at each interval, after a failed call, and at the end of each cool-down.
+    async fn ask_for_health(&self) {
         let Some(health) = &self.health else { return std::future::pending().await };
         loop {
             let cool_until = match self.lock().breaker.phase() {
@@ -278,9 +309,13 @@ impl Member {
         if after == before {
             return;
         }
-        let is_known = state.is_known;
+        let (is_known, is_retired) = (state.is_known, state.is_retired);
         drop(state);
         self.changed.notify_waiters();
+        if is_retired {
+            // It is left out for good, and that was said.
+            return;
+        }
         match (before, after) {
             (_, Phase::Closed) => tracing::info!(producer = self.name, "producer is back"),
             // Whoever starts all roles at once sees no fault.

@@ -2,14 +2,16 @@
 //!
 //! Each [`member`](crate::member) has a [`breaker`](crate::breaker), which keeps ranges away from one that fails, a
 //! [`window`](crate::window), which keeps what is on its way to it to what it confirms in about a second, and is asked for its health,
-//! so that one that hangs loses the ranges on their way to it within two seconds.
+//! so that one that hangs loses the ranges on their way to it within two seconds. Members come and go with the addresses of the names
+//! that [`discovery`](crate::discovery) follows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
@@ -17,20 +19,33 @@ use paceline_core::ports::broker::Depth;
 use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::resolver::{Resolver, SystemResolver};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::Instant;
 
+use crate::discovery::{Entry, Name, Place};
 use crate::member::{Ask, Member, Turned, is_of_run_or_queue};
-use crate::remote::remote;
+use crate::remote::{Caller, Health};
 
 /// How long a range waits for a producer that may be tried, when none may: longer than the longest cool-down.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// Bytes that a job counts for in the windows where its size is not known.
 const JOB_BYTES_USUAL: u64 = 512;
 
+/// All of them, as they are at one moment.
+type Members = Arc<[Arc<Member>]>;
+/// Makes the two ends of a producer at a place.
+type Connect = dyn Fn(&Place) -> Result<(Arc<dyn RangePublisher>, Arc<dyn Health>)> + Send + Sync;
+
 pub struct Producers {
-    members: Vec<Member>,
+    members: RwLock<Members>,
+    /// Where they are; empty for producers in this process.
+    entries: Vec<Entry>,
+    connect: Box<Connect>,
+    resolver: Arc<dyn Resolver>,
+    /// Members have come or gone.
+    moved: Notify,
     next: AtomicUsize,
     /// A breaker changed, or a window has room. Wakes in the order of waiting, so that the simulation replays.
     changed: Arc<Notify>,
@@ -51,25 +66,76 @@ impl Producers {
         Self::new(publishers.into_iter().map(member).collect(), changed.clone())
     }
 
-    /// Producers at `http://host:port`. They are connected to when first used.
-    pub fn remote(addresses: &[String], token: Option<&str>) -> Result<Self> {
+    /// Producers at `http://host:port`. They are connected to when first used, and names are looked up by [`Self::probe`].
+    pub fn remote(addresses: &[String], caller: Caller) -> Result<Self> {
+        Self::found_by(Arc::new(SystemResolver), addresses, caller)
+    }
+
+    /// The same with names that `resolver` knows.
+    pub fn found_by(resolver: Arc<dyn Resolver>, addresses: &[String], caller: Caller) -> Result<Self> {
         if addresses.is_empty() {
             return Err(Error::invalid_field(
                 "producers",
                 "at least one address is needed, e.g. http://127.0.0.1:50052",
             ));
         }
-        let changed = Arc::new(Notify::new());
-        let member = |address: &String| {
-            let (publisher, health) = remote(address, token)?;
-            Ok(Member::new(address, Arc::new(publisher), Some(Arc::new(health)), changed.clone()))
-        };
-        let members = addresses.iter().map(member).collect::<Result<_>>()?;
-        Ok(Self::new(members, changed))
+        let entries = addresses.iter().map(|address| Entry::parse(address)).collect::<Result<_>>()?;
+        Self::at(resolver, entries, Box::new(move |place: &Place| caller.connect(place)))
+    }
+
+    fn at(resolver: Arc<dyn Resolver>, entries: Vec<Entry>, connect: Box<Connect>) -> Result<Self> {
+        let producers = Self { entries, connect, resolver, ..Self::new(Vec::new(), Arc::new(Notify::new())) };
+        producers.follow_places()?;
+        Ok(producers)
     }
 
     fn new(members: Vec<Member>, changed: Arc<Notify>) -> Self {
-        Self { members, next: AtomicUsize::new(0), changed, turns: Mutex::default() }
+        Self {
+            members: RwLock::new(members.into_iter().map(Arc::new).collect()),
+            entries: Vec::new(),
+            connect: Box::new(|_| Err(Error::internal("producers in this process have no place"))),
+            resolver: Arc::new(SystemResolver),
+            moved: Notify::new(),
+            next: AtomicUsize::new(0),
+            changed,
+            turns: Mutex::default(),
+        }
+    }
+
+    fn members(&self) -> Members {
+        self.members.read().expect("no code panics while it holds the list of producers").clone()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &Arc<Name>> {
+        self.entries.iter().filter_map(Entry::name)
+    }
+
+    /// Makes the members those of the places that are known now: who stays keeps breaker and window, who is gone gets no more ranges.
+    fn follow_places(&self) -> Result<()> {
+        let mut members = self.members.write().expect("no code panics while it holds the list of producers");
+        let mut next: Vec<Arc<Member>> = Vec::new();
+        for place in self.entries.iter().flat_map(Entry::places) {
+            let is_same = |member: &&Arc<Member>| member.name == place.address;
+            if next.iter().any(|member| is_same(&member)) {
+                continue;
+            }
+            if let Some(known) = members.iter().find(is_same) {
+                next.push(known.clone());
+                continue;
+            }
+            let (publisher, health) = (self.connect)(&place)?;
+            tracing::info!(producer = place.address, name = place.origin, "producer is known");
+            next.push(Arc::new(Member::new(&place.address, publisher, Some(health), self.changed.clone())));
+        }
+        for gone in members.iter().filter(|member| next.iter().all(|other| !Arc::ptr_eq(other, member))) {
+            tracing::info!(producer = gone.name, "producer is gone: no name has its address any more");
+            gone.retire();
+        }
+        *members = next.into();
+        drop(members);
+        self.moved.notify_one();
+        self.changed.notify_waiters();
+        Ok(())
     }
 
     /// Publishes `range`, as `what` says, at the next producer that works and has room, at each of the others when that fails. The last
@@ -117,21 +183,28 @@ impl Producers {
 
     /// Whether ranges can be published now; the error says for each producer why not.
     pub fn check(&self) -> Result<()> {
-        if self.members.iter().any(|member| member.condition().0) { Ok(()) } else { Err(self.none_usable()) }
+        if self.members().iter().any(|member| member.condition().0) { Ok(()) } else { Err(self.none_usable()) }
     }
 
-    /// (producers that ranges go to, all).
+    /// (producers that ranges go to, all). A name whose addresses nobody knows yet counts as one that they do not go to.
     pub fn counts(&self) -> (usize, usize) {
-        (self.members.iter().filter(|member| member.condition().0).count(), self.members.len())
+        let members = self.members();
+        let unknown = self.names().filter(|name| name.why_unknown().is_some()).count();
+        (members.iter().filter(|member| member.condition().0).count(), members.len() + unknown)
     }
 
     /// For readiness: each producer, and why it is left out if it is.
     pub fn states(&self) -> Vec<Value> {
-        let state = |member: &Member| {
+        let state = |member: &Arc<Member>| {
             let (is_usable, why) = member.condition();
             json!({ "producer": member.name, "ok": is_usable, "why": why })
         };
-        self.members.iter().map(state).collect()
+        self.members().iter().map(state).collect()
+    }
+
+    /// For readiness: each name, its addresses, and what is wrong with its lookups.
+    pub fn name_states(&self) -> Vec<Value> {
+        self.names().map(|name| name.state()).collect()
     }
 
     /// The answer of the first producer that gives one, or why no call was made: `Full` if a producer works.
@@ -142,10 +215,10 @@ impl Producers {
     where
         F: Future<Output = Result<T>>,
     {
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        let (start, members) = (self.next.fetch_add(1, Ordering::Relaxed), self.members());
         let mut last = Err(Turned::LeftOut);
-        for step in 0..self.members.len() {
-            let member = &self.members[start.wrapping_add(step) % self.members.len()];
+        for step in 0..members.len() {
+            let member = &members[start.wrapping_add(step) % members.len()];
             match member.call(what, &call).await {
                 Ok(Err(error)) if !is_of_run_or_queue(&error) => last = Ok(Err(error)),
                 Ok(decided) => return Ok(decided),
@@ -159,7 +232,7 @@ impl Producers {
     /// Until something changes, or a cool-down is over: who is left out needs a range to come back, whoever else is full.
     async fn wait_for_room(&self, changed: impl Future<Output = ()>) {
         let cooled = async {
-            match self.members.iter().filter_map(Member::cools_until).min() {
+            match self.members().iter().filter_map(|member| member.cools_until()).min() {
                 Some(until) => tokio::time::sleep_until(until).await,
                 None => std::future::pending().await,
             }
@@ -173,7 +246,8 @@ impl Producers {
 
     /// Until a breaker changes or the first cool-down is over.
     async fn wait(&self, changed: impl Future<Output = ()>, deadline: Instant) {
-        let until = self.members.iter().filter_map(Member::opens_at).min().map_or(deadline, |at| at.min(deadline));
+        let opens_at = self.members().iter().filter_map(|member| member.opens_at()).min();
+        let until = opens_at.map_or(deadline, |at| at.min(deadline));
         tokio::select! {
             biased;
             () = changed => (),
@@ -182,17 +256,49 @@ impl Producers {
     }
 
     fn none_usable(&self) -> Error {
-        let why = |member: &Member| match member.condition() {
+        let unknown = self.names().filter_map(|name| Some(format!("{}: {}", name.address(), name.why_unknown()?)));
+        let why = |member: &Arc<Member>| match member.condition() {
             (_, why) if why.is_empty() => format!("{}: it was not reached yet", member.name),
             (_, why) => format!("{}: {why}", member.name),
         };
-        let all: Vec<_> = self.members.iter().map(why).collect();
+        let all: Vec<_> = self.members().iter().map(why).chain(unknown).collect();
         Error::unavailable(format!("no producer works now ({})", all.join("; ")))
     }
 
-    /// Asks every remote producer for its health until `shutdown`.
+    /// Follows the names and asks every remote producer for its health until `shutdown`.
     pub async fn probe(&self, shutdown: Shutdown) {
-        shutdown.or(join_all(self.members.iter().map(Member::probe))).await;
+        let names: Vec<_> = self.names().cloned().collect();
+        let following = join_all(names.iter().map(|name| name.follow(&*self.resolver, || self.places_changed())));
+        shutdown.or(async { tokio::join!(following, self.probe_members()) }).await;
+    }
+
+    /// An address that no producer can be made of leaves everything as it was.
+    fn places_changed(&self) {
+        if let Err(error) = self.follow_places() {
+            tracing::error!(%error, "the producers stay as they were");
+        }
+    }
+
+    /// For ever: each member, from its coming to the end of what is on its way to it.
+    async fn probe_members(&self) {
+        let (mut probed, mut probing): (Vec<Arc<Member>>, _) = (Vec::new(), FuturesUnordered::new());
+        loop {
+            for member in &*self.members() {
+                if probed.iter().all(|known| !Arc::ptr_eq(known, member)) {
+                    let member = member.clone();
+                    probed.push(member.clone());
+                    probing.push(async move {
+                        member.probe().await;
+                        member
+                    });
+                }
+            }
+            tokio::select! {
+                biased;
+                Some(gone) = probing.next() => probed.retain(|known| !Arc::ptr_eq(known, &gone)),
+                () = self.moved.notified() => (),
+            }
+        }
     }
 }
 
@@ -228,3 +334,7 @@ impl RangePublisher for Producers {
 #[cfg(test)]
 #[path = "producers_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "producers_moving_tests.rs"]
+mod moving_tests;

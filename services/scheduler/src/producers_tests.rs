@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use paceline_core::ErrorKind;
 use paceline_core::trace::Sampling;
+use paceline_proto::PROTOCOL;
 
 use super::*;
 use crate::remote::Health;
@@ -128,8 +129,9 @@ async fn a_producer_that_hangs_loses_its_ranges_to_another() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let changed = Arc::new(Notify::new());
-    let (publisher, health) = remote(&address, None).unwrap();
-    let hung = Member::new(&address, Arc::new(publisher), Some(Arc::new(health)), changed.clone());
+    let place = Place { address: address.clone(), origin: None };
+    let (publisher, health) = Caller::new(PROTOCOL, None).unwrap().connect(&place).unwrap();
+    let hung = Member::new(&address, publisher, Some(health), changed.clone());
     let well = Member::new("well", Arc::new(Stub::default()), None, changed.clone());
     let producers = Producers::new(vec![hung, well], changed);
     let shutdown = Shutdown::new();
@@ -140,7 +142,8 @@ async fn a_producer_that_hangs_loses_its_ranges_to_another() {
     };
     let (published, ()) = tokio::join!(publishing, producers.probe(shutdown.clone()));
     assert_eq!(published.unwrap(), "stub");
-    assert!(!producers.members[0].condition().0 && producers.members[1].condition().0);
+    let members = producers.members();
+    assert!(!members[0].condition().0 && members[1].condition().0);
 }
 
 /// Two producers that are asked for their health.
@@ -195,7 +198,7 @@ async fn no_range_is_held_for_longer_than_two_seconds_by_one_that_hangs() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         hung.mode.store(WELL, Ordering::Relaxed);
-        while !producers.members[0].condition().0 {
+        while !producers.members()[0].condition().0 {
             publish(&producers).await.unwrap();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

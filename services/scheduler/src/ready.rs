@@ -17,7 +17,9 @@ const PRODUCERS_INTERVAL: Duration = Duration::from_millis(250);
 /// Keeps readiness and gRPC health true, for ever.
 pub async fn watch(context: &Context, readiness: Readiness, reporter: HealthReporter, shutdown: Shutdown) {
     let producers = context.producers.clone();
+    let names = producers.clone();
     readiness.fact("producers", move || producers.states());
+    readiness.fact("producer_names", move || names.name_states());
     let ledger = readiness.tolerant("ledger", HICCUP);
     let usable = readiness.condition("producers");
     tokio::join!(

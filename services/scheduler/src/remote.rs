@@ -1,5 +1,6 @@
 //! A producer at an address: its ranges and its health over gRPC.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,16 +10,20 @@ use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
 use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
+use paceline_proto::Protocol;
 use paceline_proto::v1::producer_service_client::ProducerServiceClient;
 use paceline_proto::v1::{DepthRequest, PublishRequest};
 use paceline_runtime::auth::AddToken;
 use paceline_runtime::grpc;
+use paceline_runtime::protocol::SayProtocol;
 use paceline_runtime::status::from_status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+
+use crate::discovery::Place;
 
 /// How long a producer may take for a range: longer than the broker's own limit, so that its words arrive.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
@@ -28,7 +33,11 @@ const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
 const SERVICE: &str = "paceline.v1.ProducerService";
 
 /// Connects when it is first used, and again whenever the connection was lost.
-pub struct Remote(ProducerServiceClient<InterceptedService<Channel, AddToken>>);
+pub struct Remote(ProducerServiceClient<InterceptedService<Channel, SayProtocol>>);
+
+/// What a scheduler says of itself to its producers.
+#[derive(Debug, Clone)]
+pub struct Caller(SayProtocol);
 
 /// Asks a producer how it is.
 #[async_trait]
@@ -41,10 +50,17 @@ pub trait Health: Send + Sync {
 /// By gRPC's standard health service.
 pub struct RemoteHealth(HealthClient<Channel>);
 
-pub fn remote(address: &str, token: Option<&str>) -> Result<(Remote, RemoteHealth)> {
-    let channel = grpc::channel(address, Some(PUBLISH_TIMEOUT))?;
-    let client = ProducerServiceClient::with_interceptor(channel.clone(), AddToken::new(token)?);
-    Ok((Remote(client), RemoteHealth(HealthClient::new(channel))))
+impl Caller {
+    pub fn new(protocol: Protocol, token: Option<&str>) -> Result<Self> {
+        Ok(Self(SayProtocol::new(protocol, AddToken::new(token)?)))
+    }
+
+    /// The two ends of the producer at `place`.
+    pub(crate) fn connect(&self, place: &Place) -> Result<(Arc<dyn RangePublisher>, Arc<dyn Health>)> {
+        let channel = grpc::channel_as(&place.address, place.origin.as_deref(), Some(PUBLISH_TIMEOUT))?;
+        let client = ProducerServiceClient::with_interceptor(channel.clone(), self.0.clone());
+        Ok((Arc::new(Remote(client)), Arc::new(RemoteHealth(HealthClient::new(channel)))))
+    }
 }
 
 #[async_trait]

@@ -63,6 +63,8 @@ pub fn consumers_default(prefetch: u16, queues: usize) -> usize {
 #[derive(Clone)]
 pub struct Config {
     pub id: String,
+    /// Of its software, for people.
+    pub version: &'static str,
     pub group: String,
     /// The queues to consume, each with its policy.
     pub queues: BTreeMap<String, Policy>,

@@ -42,6 +42,7 @@ pub async fn forget(config: &Config) {
 fn info(config: &Config, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
     WorkerInfo {
         worker_id: config.id.clone(),
+        version: config.version.into(),
         queue: config.queues.keys().cloned().collect::<Vec<_>>().join(","),
         group: config.group.clone(),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname")

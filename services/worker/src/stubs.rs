@@ -197,6 +197,14 @@ impl Ledger for CountingLedger {
     async fn workers(&self) -> Result<Vec<WorkerInfo>> {
         not_asked()
     }
+
+    async fn protocol(&self) -> Result<Option<u32>> {
+        not_asked()
+    }
+
+    async fn adopt_protocol(&self, _: Option<u32>, _: u32) -> Result<u32> {
+        not_asked()
+    }
 }
 
 /// Answers a check, nothing else.
@@ -293,6 +301,7 @@ pub fn worker(queue: &str, broker: Arc<dyn Broker>) -> (Arc<Config>, Arc<Stats>,
 pub fn config(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: usize) -> Config {
     Config {
         id: "w".into(),
+        version: "0.0.0",
         group: "main".into(),
         queues: BTreeMap::new(),
         consumers: 1,

@@ -141,6 +141,7 @@ impl Roles {
     async fn worker(self, process: Process) {
         self.world.state().workers[process.place().index] = Some(process.clone());
         let config = Config {
+            version: "simulated",
             id: self.id(&process),
             group: DEFAULT_GROUP.into(),
             queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), POLICY)]),

@@ -5,8 +5,10 @@ mod support;
 
 mod bench;
 mod changes;
+mod discovery;
 mod groups;
 mod healing;
+mod health;
 mod input;
 mod messages;
 mod metrics;
@@ -21,3 +23,4 @@ mod seams;
 #[cfg(feature = "services")]
 mod stalls;
 mod traces;
+mod upgrade;

@@ -37,6 +37,11 @@ impl Keys {
         format!("{}:unkept-is-whole", self.namespace)
     }
 
+    /// The protocol that all roles of the mesh have.
+    pub(super) fn protocol(&self) -> String {
+        format!("{}:protocol", self.namespace)
+    }
+
     /// The run that a request id started.
     pub(super) fn request(&self, request_id: &str) -> String {
         format!("{}:request:{request_id}", self.namespace)

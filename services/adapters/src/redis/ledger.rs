@@ -143,6 +143,14 @@ impl Ledger for RedisLedger {
         self.list_workers().await
     }
 
+    async fn protocol(&self) -> Result<Option<u32>> {
+        self.read_protocol().await
+    }
+
+    async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
+        self.replace_protocol(found, mine).await
+    }
+
     async fn check(&self) -> Result<String> {
         self.check_server().await
     }

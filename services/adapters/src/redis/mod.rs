@@ -1,7 +1,7 @@
 //! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
 //!
-//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`] and [`workers`]
-//! hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
+//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`], [`protocol`] and
+//! [`workers`] hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
 //! Of a cluster, [`sentinels`] say which server is the primary, and [`barrier`] asks for a replica's word after every call.
 
 mod barrier;
@@ -14,6 +14,7 @@ mod fake_redis;
 mod keys;
 mod leases;
 mod ledger;
+mod protocol;
 mod ranges;
 mod record;
 mod remove;

@@ -43,7 +43,9 @@ impl RedisLedger {
             }
         }
         let keys = &self.keys;
-        for key in [keys.runs(), keys.active(), keys.unkept(), keys.unkept_is_whole(), keys.workers_alive()] {
+        for key in
+            [keys.runs(), keys.active(), keys.unkept(), keys.unkept_is_whole(), keys.workers_alive(), keys.protocol()]
+        {
             // On a cluster they may be on different nodes.
             removed += self.unlink(&[key]).await?;
         }

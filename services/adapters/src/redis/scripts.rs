@@ -10,6 +10,7 @@ macro_rules! script {
 }
 
 pub(super) struct Scripts {
+    pub(super) adopt_protocol: Script,
     pub(super) claim_request: Script,
     pub(super) confirm: Script,
     pub(super) create_run: Script,
@@ -30,6 +31,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
+            adopt_protocol: script!("adopt_protocol"),
             claim_request: script!("claim_request"),
             confirm: script!("confirm"),
             create_run: script!("create_run"),

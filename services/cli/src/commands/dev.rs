@@ -11,6 +11,7 @@ use paceline_runtime::admin::{self, Shown};
 use paceline_runtime::auth::check_bind;
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::Metrics;
@@ -114,6 +115,7 @@ async fn start(
     let (scheduler, producer) = (grpc::bind(arguments.listen).await?, grpc::bind(arguments.producer_listen).await?);
     let admin = arguments.admin.bind(admin::SCHEDULER_PORT, settings).await?;
     let backends = resolve::connect(&Connections::embedded(&arguments.data_dir), clock.clone()).await?;
+    protocol::join(&*backends.ledger, &arguments.data_dir.display().to_string(), Build::THIS).await?;
     let ready = Ready {
         scheduler: url(&scheduler)?,
         producer: url(&producer)?,

@@ -1,8 +1,9 @@
 //! `paceline doctor`: reaches everything that Paceline needs, all at once, and says what to do about the rest.
 //!
 //! It only looks: it declares no queue, makes no index and no folder. [`probes`] and [`workers`] reach, [`checkup`] is what they find.
-//! Only with `--rebuild-counters` it writes: see [`rebuild`].
+//! Only with `--rebuild-counters` and `--adopt-protocol` it writes: see [`rebuild`] and [`adopt`].
 
+mod adopt;
 mod checkup;
 mod probes;
 mod rebuild;
@@ -22,12 +23,18 @@ pub struct Arguments {
     /// After a lost ledger: restore every run that the sink keeps, and count again what is stored
     #[arg(long, conflicts_with = "strict")]
     rebuild_counters: bool,
+    /// Make this build's protocol that of the mesh: after all runs have ended and all roles of the other protocol are stopped
+    #[arg(long, conflicts_with_all = ["strict", "rebuild_counters"])]
+    adopt_protocol: bool,
 }
 
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     if arguments.rebuild_counters {
         return rebuild::execute(context).await;
+    }
+    if arguments.adopt_protocol {
+        return adopt::execute(context).await;
     }
     let (broker, sink, ledger, nodes, scheduler, producers) = tokio::join!(
         probes::broker(settings),

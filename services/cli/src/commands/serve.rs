@@ -16,11 +16,12 @@ use paceline_runtime::admin::{self, Shown};
 use paceline_runtime::auth::{RequireToken, check_bind};
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::protocol::{self, Build, RequireProtocol};
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::{Metrics, metered};
 use paceline_runtime::telemetry::traces::Traces;
-use paceline_scheduler::{Context as SchedulerContext, Limits as SchedulerLimits, Producers, Rules};
+use paceline_scheduler::{Caller, Context as SchedulerContext, Limits as SchedulerLimits, Producers, Rules};
 use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, Handlers, consumers_default};
 use tokio::net::TcpListener;
 
@@ -51,7 +52,8 @@ pub struct Listen {
 pub struct Scheduler {
     #[command(flatten)]
     listen: Listen,
-    /// Where the producers are, separated by commas (PACELINE_PRODUCERS) [default: http://127.0.0.1:50052]
+    /// Where the producers are, separated by commas; a name stands for all of its addresses, as they come and go
+    /// (PACELINE_PRODUCERS) [default: http://127.0.0.1:50052]
     #[arg(long, value_name = "URLS")]
     producers: Option<String>,
     /// Ready jobs of a queue above which no more are enqueued (PACELINE_HIGH_WATER) [default: 1000000]
@@ -115,7 +117,8 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
         ..settings.clone()
     };
     settings.check()?;
-    let producers = Producers::remote(&settings.producer_addresses(), settings.token.as_deref())?;
+    let caller = Caller::new(Build::THIS.protocol, settings.token.as_deref())?;
+    let producers = Producers::remote(&settings.producer_addresses(), caller)?;
     let listener = bind(&arguments.listen, settings, DEFAULT_SCHEDULER).await?;
     let port = arguments.listen.admin.bind(admin::SCHEDULER_PORT, settings).await?;
     announce(context, "scheduler", Some(&listener), port.as_ref())?;
@@ -178,7 +181,8 @@ async fn produce(
         return Ok(());
     };
     let producer = in_process::measured_producer(&id, settings, (broker, ledger), &clock, (&traces, &metrics));
-    paceline_producer::run(producer, readiness, listener, RequireToken::new(settings.token.as_deref()), shutdown).await
+    let callers = RequireProtocol::new(Build::THIS, RequireToken::new(settings.token.as_deref()));
+    paceline_producer::run(producer, readiness, listener, callers, shutdown).await
 }
 
 pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit> {
@@ -233,11 +237,12 @@ fn shown(context: &Context, readiness: &Readiness, metrics: &Metrics) -> Shown {
     Shown { readiness: readiness.clone(), metrics: metrics.clone(), log: context.log.filter.clone() }
 }
 
-/// A ledger that can keep its promises: one that evicts keys is refused before anything is written to it.
+/// A ledger that can keep its promises, of a mesh that this build understands: any other is refused before anything is written to it.
 async fn checked_ledger(at: &Connections, clock: &SharedClock) -> Result<Arc<dyn Ledger>> {
     let ledger = resolve::ledger(at, clock.clone()).await?;
     let found = ledger.check().await?;
     tracing::debug!(found, "ledger");
+    protocol::join(&*ledger, &at.namespace, Build::THIS).await?;
     Ok(ledger)
 }
 

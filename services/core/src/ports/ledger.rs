@@ -20,6 +20,9 @@ pub struct Fence {
     pub epoch: u64,
 }
 
+/// The protocol of a mesh from before protocols were noted.
+pub const PROTOCOL_FIRST: u32 = 1;
+
 /// The answer to [`Ledger::create_run`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Created {
@@ -149,6 +152,9 @@ pub struct Recorded {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerInfo {
     pub worker_id: String,
+    /// Of its software; empty where it did not say.
+    #[serde(default)]
+    pub version: String,
     pub queue: String,
     pub group: String,
     pub host: String,
@@ -277,6 +283,14 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The workers whose heartbeat is still good.
     async fn workers(&self) -> Result<Vec<WorkerInfo>>;
+
+    /// The protocol that the roles of this mesh have in common; [`PROTOCOL_FIRST`] where none is noted and there are runs already, `None`
+    /// where there are none. A caller whose own is another must leave the ledger alone.
+    async fn protocol(&self) -> Result<Option<u32>>;
+
+    /// Makes `mine` the mesh's protocol, unless another than `found` is noted; answers the one that the mesh has then. Whoever takes over
+    /// from another has seen to it that no role with that one runs.
+    async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32>;
 
     /// Reaches the service, checks that it can keep its promises (durable, does not evict) and says what it is.
     async fn check(&self) -> Result<String>;

@@ -13,7 +13,7 @@ use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacing;
-use paceline_core::ports::ledger::{Created, Fence, Reservation, RunChange, WorkerInfo, check_advance};
+use paceline_core::ports::ledger::{Created, Fence, PROTOCOL_FIRST, Reservation, RunChange, WorkerInfo, check_advance};
 use paceline_core::run::{RunRecord, RunSpec, RunState, Snapshot};
 use paceline_core::{Error, Result};
 
@@ -29,6 +29,7 @@ pub struct LedgerModel {
     workers: BTreeMap<String, (WorkerInfo, i64)>,
     /// Revisions of the ends that nobody has noted as kept in the sink.
     unkept: BTreeMap<RunId, u64>,
+    protocol: Option<u32>,
 }
 
 /// A run and everything that belongs to it.
@@ -47,6 +48,17 @@ pub struct Entry {
 }
 
 impl LedgerModel {
+    pub fn protocol(&self) -> Option<u32> {
+        self.protocol.or((!self.runs.is_empty()).then_some(PROTOCOL_FIRST))
+    }
+
+    pub fn adopt_protocol(&mut self, found: Option<u32>, mine: u32) -> u32 {
+        if self.protocol.is_none() || self.protocol == found {
+            self.protocol = Some(mine);
+        }
+        self.protocol.unwrap_or(mine)
+    }
+
     /// The run's number, by which traces call it.
     pub fn number(&self, run: &RunId) -> Option<usize> {
         self.index.get(run).copied()

@@ -298,6 +298,15 @@ impl Ledger for SimLedger {
         self.0.call(Call::idempotent("workers", String::new()), |state, at| Ok(state.ledger.workers(at.now_ms))).await
     }
 
+    async fn protocol(&self) -> Result<Option<u32>> {
+        self.0.call(Call::idempotent("protocol", String::new()), |state, _| Ok(state.ledger.protocol())).await
+    }
+
+    async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
+        let call = Call::new("adopt_protocol", format!("{found:?} {mine}"));
+        self.0.call(call, move |state, _| Ok(state.ledger.adopt_protocol(found, mine))).await
+    }
+
     async fn check(&self) -> Result<String> {
         self.0.call(Call::idempotent("check", String::new()), |_, _| Ok("simulated ledger 1".to_owned())).await
     }

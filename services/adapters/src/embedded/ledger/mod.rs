@@ -2,9 +2,10 @@
 //! steps that come together share an fsync.
 //!
 //! The port's methods are here, a line each; what they do is in [`runs`], [`leases`], [`ranges`], [`record`], [`restore`],
-//! [`snapshot`], [`unkept`] and [`workers`] as plain functions over a connection, [`schema`] is what they touch.
+//! [`snapshot`], [`unkept`], [`protocol`] and [`workers`] as plain functions over a connection, [`schema`] is what they touch.
 
 mod leases;
+mod protocol;
 mod ranges;
 mod record;
 mod restore;
@@ -39,7 +40,7 @@ pub struct EmbeddedLedger {
 impl EmbeddedLedger {
     /// Opens or makes `folder/ledger.db`. Leases left by an earlier process are void: it is gone, or the folder would be locked.
     pub fn open(folder: &Path, clock: SharedClock) -> Result<Self> {
-        let schema = [schema::TABLES, unkept::TABLE, leases::VOID_ALL].concat();
+        let schema = [schema::TABLES, unkept::TABLE, protocol::TABLE, leases::VOID_ALL].concat();
         Ok(Self { database: Database::open(folder, "ledger.db", &schema)?, clock })
     }
 }
@@ -163,6 +164,14 @@ impl Ledger for EmbeddedLedger {
     async fn workers(&self) -> Result<Vec<WorkerInfo>> {
         let clock = self.clock.clone();
         self.database.read(move |c| workers::alive(c, clock.wall_ms())).await
+    }
+
+    async fn protocol(&self) -> Result<Option<u32>> {
+        self.database.read(protocol::read).await
+    }
+
+    async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
+        self.database.write(move |c| protocol::adopt(c, found, mine)).await
     }
 
     async fn check(&self) -> Result<String> {

@@ -90,6 +90,7 @@ mod tests {
         let mut bytes = Vec::new();
         V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
         WorkerInfo {
+            version: String::new(),
             worker_id: id.into(),
             queue: "default".into(),
             group: "main".into(),

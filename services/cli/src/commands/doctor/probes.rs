@@ -9,6 +9,7 @@ use paceline_adapters::resolve;
 use paceline_core::clock::SystemClock;
 use paceline_core::ports::{Broker, Ledger};
 use paceline_core::{Error, ErrorKind, Result};
+use paceline_proto::PROTOCOL;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::status;
 use tonic_health::pb::HealthCheckRequest;
@@ -106,6 +107,7 @@ pub async fn ledger(settings: &Settings) -> Vec<Check> {
     match reached.await {
         Ok((ledger, what)) => {
             let mut checks = vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await];
+            checks.push(protocol(&*ledger).await);
             checks.push(ends(&*ledger).await);
             checks.extend(workers::workers(&*ledger, SystemClock::shared().wall_ms()).await);
             checks
@@ -140,6 +142,20 @@ async fn clock(ledger: &dyn Ledger, settings: &Settings) -> Check {
             Check::failed("clock", &apart, "let both take their time from NTP")
         }
         Err(error) => Check::failed("clock", &error, "look at the ledger"),
+    }
+}
+
+/// Roles of this build start only on a mesh of their own protocol.
+async fn protocol(ledger: &dyn Ledger) -> Check {
+    const NAME: &str = "protocol";
+    match within(ledger.protocol()).await {
+        Ok(None) => Check::ok(NAME, format!("{PROTOCOL}; the mesh gets it with its first role")),
+        Ok(Some(noted)) if noted == PROTOCOL.number() => Check::ok(NAME, format!("{PROTOCOL}, as the mesh has")),
+        Ok(Some(noted)) => {
+            let words = format!("the mesh has protocol {noted}, and this paceline has protocol {PROTOCOL}");
+            Check::failed(NAME, &Error::failed_precondition(words), "see docs/operations/upgrade.md").required()
+        }
+        Err(error) => Check::failed(NAME, &error, "look at the ledger"),
     }
 }
 

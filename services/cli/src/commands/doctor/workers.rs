@@ -26,7 +26,10 @@ fn check(worker: &WorkerInfo, now_ms: i64) -> Check {
     // A clock that is behind ours must not show a heartbeat from the future.
     let age_ms = (now_ms - worker.heartbeat_at_ms).max(0);
     let WorkerInfo { processed, held, stalled, host, pid, .. } = worker;
-    let what = format!("heartbeat {age_ms} ms ago, {processed} processed, {held} held, stalled {stalled} times");
+    let version = if worker.version.is_empty() { "unknown" } else { &worker.version };
+    let what = format!(
+        "heartbeat {age_ms} ms ago, {processed} processed, {held} held, stalled {stalled} times, version {version}"
+    );
     if age_ms <= HEARTBEAT_AGE_MS_MAX {
         return Check::ok(name, what);
     }
@@ -43,6 +46,7 @@ mod tests {
     fn a_worker_whose_heart_missed_three_beats_is_stalled() {
         let worker = WorkerInfo {
             worker_id: "w".into(),
+            version: "1.2.3".into(),
             queue: "default".into(),
             group: "main".into(),
             host: "h".into(),
@@ -60,7 +64,7 @@ mod tests {
         };
         let fresh = check(&worker, 11_000);
         assert_eq!((fresh.verdict, fresh.name.as_str()), (Verdict::Ok, "worker w"));
-        assert_eq!(fresh.what, "heartbeat 1000 ms ago, 5 processed, 40 held, stalled 1 times");
+        assert_eq!(fresh.what, "heartbeat 1000 ms ago, 5 processed, 40 held, stalled 1 times, version 1.2.3");
         assert_eq!(check(&worker, 9_000).verdict, Verdict::Ok, "our clock may be behind");
         let old = check(&worker, 13_001);
         assert!(old.verdict == Verdict::Failed && old.what.starts_with("stalled: heartbeat 3001 ms ago"));

@@ -8,6 +8,7 @@
 pub mod forget;
 pub mod groups;
 pub mod leases;
+pub mod protocol;
 pub mod ranges;
 pub mod record;
 pub mod restore;
@@ -29,7 +30,7 @@ use crate::groups::Groups;
 use crate::ids::{DEFAULT_GROUP, DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use crate::job::Range;
 use crate::pacing::{CatchUp, Pacing, Rate};
-use crate::ports::ledger::{Created, Fence, Ledger, Reservation, RunChange, Settled};
+use crate::ports::ledger::{Created, Fence, Ledger, PROTOCOL_FIRST, Reservation, RunChange, Settled};
 use crate::run::{RunRecord, RunSpec, RunState, Snapshot};
 
 /// How an adapter lends a case its store.
@@ -103,6 +104,9 @@ macro_rules! ledger_conformance {
             unkept::unkept_runs_survive_reopening,
             snapshot::a_snapshot_is_of_one_moment,
             snapshot::rates_cover_the_last_whole_seconds,
+            protocol::a_protocol_is_noted_once_and_read_by_all,
+            protocol::a_mesh_from_before_protocols_were_noted_has_the_first,
+            protocol::a_protocol_is_taken_over_only_from_the_one_that_was_read,
             workers::workers_are_listed_until_they_leave,
             workers::a_worker_that_falls_silent_is_forgotten,
             workers::check_says_what_the_ledger_is,

@@ -6,6 +6,7 @@ use crate::ports::ledger::WorkerInfo;
 fn worker(id: &str, processed: u64) -> WorkerInfo {
     WorkerInfo {
         worker_id: id.into(),
+        version: "1.2.3".into(),
         queue: DEFAULT_QUEUE.into(),
         group: GROUP.into(),
         host: "höst: 1".into(),

@@ -18,7 +18,7 @@ use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": create_run, run, run_ids, active_run_ids, unkept_run_ids, note_kept, change_run, lease, release, keep,
     reserve, confirm, outstanding, advance_state, record, forget, restore_run, snapshot, admitted, dead, heartbeat,
-    forget_worker, workers, check);
+    forget_worker, workers, protocol, adopt_protocol, check);
 
 pub struct Metered {
     inner: Arc<dyn Ledger>,
@@ -129,6 +129,14 @@ impl Ledger for Metered {
 
     async fn workers(&self) -> Result<Vec<WorkerInfo>> {
         self.calls.workers.time(self.inner.workers()).await
+    }
+
+    async fn protocol(&self) -> Result<Option<u32>> {
+        self.calls.protocol.time(self.inner.protocol()).await
+    }
+
+    async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
+        self.calls.adopt_protocol.time(self.inner.adopt_protocol(found, mine)).await
     }
 
     async fn check(&self) -> Result<String> {

@@ -1,0 +1,149 @@
+//! Roles of different protocols do not work together: a role joins a mesh only if the mesh has its protocol, and a producer takes
+//! calls only of its own.
+//!
+//! [`join`] is asked at the start of a role, through the ledger, which every role has. [`SayProtocol`] and [`RequireProtocol`] are the
+//! two ends of a call between scheduler and producer.
+
+use paceline_core::ports::Ledger;
+use paceline_core::{Error, Result};
+use paceline_proto::{PROTOCOL, PROTOCOL_METADATA, Protocol};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::{Request, Status};
+
+use crate::auth::{AddToken, RequireToken};
+use crate::status::to_status;
+
+/// Where an operator reads how a mesh gets another protocol.
+const PAGE: &str = "docs/operations/upgrade.md";
+
+/// The software of a role, as others hear of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Build {
+    pub version: &'static str,
+    pub protocol: Protocol,
+}
+
+impl Build {
+    /// Of this source.
+    pub const THIS: Self = Self { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL };
+}
+
+/// Joins `mesh`, whose ledger this is: the first role notes its protocol there, all others must have the same. The error is for good.
+pub async fn join(ledger: &dyn Ledger, mesh: &str, build: Build) -> Result<()> {
+    let noted = match ledger.protocol().await? {
+        Some(noted) => noted,
+        None => ledger.adopt_protocol(None, build.protocol.number()).await?,
+    };
+    if noted == build.protocol.number() {
+        return Ok(());
+    }
+    let Build { version, protocol } = build;
+    let what_to_do = match noted > protocol.number() {
+        true => "start the version that the mesh runs, or set another PACELINE_NAMESPACE",
+        false => {
+            "let its runs end, stop its roles and take its protocol over with `paceline doctor --adopt-protocol`, or set another PACELINE_NAMESPACE"
+        }
+    };
+    Err(Error::failed_precondition(format!(
+        "mesh {mesh:?} has protocol {noted}, and this paceline {version} has protocol {protocol}: {what_to_do} ({PAGE})"
+    )))
+}
+
+/// Client side of a call to a producer: says the protocol, and adds the token.
+#[derive(Debug, Clone)]
+pub struct SayProtocol {
+    protocol: MetadataValue<Ascii>,
+    token: AddToken,
+}
+
+impl SayProtocol {
+    pub fn new(protocol: Protocol, token: AddToken) -> Self {
+        Self { protocol: protocol.number().into(), token }
+    }
+}
+
+impl Interceptor for SayProtocol {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let mut request = self.token.call(request)?;
+        request.metadata_mut().insert(PROTOCOL_METADATA, self.protocol.clone());
+        Ok(request)
+    }
+}
+
+/// Server side: refuses calls without the token, and then those of another protocol.
+#[derive(Debug, Clone)]
+pub struct RequireProtocol {
+    build: Build,
+    token: RequireToken,
+}
+
+impl RequireProtocol {
+    pub fn new(build: Build, token: RequireToken) -> Self {
+        Self { build, token }
+    }
+}
+
+impl Interceptor for RequireProtocol {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let request = self.token.call(request)?;
+        let said = request.metadata().get(PROTOCOL_METADATA).map(MetadataValue::to_str);
+        let said = match said {
+            None => Some(Protocol::FIRST),
+            Some(text) => text.ok().and_then(Protocol::parse),
+        };
+        let Build { version, protocol } = self.build;
+        match said {
+            Some(said) if said == protocol => Ok(request),
+            Some(said) => Err(to_status(Error::failed_precondition(format!(
+                "the producer (paceline {version}) has protocol {protocol}, and the scheduler has protocol {said}: give both one version \
+                 ({PAGE})"
+            )))),
+            None => Err(to_status(Error::invalid_field(
+                PROTOCOL_METADATA,
+                format!("must be the number of a protocol, such as {protocol}"),
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    const OLD: Build = Build { version: "1.0.0", protocol: Protocol::new(1) };
+    const NEW: Build = Build { version: "2.0.0", protocol: Protocol::new(2) };
+
+    fn call(from: Build, to: Build, token: Option<&str>) -> Result<(), Status> {
+        let secret = "0123456789abcdef";
+        let mut client = SayProtocol::new(from.protocol, AddToken::new(token).unwrap());
+        let mut server = RequireProtocol::new(to, RequireToken::new(Some(secret)));
+        server.call(client.call(Request::new(())).unwrap()).map(drop)
+    }
+
+    #[test]
+    fn a_call_passes_between_equals_and_is_refused_with_both_versions_otherwise() {
+        let token = Some("0123456789abcdef");
+        for build in [OLD, NEW] {
+            call(build, build, token).unwrap();
+        }
+        for (from, to) in [(OLD, NEW), (NEW, OLD)] {
+            let refused = call(from, to, token).unwrap_err();
+            assert_eq!(refused.code(), Code::FailedPrecondition);
+            let words = [format!("paceline {}", to.version), format!("scheduler has protocol {}", from.protocol)];
+            assert!(words.iter().all(|words| refused.message().contains(words)), "{}", refused.message());
+        }
+        assert_eq!(call(OLD, OLD, None).unwrap_err().code(), Code::Unauthenticated);
+    }
+
+    #[test]
+    fn a_call_that_says_no_protocol_is_of_the_first_and_nonsense_is_refused() {
+        let server = |build| RequireProtocol::new(build, RequireToken::default());
+        server(OLD).call(Request::new(())).unwrap();
+        server(NEW).call(Request::new(())).unwrap_err();
+        let mut request = Request::new(());
+        request.metadata_mut().insert(PROTOCOL_METADATA, "x".parse().unwrap());
+        assert_eq!(server(OLD).call(request).unwrap_err().code(), Code::InvalidArgument);
+    }
+}
