@@ -7,7 +7,7 @@ SEEDS := 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster cluster-smoke verify fmt clippy deny audit stack-up stack-down \
-	observe dashboards dashboards-lint dashboards-check env compose-smoke clean
+	observe dashboards dashboards-lint dashboards-check k8s-check env compose-smoke clean
 
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
 SEED ?=
@@ -22,7 +22,7 @@ endif
 GAUNTLET = cargo run -q -p paceline-gauntlet -- --binary "$${CARGO_TARGET_DIR:-target}/release/paceline" $(if $(SEED),--seed $(SEED))
 
 help: ## show this text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build the binary: target/release/paceline
 	cargo build --release -p paceline-cli
@@ -40,7 +40,7 @@ sim: ## SEEDS seeds of the simulation on two schedulers, two producers and worke
 sim-mutants: ## shows that the simulation catches every known mutant within 1,000 seeds
 	$(SIM) --mutants --seeds 1000
 
-verify: fmt clippy deny dashboards-lint test ## all checks, then every test
+verify: fmt clippy deny dashboards-lint k8s-check test ## all checks, then every test
 
 gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m RABBITMQ=4 CLUSTER=1; the last line is the verdict
 	infra/local/stack install
@@ -85,6 +85,9 @@ dashboards-lint: ## dashboards and rules without running anything: JSON = source
 
 dashboards-check: build ## every query of every panel and rule over a real run with Prometheus, and traces in a real Jaeger
 	infra/local/dashboards check
+
+k8s-check: ## manifests for Kubernetes: schemas of Kubernetes and KEDA, own rules, and whether each rule notices what breaks it
+	infra/local/k8s check
 
 env: ## .env for docker compose, with secrets of your own; what is there stays
 	@infra/docker/env

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 #
-# A Python folder in the cache with what grafana/requirements.txt pins, made anew when that file or Python changes.
+# A Python folder in the cache with what a file of requirements pins, made anew when that file or Python changes.
+
+# Of the dashboards, unless a script has said another.
+requirements=${requirements-grafana/requirements.txt}
 
 python_home() {
-    printf '%s/python-%.12s' "$(cache_dir)" \
-        "$( (python3 --version && cat -- "$repository/grafana/requirements.txt") | sha256sum)"
+    printf '%s/python-%.12s' "$(cache_dir)" "$( (python3 --version && cat -- "$repository/$requirements") | sha256sum)"
 }
 
 python_of_dashboards() { printf '%s/bin/python' "$(python_home)"; }
@@ -20,14 +22,14 @@ python_install() (
     # Debian keeps this module in a package of its own.
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages_of_python
     python3 -m venv "$home" >&2 || fail "python3 could not make $home; see above"
-    if ! output=$("$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/grafana/requirements.txt" 2>&1); then
+    if ! output=$("$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/$requirements" 2>&1); then
         printf '%s\n' "$output" >&2
         # An index that is there names other versions.
         if grep -qF 'from versions: none' <<<"$output"; then
-            say "no package index answers, so what grafana/requirements.txt names cannot be had"
+            say "no package index answers, so what $requirements names cannot be had"
             exit "$exit_not_installed"
         fi
-        fail "pip could not install what grafana/requirements.txt names; see above"
+        fail "pip could not install what $requirements names; see above"
     fi
     touch -- "$home/whole"
 )
