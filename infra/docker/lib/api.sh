@@ -25,13 +25,16 @@ rpc() {
 
 cli() { compose exec -T scheduler paceline "$@"; }
 
-# Prints the id of a run of 1000 jobs a minute.
+# Prints the id of a run of 1000 jobs a minute, each of which takes so many milliseconds.
 run_start() {
-    local total=$1
+    local total=$1 milliseconds=$2 payload
+    payload="{\"simulate\":{\"ms\":$milliseconds}}"
     if [[ -n $grpcurl ]]; then
-        rpc StartRun "{\"jobs\":1000,\"per_minutes\":1,\"total\":$total}" | sed -n 's/.*"runId":"\([^"]*\)".*/\1/p'
+        rpc StartRun "{\"jobs\":1000,\"per_minutes\":1,\"total\":$total,\"handler\":\"simulate\",\"payload\":$payload}" |
+            sed -n 's/.*"runId":"\([^"]*\)".*/\1/p'
     else
-        cli --json run start --jobs 1000 --per-minutes 1 --total "$total" | sed -n 's/.*"run_id":"\([^"]*\)".*/\1/p'
+        cli --json run start --jobs 1000 --per-minutes 1 --total "$total" --handler simulate --payload "$payload" |
+            sed -n 's/.*"run_id":"\([^"]*\)".*/\1/p'
     fi
 }
 
