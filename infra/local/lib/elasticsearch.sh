@@ -13,7 +13,7 @@ elasticsearch_port_names() { printf 'http transport'; }
 elasticsearch_run() {
     local home flags
     home=$(elasticsearch_home)
-    mkdir -p -- "$dir/elasticsearch/data"
+    mkdir -p -- "$dir/elasticsearch/data" "$dir/elasticsearch/snapshots"
     # JNA unpacks a library into it at every start, and leaves it there when the process is killed.
     rm -rf -- "$dir/elasticsearch/temporary"
     mkdir -- "$dir/elasticsearch/temporary"
@@ -21,6 +21,7 @@ elasticsearch_run() {
     process_spawn elasticsearch "$(java_find)" "${flags[@]}" -cp "$(elasticsearch_class_path)" \
         Launcher "$local_dir/elasticsearch/config" \
         path.home="$home" path.data="$dir/elasticsearch/data" path.logs="$dir/elasticsearch/log" \
+        path.repo="$dir/elasticsearch/snapshots" \
         http.port="$(port_of elasticsearch http)" transport.port="$(port_of elasticsearch transport)" \
         logger.level=INFO
 }
