@@ -7,7 +7,7 @@ SEEDS := 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster cluster-smoke verify fmt clippy deny audit stack-up stack-down \
-	observe dashboards dashboards-lint dashboards-check k8s-check env compose-smoke clean
+	observe dashboards dashboards-lint dashboards-check k8s-check env compose-smoke dist clean
 
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
 SEED ?=
@@ -26,6 +26,9 @@ help: ## show this text
 
 build: ## build the binary: target/release/paceline
 	cargo build --release -p paceline-cli
+
+dist: ## an archive for other machines, with checksum: target/dist; TARGET=x86_64-unknown-linux-gnu for a dynamic binary
+	infra/release/dist $(TARGET)
 
 test: ## every test, on both backends: installs and starts the real services, stops them again; RABBITMQ=4
 	infra/local/test

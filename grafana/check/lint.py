@@ -120,6 +120,9 @@ def alerts():
         yield f"infra/prometheus/tests: no test in which {name} fires"
     for name in sorted(names - quiet):
         yield f"infra/prometheus/tests: no test in which {name} is quiet"
+    index = (sources.RUNBOOKS / "README.md").read_text()
+    for name in sorted(name for name in names if f"[{name}](" not in index):
+        yield f"docs/runbooks/README.md: {name} is not listed"
     for page in sorted(set(sources.RUNBOOKS.glob("Paceline*.md")) - runbooks):
         yield f"{page.name}: no alert leads to it"
 

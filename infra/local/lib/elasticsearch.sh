@@ -18,7 +18,7 @@ elasticsearch_port_names() { printf 'http transport'; }
 elasticsearch_run() {
     local service=${1:-elasticsearch} home flags settings=()
     home=$(elasticsearch_home)
-    mkdir -p -- "$dir/$service/data"
+    mkdir -p -- "$dir/$service/data" "$dir/$service/snapshots"
     # JNA unpacks a library into it at every start, and leaves it there when the process is killed.
     rm -rf -- "$dir/$service/temporary"
     mkdir -- "$dir/$service/temporary"
@@ -27,6 +27,7 @@ elasticsearch_run() {
     process_spawn "$service" "$(java_find)" "${flags[@]}" -cp "$(elasticsearch_class_path)" \
         Launcher "$local_dir/elasticsearch/config" \
         path.home="$home" path.data="$dir/$service/data" path.logs="$dir/$service/log" \
+        path.repo="$dir/$service/snapshots" \
         http.port="$(port_of "$service" http)" transport.port="$(port_of "$service" transport)" \
         logger.level=INFO "${settings[@]}"
 }

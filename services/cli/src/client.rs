@@ -84,8 +84,18 @@ impl Scheduler {
 
 /// A channel to any role, with the token.
 pub fn authorized(address: &str, settings: &Settings, timeout: Option<Duration>) -> Result<Authorized> {
+    authorized_as(address, None, settings, timeout)
+}
+
+/// The same to one machine of several that share the name in `origin`.
+pub fn authorized_as(
+    address: &str,
+    origin: Option<&str>,
+    settings: &Settings,
+    timeout: Option<Duration>,
+) -> Result<Authorized> {
     let token = AddToken::new(settings.token.as_deref())?;
-    Ok(InterceptedService::new(grpc::channel(address, timeout)?, token))
+    Ok(InterceptedService::new(grpc::channel_as(address, origin, timeout)?, token))
 }
 
 /// The answer for `last` where nothing ran yet.

@@ -10,6 +10,7 @@ mod observed;
 mod options;
 mod output;
 mod payload;
+mod version;
 mod views;
 mod waiting;
 
@@ -23,6 +24,7 @@ use paceline_runtime::telemetry::log;
 use commands::Context;
 use exit::Exit;
 use options::Options;
+use output::Output;
 
 /// How long the end of the process may wait for what cannot be cancelled, such as the lookup of a name.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(200);
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
 }
 
 fn start(options: Options) -> anyhow::Result<Exit> {
+    if let Some(ended) = options.command.alone(Output { json: options.global.json }) {
+        return ended;
+    }
     let settings = options.global.settings()?;
     let filter = options.log_filter(&settings);
     let log = log::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;

@@ -8,13 +8,14 @@ use paceline_runtime::settings::Settings;
 
 use crate::commands::Command;
 use crate::exit;
+use crate::version::version;
 
 /// What the commands for people log, unless told otherwise: only what is wrong, because their answer is their output.
 const QUIET_LOG: &str = "warn";
 
 /// Turns "X jobs every Y minutes" into stored documents, each exactly once, and proves it.
 #[derive(Debug, Parser)]
-#[command(name = "paceline", version, after_help = exit::HELP, disable_help_subcommand = true)]
+#[command(name = "paceline", version = version(), after_help = exit::HELP, disable_help_subcommand = true)]
 pub struct Options {
     #[command(flatten)]
     pub global: Global,

@@ -19,6 +19,8 @@ const LOOKUP_INTERVAL: Duration = Duration::from_secs(3);
 const LOOKUP_AGAIN: Duration = Duration::from_secs(1);
 /// How long a lookup may take before it is said that it does; it goes on.
 const LOOKUP_LATE: Duration = Duration::from_secs(2);
+/// Of a name at the beginning.
+const NOT_YET: &str = "it was not looked up yet";
 /// The most addresses of one name that are used.
 pub const ADDRESSES_MAX: usize = 1_000;
 
@@ -85,9 +87,19 @@ impl Entry {
     }
 }
 
+/// Where the producers of one entry are now, asked once; for whoever looks and does not stay.
+pub async fn places_now(address: &str, resolver: &dyn Resolver) -> Result<Vec<Place>> {
+    let entry = Entry::parse(address)?;
+    if let Entry::Named(name) = &entry {
+        let found = resolver.addresses(&name.host, name.port).await?;
+        name.note(Ok(found));
+    }
+    Ok(entry.places())
+}
+
 impl Name {
     fn new(url: Url, host: String, port: u16) -> Self {
-        let why = Some("it was not looked up yet".to_owned());
+        let why = Some(NOT_YET.to_owned());
         let found = Found { addresses: Vec::new(), why, since: Instant::now() };
         Self { url, host, port, found: Mutex::new(found) }
     }
@@ -168,10 +180,16 @@ impl Name {
             }
             Err(error) => {
                 let known = found.addresses.len();
-                // The first failure of the first lookup is what whoever starts all roles at once sees.
-                if found.why.replace(error.message.clone()).is_none() {
-                    found.since = Instant::now();
-                    tracing::warn!(producers = self.address(), %error, known, "the addresses of producers stay as they were");
+                match found.why.replace(error.message.clone()) {
+                    None => {
+                        found.since = Instant::now();
+                        tracing::warn!(producers = self.address(), %error, known, "the addresses of producers stay as they were");
+                    }
+                    // Whoever starts all roles at once sees no fault.
+                    Some(why) if why == NOT_YET => {
+                        tracing::info!(producers = self.address(), %error, "no producer is known yet")
+                    }
+                    Some(_) => (),
                 }
                 false
             }

@@ -49,6 +49,7 @@ use tonic::service::Routes;
 
 pub use api::{Page, Scheduler, Update};
 pub use backlog::HIGH_WATER_DEFAULT;
+pub use discovery::{Place, places_now};
 pub use producers::Producers;
 pub use remote::Caller;
 pub use validate::{Rules, StartRun};

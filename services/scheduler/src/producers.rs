@@ -3,22 +3,22 @@
 //! Each [`member`](crate::member) has a [`breaker`](crate::breaker), which keeps ranges away from one that fails, a
 //! [`window`](crate::window), which keeps what is on its way to it to what it confirms in about a second, and is asked for its health,
 //! so that one that hangs loses the ranges on their way to it within two seconds. Members come and go with the addresses of the names
-//! that [`discovery`](crate::discovery) follows.
+//! that [`discovery`](crate::discovery) follows; [`moving`] makes them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+mod moving;
+
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
 use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
-use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::resolver::{Resolver, SystemResolver};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, Notify};
@@ -108,34 +108,6 @@ impl Producers {
 
     fn names(&self) -> impl Iterator<Item = &Arc<Name>> {
         self.entries.iter().filter_map(Entry::name)
-    }
-
-    /// Makes the members those of the places that are known now: who stays keeps breaker and window, who is gone gets no more ranges.
-    fn follow_places(&self) -> Result<()> {
-        let mut members = self.members.write().expect("no code panics while it holds the list of producers");
-        let mut next: Vec<Arc<Member>> = Vec::new();
-        for place in self.entries.iter().flat_map(Entry::places) {
-            let is_same = |member: &&Arc<Member>| member.name == place.address;
-            if next.iter().any(|member| is_same(&member)) {
-                continue;
-            }
-            if let Some(known) = members.iter().find(is_same) {
-                next.push(known.clone());
-                continue;
-            }
-            let (publisher, health) = (self.connect)(&place)?;
-            tracing::info!(producer = place.address, name = place.origin, "producer is known");
-            next.push(Arc::new(Member::new(&place.address, publisher, Some(health), self.changed.clone())));
-        }
-        for gone in members.iter().filter(|member| next.iter().all(|other| !Arc::ptr_eq(other, member))) {
-            tracing::info!(producer = gone.name, "producer is gone: no name has its address any more");
-            gone.retire();
-        }
-        *members = next.into();
-        drop(members);
-        self.moved.notify_one();
-        self.changed.notify_waiters();
-        Ok(())
     }
 
     /// Publishes `range`, as `what` says, at the next producer that works and has room, at each of the others when that fails. The last
@@ -263,42 +235,6 @@ impl Producers {
         };
         let all: Vec<_> = self.members().iter().map(why).chain(unknown).collect();
         Error::unavailable(format!("no producer works now ({})", all.join("; ")))
-    }
-
-    /// Follows the names and asks every remote producer for its health until `shutdown`.
-    pub async fn probe(&self, shutdown: Shutdown) {
-        let names: Vec<_> = self.names().cloned().collect();
-        let following = join_all(names.iter().map(|name| name.follow(&*self.resolver, || self.places_changed())));
-        shutdown.or(async { tokio::join!(following, self.probe_members()) }).await;
-    }
-
-    /// An address that no producer can be made of leaves everything as it was.
-    fn places_changed(&self) {
-        if let Err(error) = self.follow_places() {
-            tracing::error!(%error, "the producers stay as they were");
-        }
-    }
-
-    /// For ever: each member, from its coming to the end of what is on its way to it.
-    async fn probe_members(&self) {
-        let (mut probed, mut probing): (Vec<Arc<Member>>, _) = (Vec::new(), FuturesUnordered::new());
-        loop {
-            for member in &*self.members() {
-                if probed.iter().all(|known| !Arc::ptr_eq(known, member)) {
-                    let member = member.clone();
-                    probed.push(member.clone());
-                    probing.push(async move {
-                        member.probe().await;
-                        member
-                    });
-                }
-            }
-            tokio::select! {
-                biased;
-                Some(gone) = probing.next() => probed.retain(|known| !Arc::ptr_eq(known, &gone)),
-                () = self.moved.notified() => (),
-            }
-        }
     }
 }
 

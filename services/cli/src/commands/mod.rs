@@ -2,10 +2,12 @@
 
 mod admin_flags;
 pub mod bench;
+pub mod completions;
 mod connections;
 pub mod dev;
 pub mod doctor;
 pub mod health;
+pub mod plan;
 pub mod run;
 pub mod serve;
 mod stop_flag;
@@ -66,9 +68,25 @@ pub enum Command {
     /// makes is named `bench-…` and removed at the end; `--namespace` does not apply.
     #[command(subcommand)]
     Bench(bench::Command),
+    // Its help is with its arguments.
+    Plan(plan::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Completions),
+    /// Write a man page for each command
+    Man(completions::Man),
 }
 
 impl Command {
+    /// The end of a command that needs no settings, which may be broken, and nobody else; `None` for all others.
+    pub fn alone(&self, output: Output) -> Option<anyhow::Result<Exit>> {
+        match self {
+            Self::Plan(arguments) => Some(plan::execute(arguments, output)),
+            Self::Completions(arguments) => Some(completions::completions(arguments)),
+            Self::Man(arguments) => Some(completions::man(arguments, output)),
+            _ => None,
+        }
+    }
+
     pub async fn execute(self, context: &Context) -> anyhow::Result<Exit> {
         match self {
             Self::Dev(arguments) => dev::execute(arguments, context).await,
@@ -81,6 +99,7 @@ impl Command {
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
             Self::Health(arguments) => health::execute(arguments, context).await,
             Self::Bench(command) => bench::execute(command, context).await,
+            Self::Plan(_) | Self::Completions(_) | Self::Man(_) => unreachable!("they end alone"),
         }
     }
 
@@ -103,7 +122,10 @@ impl Command {
             | Self::Trace(_)
             | Self::Doctor(_)
             | Self::Health(_)
-            | Self::Bench(_) => true,
+            | Self::Bench(_)
+            | Self::Plan(_)
+            | Self::Completions(_)
+            | Self::Man(_) => true,
             Self::Scheduler(_) | Self::Producer(_) | Self::Worker(_) => false,
         }
     }

@@ -1,0 +1,80 @@
+//! `paceline completions` and `paceline man`: what a shell and `man` know of the commands, made from their one definition.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::exit::Exit;
+use crate::options::Options;
+use crate::output::{Output, counted};
+
+const NAME: &str = "paceline";
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell that reads them
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder for the pages, such as /usr/local/share/man/man1; it is made if it is not there
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+pub fn completions(arguments: &Completions) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Options::command(), NAME, &mut script);
+    std::io::stdout().lock().write_all(&script).context("cannot write the output")?;
+    Ok(Exit::Done)
+}
+
+pub fn man(arguments: &Man, output: Output) -> anyhow::Result<Exit> {
+    let folder = &arguments.folder;
+    let pages = write_pages(folder).with_context(|| format!("cannot write man pages to {}", folder.display()))?;
+    output.talk(format!("{} in {}", counted(pages as u64, "page"), folder.display()));
+    Ok(Exit::Done)
+}
+
+/// A page for each command, `paceline-run-start.1`; answers how many.
+fn write_pages(folder: &Path) -> std::io::Result<usize> {
+    std::fs::create_dir_all(folder)?;
+    let command = Options::command().disable_help_subcommand(true);
+    clap_mangen::generate_to(command, folder)?;
+    Ok(std::fs::read_dir(folder)?.filter_map(Result::ok).filter(|entry| is_ours(&entry.path())).count())
+}
+
+fn is_ours(page: &Path) -> bool {
+    page.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAME) && name.ends_with(".1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shell_gets_a_script_that_knows_the_commands() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Options::command(), NAME, &mut script);
+            let script = String::from_utf8(script).unwrap();
+            assert!(["scheduler", "health", "producers"].iter().all(|word| script.contains(word)), "{shell}");
+        }
+    }
+
+    #[test]
+    fn each_command_has_its_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let pages = write_pages(&folder.path().join("man1")).unwrap();
+        for name in ["paceline", "paceline-run-start", "paceline-worker", "paceline-bench-drain"] {
+            let page = std::fs::read_to_string(folder.path().join(format!("man1/{name}.1"))).unwrap();
+            assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{name}");
+        }
+        assert!(pages > 15, "{pages}");
+    }
+}
