@@ -15,7 +15,7 @@ use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
 use paceline_core::trace::Sampling;
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, Notify};
@@ -113,6 +113,23 @@ impl Producers {
     pub async fn depth(&self, run: &RunId) -> Result<Depth> {
         let answer = self.first(Ask::Question, |publisher| async move { publisher.depth(run).await }).await;
         answer.unwrap_or_else(|_| Err(self.none_usable()))
+    }
+
+    /// What the broker says about a queue by its name, asked through a producer.
+    pub async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
+        let ask = |publisher: Arc<dyn RangePublisher>| async move {
+            match publisher.depth_of(queue, group).await {
+                // A producer of an older version knows runs alone. That is no failure of its own.
+                Err(error) if error.kind == ErrorKind::InvalidArgument => Ok(Err(Error::unavailable(format!(
+                    "a producer cannot look at queue {queue}, maybe because its version is older: {error}"
+                )))),
+                answer => answer.map(Ok),
+            }
+        };
+        match self.first(Ask::Question, ask).await {
+            Ok(answer) => answer.flatten(),
+            Err(_) => Err(self.none_usable()),
+        }
     }
 
     /// Whether ranges can be published now; the error says for each producer why not.
@@ -222,6 +239,10 @@ impl RangePublisher for Producers {
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {
         self.depth(run).await
+    }
+
+    async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
+        self.depth_of(queue, group).await
     }
 }
 

@@ -3,6 +3,8 @@
 #[macro_use]
 mod support;
 
+#[cfg(feature = "services")]
+mod autoscale;
 mod bench;
 mod changes;
 mod groups;
@@ -17,6 +19,7 @@ mod readiness;
 #[cfg(feature = "services")]
 mod refusals;
 mod restarts;
+mod scaling;
 mod seams;
 #[cfg(feature = "services")]
 mod stalls;

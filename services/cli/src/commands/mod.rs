@@ -6,6 +6,7 @@ mod connections;
 pub mod dev;
 pub mod doctor;
 pub mod run;
+mod scale;
 pub mod serve;
 mod stop_flag;
 pub mod trace;
@@ -51,6 +52,9 @@ pub enum Command {
     /// Start, change, show and watch runs
     #[command(subcommand)]
     Run(run::Command),
+    /// How many workers a queue needs
+    #[command(subcommand)]
+    Scale(scale::Command),
     // Its help is with its arguments: it says whom it asks.
     Verify(verify::Arguments),
     // Its help is with its arguments.
@@ -73,6 +77,7 @@ impl Command {
             Self::Producer(arguments) => serve::producer(arguments, context).await,
             Self::Worker(arguments) => serve::worker(arguments, context).await,
             Self::Run(command) => run::execute(command, context).await,
+            Self::Scale(command) => scale::execute(command, context).await,
             Self::Verify(arguments) => verify::execute(arguments, context).await,
             Self::Trace(arguments) => trace::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
@@ -91,7 +96,13 @@ impl Command {
     /// Its output is the answer to a person, rather than the log of a process that serves.
     pub fn answers_a_person(&self) -> bool {
         match self {
-            Self::Dev(_) | Self::Run(_) | Self::Verify(_) | Self::Trace(_) | Self::Doctor(_) | Self::Bench(_) => true,
+            Self::Dev(_)
+            | Self::Run(_)
+            | Self::Scale(_)
+            | Self::Verify(_)
+            | Self::Trace(_)
+            | Self::Doctor(_)
+            | Self::Bench(_) => true,
             Self::Scheduler(_) | Self::Producer(_) | Self::Worker(_) => false,
         }
     }
