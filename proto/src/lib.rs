@@ -12,5 +12,11 @@ pub mod v1 {
     tonic::include_proto!("paceline.v1");
 }
 
-/// The encoded `FileDescriptorSet` of `paceline.v1`, for server reflection.
+pub mod externalscaler {
+    //! What KEDA calls, as in `proto/externalscaler/externalscaler.proto`.
+    #![allow(clippy::all, rust_2018_idioms, missing_docs)]
+    tonic::include_proto!("externalscaler");
+}
+
+/// The encoded `FileDescriptorSet` of all of them, for server reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/paceline_descriptor.bin"));

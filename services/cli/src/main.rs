@@ -1,5 +1,6 @@
 //! The one binary `paceline`: options, settings, telemetry, run, exit code. What each command does is in [`commands`].
 
+mod autoscale;
 mod client;
 mod commands;
 mod exit;

@@ -20,6 +20,7 @@ pub mod ports;
 pub mod repair;
 pub mod retry;
 pub mod run;
+pub mod scaling;
 pub mod seam;
 pub mod seqset;
 #[cfg(feature = "testkit")]

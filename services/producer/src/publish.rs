@@ -145,22 +145,27 @@ impl RangePublisher for Producer {
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {
         let known = self.inner.specs.get(run).await?;
-        let empty = Depth { unacked: Some(0), ..Depth::default() };
-        let mut deepest = empty;
+        let mut deepest = EMPTY;
         for group in known.groups.iter() {
-            let depth = match self.inner.broker.depth(&known.queue, group).await {
-                Err(error) if error.kind == ErrorKind::NotFound => {
-                    // As long as another group takes the jobs nothing is unroutable, so only this look tells.
-                    self.inner.forget(&known.queue);
-                    empty
-                }
-                depth => depth?,
-            };
-            deepest = deepest.max(depth);
+            deepest = deepest.max(self.depth_of(&known.queue, group).await?);
         }
         Ok(deepest)
     }
+
+    async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
+        match self.inner.broker.depth(queue, group).await {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                // As long as another group takes the jobs nothing is unroutable, so only this look tells.
+                self.inner.forget(queue);
+                Ok(EMPTY)
+            }
+            depth => depth,
+        }
+    }
 }
+
+/// Of a queue that is not there.
+const EMPTY: Depth = Depth { ready: 0, unacked: Some(0), delayed: 0, dead: 0 };
 
 /// The seqs of a range of messages of `message_bytes`, in stretches for one publish each.
 fn chunks(range: &Range, message_bytes: u64) -> impl Iterator<Item = std::ops::Range<u64>> + use<> {

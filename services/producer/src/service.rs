@@ -1,7 +1,7 @@
 //! The edge: `paceline.v1.ProducerService`, converted once to core types and back.
 
 use paceline_core::error::Error;
-use paceline_core::ids::RunId;
+use paceline_core::ids::{self, RunId};
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::trace::Sampling;
@@ -31,7 +31,13 @@ impl ProducerService for Service {
 
     async fn depth(&self, request: Request<DepthRequest>) -> Result<Response<DepthResponse>, Status> {
         let answer = async {
-            let depth = self.0.depth(&RunId::parse(&request.get_ref().run_id)?).await?;
+            let DepthRequest { run_id, queue, group } = request.get_ref();
+            let depth = if queue.is_empty() {
+                self.0.depth(&RunId::parse(run_id)?).await?
+            } else {
+                ids::check_queue("queue", queue).and_then(|()| ids::check_group("group", group))?;
+                self.0.depth_of(queue, group).await?
+            };
             Ok::<_, Error>(DepthResponse {
                 ready: depth.ready,
                 unacked: depth.unacked,

@@ -2,8 +2,9 @@
 //!
 //! [`Scheduler`] is the handle that the API uses: it writes what callers want to the ledger. [`supervisor`] takes the
 //! lease of every run that has no owner and gives it to an [`owner`], which paces, reserves and [`dispatch`]es ranges to
-//! [`producers`], which [`discovery`] finds, no more at once than a [`window`] allows; [`backlog`] holds it back, [`healer`] closes what a lost queue or ledger
-//! left open, [`keeper`] keeps the run in the sink, and [`endings`] keeps its end there; [`measured`] shows how they do. Nothing is kept here that the ledger does
+//! [`producers`], which [`discovery`] finds, no more at once than a [`window`] allows; [`backlog`] holds it back, [`healer`] closes what a
+//! lost queue or ledger left open, [`keeper`] keeps the run in the sink, and [`endings`] keeps its end there; [`measured`] shows how they do,
+//! and [`scale`] says how many workers a queue needs. Nothing is kept here that the ledger does
 //! not have, so any scheduler can go on where another stopped.
 
 mod api;
@@ -21,6 +22,7 @@ mod owner;
 pub mod producers;
 mod ready;
 mod remote;
+mod scale;
 mod service;
 mod spans;
 mod supervisor;
@@ -36,6 +38,8 @@ use paceline_core::Result;
 use paceline_core::clock::SharedClock;
 use paceline_core::policy::Policy;
 use paceline_core::ports::{Ledger, Sink};
+use paceline_proto::externalscaler::external_scaler_server::ExternalScalerServer;
+use paceline_proto::v1::scale_service_server::ScaleServiceServer;
 use paceline_proto::v1::scheduler_service_server::SchedulerServiceServer;
 use paceline_proto::v1::verify_service_server::VerifyServiceServer;
 use paceline_runtime::auth::RequireToken;
@@ -123,10 +127,13 @@ pub async fn run(
     let watching = ready::watch(&context, readiness, health.reporter.clone(), shutdown.clone());
     let scheduler = Scheduler::new(context.clone());
     let service = SchedulerServiceServer::with_interceptor(service::Service::new(scheduler.clone()), token.clone());
-    let proof = VerifyServiceServer::with_interceptor(verify::Service(context.clone()), token);
+    let proof = VerifyServiceServer::with_interceptor(verify::Service(context.clone()), token.clone());
+    let scale = ScaleServiceServer::with_interceptor(scale::service::Service(context.clone()), token.clone());
+    // KEDA carries the token in its own way.
+    let keda = ExternalScalerServer::new(scale::keda::Service::new(context.clone(), token));
     let supervising = supervise(&scheduler, shutdown.clone());
     let probing = context.producers.probe(shutdown.clone());
-    let add = |routes: Routes| routes.add_service(service).add_service(proof);
+    let add = |routes: Routes| routes.add_service(service).add_service(proof).add_service(scale).add_service(keda);
     let serving = grpc::serve(listener, health, add, (&context.metrics, &context.traces), shutdown);
     let working = async { tokio::join!(supervising, probing, serving).2 };
     tokio::select! {

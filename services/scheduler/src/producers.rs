@@ -5,9 +5,9 @@
 //! so that one that hangs loses the ranges on their way to it within two seconds. Members come and go with the addresses of the names
 //! that [`discovery`](crate::discovery) follows; [`moving`] makes them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 mod moving;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::ports::broker::Depth;
 use paceline_core::trace::Sampling;
-use paceline_core::{Error, Result};
+use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::resolver::{Resolver, SystemResolver};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, Notify};
@@ -153,6 +153,23 @@ impl Producers {
         answer.unwrap_or_else(|_| Err(self.none_usable()))
     }
 
+    /// What the broker says about a queue by its name, asked through a producer.
+    pub async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
+        let ask = |publisher: Arc<dyn RangePublisher>| async move {
+            match publisher.depth_of(queue, group).await {
+                // A producer of an older version knows runs alone. That is no failure of its own.
+                Err(error) if error.kind == ErrorKind::InvalidArgument => Ok(Err(Error::unavailable(format!(
+                    "a producer cannot look at queue {queue}, maybe because its version is older: {error}"
+                )))),
+                answer => answer.map(Ok),
+            }
+        };
+        match self.first(Ask::Question, ask).await {
+            Ok(answer) => answer.flatten(),
+            Err(_) => Err(self.none_usable()),
+        }
+    }
+
     /// Whether ranges can be published now; the error says for each producer why not.
     pub fn check(&self) -> Result<()> {
         if self.members().iter().any(|member| member.condition().0) { Ok(()) } else { Err(self.none_usable()) }
@@ -264,6 +281,10 @@ impl RangePublisher for Producers {
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {
         self.depth(run).await
+    }
+
+    async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
+        self.depth_of(queue, group).await
     }
 }
 

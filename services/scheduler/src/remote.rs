@@ -78,6 +78,13 @@ impl Health for RemoteHealth {
     }
 }
 
+impl Remote {
+    async fn ask_depth(&self, request: DepthRequest) -> Result<Depth> {
+        let depth = self.0.clone().depth(request).await.map_err(|status| from_status(&status))?.into_inner();
+        Ok(Depth { ready: depth.ready, unacked: depth.unacked, delayed: depth.delayed, dead: depth.dead })
+    }
+}
+
 #[async_trait]
 impl RangePublisher for Remote {
     async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String> {
@@ -96,8 +103,11 @@ impl RangePublisher for Remote {
     }
 
     async fn depth(&self, run: &RunId) -> Result<Depth> {
-        let request = DepthRequest { run_id: run.to_string() };
-        let depth = self.0.clone().depth(request).await.map_err(|status| from_status(&status))?.into_inner();
-        Ok(Depth { ready: depth.ready, unacked: depth.unacked, delayed: depth.delayed, dead: depth.dead })
+        self.ask_depth(DepthRequest { run_id: run.to_string(), ..DepthRequest::default() }).await
+    }
+
+    async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
+        let request = DepthRequest { queue: queue.into(), group: group.into(), ..DepthRequest::default() };
+        self.ask_depth(request).await
     }
 }

@@ -16,6 +16,7 @@ use paceline_runtime::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -39,6 +40,7 @@ pub struct Held {
 pub struct Hold {
     _open: TaskTrackerToken,
     consumer: Arc<Holding>,
+    since: Instant,
 }
 
 /// What the deliveries of one consumer share.
@@ -58,7 +60,8 @@ impl Holding {
 impl Hold {
     pub fn new(open: TaskTrackerToken, consumer: &Arc<Holding>) -> Self {
         Stats::add(&consumer.stats.held, 1);
-        Self { _open: open, consumer: consumer.clone() }
+        consumer.queue.hands.took();
+        Self { _open: open, consumer: consumer.clone(), since: Instant::now() }
     }
 
     /// Where its queue is measured.
@@ -75,6 +78,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.consumer.stats.held.fetch_sub(1, Ordering::Relaxed);
+        self.consumer.queue.hands.gave(self.since.elapsed());
     }
 }
 

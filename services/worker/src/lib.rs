@@ -2,7 +2,7 @@
 //!
 //! [`intake`] reads deliveries from N consumers and starts [`execute`] on each; what has ended goes through one bounded
 //! channel to [`flush`], which shares one bulk request and one ledger script among what is there, then settles.
-//! [`registry`] announces the worker and its numbers, [`health`] whether it can
+//! [`registry`] announces the worker and its numbers, [`load`] how full its hands are, [`health`] whether it can
 //! work, and [`stall`] that it was stopped for a while. A stop takes no more, finishes what is held, gives the rest back.
 
 mod execute;
@@ -10,6 +10,7 @@ mod flush;
 pub mod handlers;
 mod health;
 mod intake;
+mod load;
 mod measured;
 mod publishes;
 mod registry;
@@ -103,7 +104,8 @@ pub async fn run(config: Config, readiness: Readiness, shutdown: Shutdown) -> Re
     // Bounded by what the broker hands out: every entry is an unsettled delivery.
     let (ended, ended_queue) = mpsc::channel(usize::from(config.prefetch) * config.consumers * config.queues.len());
     let (crashed, settled) = (Shutdown::new(), Shutdown::new());
-    let announcing = registry::announce(config.clone(), stats.clone(), health.clone(), settled.clone());
+    let announcing =
+        registry::announce(config.clone(), stats.clone(), health.clone(), (shutdown.clone(), settled.clone()));
     let intake = Intake { config: config.clone(), stats: stats.clone(), health: health.clone(), ended };
     let consuming = intake::consume(intake, shutdown.clone(), crashed.clone());
     let flushing = flush::Flusher::new(config.clone(), stats.clone(), health.clone(), crashed.clone()).run(ended_queue);

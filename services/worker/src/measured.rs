@@ -12,6 +12,7 @@ use paceline_runtime::telemetry::metrics::{Counter, Histogram, Metrics};
 use tokio::runtime::Handle;
 
 use crate::health::Health;
+use crate::load::Hands;
 use crate::stats::Stats;
 use crate::window::Window;
 
@@ -62,6 +63,8 @@ pub struct Queue {
     wait: Histogram,
     run: Histogram,
     end_to_end: Histogram,
+    /// For the heartbeat.
+    pub hands: Hands,
 }
 
 /// How long a job took, in seconds.
@@ -84,6 +87,7 @@ impl Queue {
             wait: histogram(&names::JOB_WAIT),
             run: histogram(&names::JOB_RUN),
             end_to_end: histogram(&names::JOB_END_TO_END),
+            hands: Hands::default(),
         }
     }
 
@@ -158,6 +162,11 @@ impl Measured {
     /// Of a queue that this worker consumes; of any other, one that nobody sees.
     pub fn queue(&self, name: &str) -> Arc<Queue> {
         self.queues.get(name).cloned().unwrap_or_else(|| Arc::new(Queue::new(&Metrics::off(), name)))
+    }
+
+    /// Of every queue that this worker consumes.
+    pub fn hands(&self) -> impl Iterator<Item = (&String, &Hands)> {
+        self.queues.iter().map(|(name, queue)| (name, &queue.hands))
     }
 
     pub fn request(&self, documents: usize) -> Request<'_> {

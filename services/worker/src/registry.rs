@@ -1,5 +1,6 @@
 //! Announces the worker and its numbers to the ledger, and takes it off the list at a graceful stop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use paceline_runtime::lifecycle::Shutdown;
 
 use crate::Config;
 use crate::health::Health;
+use crate::load::Meter;
 use crate::stats::Stats;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -15,11 +17,19 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
 /// Until `stopped`, then once more with the last numbers: the list shows them until the heartbeat runs out.
-pub async fn announce(config: Arc<Config>, stats: Arc<Stats>, health: Arc<Health>, stopped: Shutdown) {
+pub async fn announce(
+    config: Arc<Config>,
+    stats: Arc<Stats>,
+    health: Arc<Health>,
+    (stopping, stopped): (Shutdown, Shutdown),
+) {
     let started_at_ms = config.clock.wall_ms();
+    let mut meter = Meter::new(config.consumers as u64 * u64::from(config.prefetch));
     let mut was_away = false;
     loop {
-        let info = info(&config, &stats, started_at_ms);
+        let loads = meter.look(stats.measured.hands(), config.clock.wall_ms());
+        let (busy, is_stopping) = (meter.busy(), stopping.is_triggered());
+        let info = WorkerInfo { loads, busy, is_stopping, ..info(&config, &stats, started_at_ms) };
         let beat = health.ledger.observe(config.ledger.heartbeat(&info, HEARTBEAT_TTL)).await;
         match &beat {
             Err(error) if !was_away => tracing::warn!(%error, "heartbeat not written"),
@@ -56,6 +66,9 @@ fn info(config: &Config, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
         retried: Stats::get(&stats.retried),
         held: Stats::get(&stats.held),
         stalled: Stats::get(&stats.stalled),
+        loads: BTreeMap::new(),
+        busy: None,
+        is_stopping: false,
         batches: Stats::get(&stats.batches),
         batched_documents: Stats::get(&stats.batched_documents),
         stored_latency: stats.stored_latency(),

@@ -3,6 +3,8 @@
 #[macro_use]
 mod support;
 
+#[cfg(feature = "services")]
+mod autoscale;
 mod bench;
 mod changes;
 mod discovery;
@@ -19,6 +21,7 @@ mod readiness;
 #[cfg(feature = "services")]
 mod refusals;
 mod restarts;
+mod scaling;
 mod seams;
 #[cfg(feature = "services")]
 mod stalls;

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod health;
 pub mod plan;
 pub mod run;
+mod scale;
 pub mod serve;
 mod stop_flag;
 pub mod trace;
@@ -54,6 +55,9 @@ pub enum Command {
     /// Start, change, show and watch runs
     #[command(subcommand)]
     Run(run::Command),
+    /// How many workers a queue needs
+    #[command(subcommand)]
+    Scale(scale::Command),
     // Its help is with its arguments: it says whom it asks.
     Verify(verify::Arguments),
     // Its help is with its arguments.
@@ -94,6 +98,7 @@ impl Command {
             Self::Producer(arguments) => serve::producer(arguments, context).await,
             Self::Worker(arguments) => serve::worker(arguments, context).await,
             Self::Run(command) => run::execute(command, context).await,
+            Self::Scale(command) => scale::execute(command, context).await,
             Self::Verify(arguments) => verify::execute(arguments, context).await,
             Self::Trace(arguments) => trace::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
@@ -118,6 +123,7 @@ impl Command {
         match self {
             Self::Dev(_)
             | Self::Run(_)
+            | Self::Scale(_)
             | Self::Verify(_)
             | Self::Trace(_)
             | Self::Doctor(_)

@@ -29,6 +29,7 @@ use super::Context;
 use super::admin_flags::AdminFlags;
 use super::connections::connections;
 use super::stop_flag::StopFlag;
+use crate::autoscale::{self, Autoscale};
 use crate::exit::Exit;
 use crate::in_process::{self, Limits};
 use crate::observed::observed;
@@ -95,6 +96,8 @@ pub struct Worker {
     /// Name of this worker in documents, counts and logs [default: host, process id and a random part]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
+    #[command(flatten)]
+    autoscale: Autoscale,
 }
 
 impl Worker {
@@ -188,6 +191,9 @@ async fn produce(
 pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit> {
     let (settings, shutdown) = (&context.settings, arguments.stop.shutdown()?);
     let queues = queues(&arguments.queues, settings)?;
+    if let Some(range) = arguments.autoscale.autoscale {
+        return supervise(range, queues.into_iter().collect(), arguments, context, shutdown).await;
+    }
     let id = name(arguments.id.as_deref(), "worker")?;
     let port = arguments.admin.bind(admin::WORKER_PORT, settings).await?;
     announce(context, "worker", None, port.as_ref())?;
@@ -200,6 +206,22 @@ pub async fn worker(arguments: Worker, context: &Context) -> anyhow::Result<Exit
     };
     observed(context, name, None, working).await?;
     Ok(Exit::Done)
+}
+
+/// Workers in processes of their own, instead of one in this process.
+async fn supervise(
+    range: autoscale::Range,
+    queues: Vec<(String, Policy)>,
+    arguments: Worker,
+    context: &Context,
+    shutdown: Shutdown,
+) -> anyhow::Result<Exit> {
+    arguments.admin.check_for_several(&context.settings)?;
+    let said = BTreeMap::from([("role", "autoscaler".to_owned()), ("workers", range.to_string())]);
+    context.output.data(&said, |_| format!("autoscaler of {range} workers"))?;
+    let Worker { autoscale, id, grace, .. } = arguments;
+    let workers = autoscale::Workers { queues, id, grace: Duration::from_secs_f64(grace) };
+    autoscale::supervise(&autoscale, range, workers, context, shutdown).await
 }
 
 async fn work(

@@ -1,5 +1,6 @@
 //! The ledger port: runs and who owns them, which jobs exist, and which are counted. Every method is one atomic step.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -148,7 +149,22 @@ pub struct Recorded {
     pub foreign: u64,
 }
 
-/// A worker as it announces itself.
+/// How a worker does on one of its queues.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueLoad {
+    /// Jobs that it may hold at once.
+    pub slots: u64,
+    /// Jobs that it holds now.
+    pub held: u64,
+    /// Jobs that left its hands, a second.
+    pub per_second: f64,
+    /// From taken to settled, the mean of those jobs; unset before the first one.
+    pub hold_ms: Option<f64>,
+    /// The end of the window that both are of: the last one in which a job ended.
+    pub measured_at_ms: Option<i64>,
+}
+
+/// A worker as it announces itself. What has a default is not said by workers of older versions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerInfo {
     pub worker_id: String,
@@ -170,6 +186,15 @@ pub struct WorkerInfo {
     /// How often it found, on waking up, that it had been stopped or hung for so long that its jobs went to others.
     #[serde(default)]
     pub stalled: u64,
+    /// By queue.
+    #[serde(default)]
+    pub loads: BTreeMap<String, QueueLoad>,
+    /// The share of the last seconds in which its threads computed, 0 to 1; unset where that is not known.
+    #[serde(default)]
+    pub busy: Option<f64>,
+    /// It takes no more, and finishes what it holds.
+    #[serde(default)]
+    pub is_stopping: bool,
     /// Sink requests, and the documents in them.
     pub batches: u64,
     pub batched_documents: u64,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::job::Range;
 use crate::ports::broker::Depth;
@@ -22,4 +22,9 @@ pub trait RangePublisher: Send + Sync + 'static {
     /// What the broker says about the queue of a run: of each number the highest that any of the run's groups has. A queue that is
     /// not there is empty.
     async fn depth(&self, run: &RunId) -> Result<Depth>;
+
+    /// What the broker says about a queue by its name, for one group. A queue that is not there is empty.
+    async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
+        Err(Error::unavailable(format!("this producer cannot look at queue {queue} for group {group}")))
+    }
 }

@@ -1,7 +1,7 @@
 //! Cases: the list of workers, and what the ledger says of itself.
 
 use super::*;
-use crate::ports::ledger::WorkerInfo;
+use crate::ports::ledger::{QueueLoad, WorkerInfo};
 
 fn worker(id: &str, processed: u64) -> WorkerInfo {
     WorkerInfo {
@@ -18,9 +18,22 @@ fn worker(id: &str, processed: u64) -> WorkerInfo {
         retried: 3,
         held: 10,
         stalled: 1,
+        loads: [(DEFAULT_QUEUE.into(), load())].into(),
+        busy: Some(0.125),
+        is_stopping: true,
         batches: 4,
         batched_documents: 5,
         stored_latency: "HISTFAAAAC94nJNpmSzMwMDAxAABzFCaEUoz2X+AMABRuQNU".into(),
+    }
+}
+
+fn load() -> QueueLoad {
+    QueueLoad {
+        slots: 1_280,
+        held: 10,
+        per_second: 97.5,
+        hold_ms: Some(12.25),
+        measured_at_ms: Some(1_700_000_000_500),
     }
 }
 

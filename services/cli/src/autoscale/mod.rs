@@ -1,0 +1,113 @@
+//! `paceline worker --autoscale 1..8`: one process that starts and stops workers of this host, as many as the scheduler says the queues need.
+//!
+//! It asks every few seconds. More workers start at once; fewer only after the scheduler has asked for no more than that all through a
+//! window. A worker that leaves takes no more and finishes what it holds. A scheduler that is away, or does not know, changes nothing. Each
+//! worker is a process of its own ([`children`]), so it has its own core, admin port and fate.
+
+mod arguments;
+mod ask;
+mod children;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use paceline_core::policy::Policy;
+use paceline_core::scaling::{DRAIN_SECONDS_DEFAULT, Stabiliser, WINDOW_MS_DEFAULT};
+use paceline_core::{Error, Result};
+use paceline_runtime::lifecycle::Shutdown;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::commands::Context;
+use crate::exit::Exit;
+use ask::Asker;
+use children::{Children, Ended};
+
+pub use arguments::Range;
+
+const ASK_INTERVAL: Duration = Duration::from_secs(2);
+/// A worker that leaves may take so much longer than its longest handler: to store, count and acknowledge.
+const FINISH_MARGIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Autoscaling")]
+pub struct Autoscale {
+    /// Start and stop workers of this host, as many as the scheduler (--server) says the queues need
+    #[arg(long, value_name = "MIN..MAX")]
+    pub autoscale: Option<Range>,
+    /// Seconds within which a backlog is to be done
+    #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_SECONDS_DEFAULT, requires = "autoscale", value_parser = seconds)]
+    pub drain_seconds: f64,
+    /// Seconds for which fewer workers must have been enough before one leaves
+    #[arg(long, value_name = "SECONDS", default_value_t = WINDOW_MS_DEFAULT as f64 / 1e3, requires = "autoscale", value_parser = seconds)]
+    pub scale_in_after: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    if (1.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("must be 1 to 3600".to_owned()) }
+}
+
+/// What the workers are started with, and how long a stop of all of them may take.
+pub struct Workers {
+    pub queues: Vec<(String, Policy)>,
+    pub id: Option<String>,
+    pub grace: Duration,
+}
+
+/// Until `shutdown`; then every worker is stopped, and waited for.
+pub async fn supervise(
+    autoscale: &Autoscale,
+    range: Range,
+    workers: Workers,
+    context: &Context,
+    shutdown: Shutdown,
+) -> anyhow::Result<Exit> {
+    let timeout = workers.queues.iter().map(|(_, policy)| policy.timeout()).max().unwrap_or_default();
+    // Who leaves because there is less to do may finish whatever it has begun.
+    let patience = workers.grace.max(timeout + FINISH_MARGIN);
+    let mut children = Children::new(workers.id.clone(), patience)?;
+    let queues = workers.queues.into_iter().map(|(queue, _)| queue).collect();
+    let mut asker = Asker::new(queues, autoscale.drain_seconds, &context.settings)?;
+    let mut stabiliser = Stabiliser::new((autoscale.scale_in_after * 1e3) as u64);
+    let begun = Instant::now();
+    let mut ask = tokio::time::interval(ASK_INTERVAL);
+    ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut target = range.min;
+    let outcome: anyhow::Result<Exit> = loop {
+        children.fill(target);
+        let start_at = children.start_at();
+        let step = tokio::select! {
+            biased;
+            () = shutdown.triggered() => break Ok(Exit::Done),
+            ended = children.ended() => Some(ended),
+            () = until(start_at) => None,
+            _ = ask.tick() => {
+                let Some(wanted) = shutdown.or(asker.ask(&children.ids())).await else { break Ok(Exit::Done) };
+                let now_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let next = range.clamp(stabiliser.target(now_ms, target, wanted));
+                if next != target {
+                    tracing::info!(before = target, next, wanted, "the number of workers changes");
+                }
+                target = next;
+                None
+            }
+        };
+        if let Some(Ended::ForGood(code)) = step {
+            break Err(Error::invalid_field(
+                "worker",
+                format!("cannot start with these options and settings (exit code {code}); its words are above"),
+            )
+            .into());
+        }
+    };
+    children.stop_all(workers.grace).await;
+    outcome.context("autoscaling ended")
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,250 @@
+//! The edge of `externalscaler.ExternalScaler`: KEDA asks, and its HPA starts and stops pods.
+//!
+//! The metric is the number of workers that are wanted, and its target is 1 a worker, so the HPA's arithmetic (metric ÷ target) leaves it as
+//! it is. What is not known is UNAVAILABLE: KEDA and its HPA then leave the pods as they are.
+//!
+//! KEDA sends no metadata with its calls. It does send every key of the trigger, and puts in place of a key that ends in `FromEnv` the variable
+//! of the scaled pods. So `tokenFromEnv: PACELINE_TOKEN` brings the token, and the ScaledObject holds no secret.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt as _};
+use paceline_core::error::Violations;
+use paceline_core::scaling::{Aim, Decision};
+use paceline_core::{Error, Result};
+use paceline_proto::externalscaler::external_scaler_server::ExternalScaler;
+use paceline_proto::externalscaler::{
+    GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
+    ScaledObjectRef,
+};
+use paceline_runtime::auth::RequireToken;
+use paceline_runtime::status::to_status;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use super::Question;
+use crate::{Context, Rules};
+
+/// The one metric.
+pub const METRIC: &str = "paceline-workers";
+/// Of the metric for each worker.
+const TARGET: i64 = 1;
+/// The keys that are ours.
+const KEYS: [&str; 6] = ["queue", "group", "drainSeconds", "minWorkers", "maxWorkers", "jobsPerSecond"];
+const TOKEN_KEY: &str = "tokenFromEnv";
+/// KEDA's own keys of an external trigger, which it sends along.
+const KEDA_KEYS: [&str; 7] =
+    ["scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsCertFile", "tlsClientCert", "tlsClientKey"];
+/// How often a stream looks for a change.
+const STREAM_INTERVAL: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub struct Service {
+    context: Context,
+    token: RequireToken,
+}
+
+impl Service {
+    pub fn new(context: Context, token: RequireToken) -> Self {
+        Self { context, token }
+    }
+
+    async fn decide<T>(&self, request: &Request<T>, object: Option<&ScaledObjectRef>) -> Result<Decision, Status> {
+        let question = self.question(request, object)?;
+        question.answer(&self.context).await.map_err(to_status)
+    }
+
+    /// Whoever may ask learns what is wrong with the question.
+    fn question<T>(&self, request: &Request<T>, object: Option<&ScaledObjectRef>) -> Result<Question, Status> {
+        let metadata = object.map(|object| &object.scaler_metadata).ok_or_else(|| {
+            to_status(Error::invalid_field("scaledObjectRef", "is missing: it says which queue is meant"))
+        })?;
+        admit(&self.token, request.metadata(), metadata)?;
+        question(metadata, (&self.context.rules, &self.context.group)).map_err(to_status)
+    }
+}
+
+/// By the token in the call's metadata, as all other calls, or in the trigger's.
+fn admit(token: &RequireToken, call: &MetadataMap, keys: &HashMap<String, String>) -> Result<(), Status> {
+    let given = call.get("authorization").map(|value| value.as_bytes().to_vec());
+    let given = given.or_else(|| keys.get(TOKEN_KEY).map(|token| format!("Bearer {token}").into_bytes()));
+    match given {
+        given if token.admits(given.as_deref()) => Ok(()),
+        Some(_) => Err(Status::unauthenticated("the token is wrong; the pods' PACELINE_TOKEN is not the scheduler's")),
+        None => Err(Status::unauthenticated(format!(
+            "a token is required: put `{TOKEN_KEY}: PACELINE_TOKEN` into the trigger's metadata, and that variable into the scaled pods"
+        ))),
+    }
+}
+
+fn question(keys: &HashMap<String, String>, (rules, group): (&Rules, &str)) -> Result<Question> {
+    let mut violations = Violations::default();
+    let known = |key: &str| KEYS.contains(&key) || KEDA_KEYS.contains(&key) || key == TOKEN_KEY;
+    let mut unknown: Vec<_> = keys.keys().filter(|key| !known(key)).collect();
+    unknown.sort();
+    for key in unknown {
+        violations.add(key, format!("is not known; there are: {}, {TOKEN_KEY}", KEYS.join(", ")));
+    }
+    let default = Aim::default();
+    let aim = Aim {
+        drain_seconds: number(keys, "drainSeconds", default.drain_seconds, &mut violations),
+        min_workers: number(keys, "minWorkers", default.min_workers, &mut violations),
+        max_workers: number(keys, "maxWorkers", default.max_workers, &mut violations),
+        jobs_per_second: number(keys, "jobsPerSecond", default.jobs_per_second, &mut violations),
+    };
+    let text = |key: &str| keys.get(key).map_or("", String::as_str);
+    let question = Question::new((text("queue"), text("group"), aim), (rules, group), camel_case);
+    for wrong in question.as_ref().err().into_iter().flat_map(|error| &error.fields) {
+        violations.add(&wrong.field, &wrong.description);
+    }
+    violations.check()?;
+    question
+}
+
+fn number<T: std::str::FromStr>(
+    keys: &HashMap<String, String>,
+    key: &str,
+    default: T,
+    violations: &mut Violations,
+) -> T {
+    let Some(text) = keys.get(key) else { return default };
+    text.parse().unwrap_or_else(|_| {
+        violations.add(key, format!("{text:?} is not a number as it should be there"));
+        default
+    })
+}
+
+/// As the keys of a trigger are written.
+fn camel_case(field: &'static str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |key, word| {
+        let (initial, rest) = word.split_at(1);
+        key + &initial.to_uppercase() + rest
+    })
+}
+
+#[tonic::async_trait]
+impl ExternalScaler for Service {
+    async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
+        let result = self.decide(&request, Some(request.get_ref())).await?.is_active;
+        Ok(Response::new(IsActiveResponse { result }))
+    }
+
+    type StreamIsActiveStream = BoxStream<'static, Result<IsActiveResponse, Status>>;
+
+    /// Ends when it is not known any more; KEDA opens it again.
+    async fn stream_is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
+        let question = self.question(&request, Some(request.get_ref()))?;
+        let first = question.answer(&self.context).await.map_err(to_status)?.is_active;
+        let changes = stream::unfold((question, self.context.clone(), first), |(question, context, last)| async move {
+            loop {
+                tokio::time::sleep(STREAM_INTERVAL).await;
+                match question.answer(&context).await {
+                    Ok(decision) if decision.is_active == last => (),
+                    Ok(decision) => return Some((Ok(decision.is_active), (question, context, decision.is_active))),
+                    Err(error) => return Some((Err(to_status(error)), (question, context, last))),
+                }
+            }
+        });
+        let answers = stream::once(async move { Ok(first) }).chain(changes);
+        Ok(Response::new(answers.map(|active| active.map(|result| IsActiveResponse { result })).boxed()))
+    }
+
+    async fn get_metric_spec(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<GetMetricSpecResponse>, Status> {
+        self.question(&request, Some(request.get_ref()))?;
+        let spec = MetricSpec { metric_name: METRIC.into(), target_size: TARGET, target_size_float: TARGET as f64 };
+        Ok(Response::new(GetMetricSpecResponse { metric_specs: vec![spec] }))
+    }
+
+    async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
+        let asked = request.get_ref();
+        self.question(&request, asked.scaled_object_ref.as_ref())?;
+        if asked.metric_name != METRIC {
+            let wrong = format!("{:?} is not known; there is: {METRIC}", asked.metric_name);
+            return Err(to_status(Error::invalid_field("metricName", wrong)));
+        }
+        let wanted = self.decide(&request, asked.scaled_object_ref.as_ref()).await?.wanted;
+        let value =
+            MetricValue { metric_name: METRIC.into(), metric_value: wanted.into(), metric_value_float: wanted.into() };
+        Ok(Response::new(GetMetricsResponse { metric_values: vec![value] }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn asked(pairs: &[(&str, &str)]) -> Result<Question> {
+        let rules = Rules { queues: vec!["default".into(), "mail".into()], handlers: vec![] };
+        question(&keys(pairs), (&rules, "main"))
+    }
+
+    #[test]
+    fn a_trigger_says_what_it_wants_and_the_rest_has_defaults() {
+        let question = asked(&[("scalerAddress", "paceline-scheduler:50051"), ("enableTLS", "false")]).unwrap();
+        assert_eq!(question, Question { queue: "default".into(), group: "main".into(), aim: Aim::default() });
+        let all = [
+            ("queue", "mail"),
+            ("group", "audit"),
+            ("drainSeconds", "30"),
+            ("minWorkers", "2"),
+            ("maxWorkers", "20"),
+            ("jobsPerSecond", "12.5"),
+            ("tokenFromEnv", "whatever"),
+        ];
+        let aim = Aim { drain_seconds: 30.0, min_workers: 2, max_workers: 20, jobs_per_second: 12.5 };
+        assert_eq!(asked(&all).unwrap(), Question { queue: "mail".into(), group: "audit".into(), aim });
+    }
+
+    #[test]
+    fn every_mistake_in_a_trigger_is_named_with_what_there_is() {
+        let wrong =
+            [("queue", "nail"), ("drainSecs", "3"), ("maxWorkers", "many"), ("drainSeconds", "0"), ("group", "dead")];
+        let error = asked(&wrong).unwrap_err();
+        let said: Vec<_> = error.fields.iter().map(|wrong| format!("{} {}", wrong.field, wrong.description)).collect();
+        let parts = [
+            "drainSecs is not known; there are: queue, group, drainSeconds, minWorkers, maxWorkers, jobsPerSecond, tokenFromEnv",
+            "maxWorkers \"many\" is not a number",
+            "queue \"nail\" is not configured; there are: default, mail",
+            "group ",
+            "drainSeconds must be 1 to",
+        ];
+        assert_eq!(said.len(), parts.len(), "{said:?}");
+        for (said, part) in said.iter().zip(parts) {
+            assert!(said.starts_with(part), "{said:?} {part:?}");
+        }
+    }
+
+    #[test]
+    fn the_token_comes_with_the_call_or_with_the_trigger() {
+        const TOKEN: &str = "0123456789abcdef";
+        let required = RequireToken::new(Some(TOKEN));
+        let (nothing, mut header) = (MetadataMap::new(), MetadataMap::new());
+        header.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+        let code = |call: &MetadataMap, pairs| admit(&required, call, &keys(pairs)).map_err(|status| status.code());
+        assert_eq!(code(&header, &[]), Ok(()));
+        assert_eq!(code(&nothing, &[(TOKEN_KEY, TOKEN)]), Ok(()));
+        for refused in [
+            code(&nothing, &[]),
+            code(&nothing, &[(TOKEN_KEY, "0123456789abcdeg")]),
+            code(&nothing, &[("token", TOKEN)]),
+        ] {
+            assert_eq!(refused, Err(tonic::Code::Unauthenticated));
+        }
+        let said = admit(&required, &nothing, &keys(&[])).unwrap_err();
+        assert!(said.message().contains("tokenFromEnv: PACELINE_TOKEN"), "{said}");
+        admit(&RequireToken::default(), &nothing, &keys(&[])).unwrap();
+    }
+}
