@@ -10,7 +10,7 @@ env_file=$work/.env
 
 # What the caller has set for a mesh of his own must not reach this one.
 clean_environment() {
-    env -u COMPOSE_PROFILES -u COMPOSE_FILE -u PACELINE_NAMESPACE -u PACELINE_TRACES_ENDPOINT \
+    env -u COMPOSE_PROFILES -u COMPOSE_FILE -u WORKERS -u PRODUCERS -u SCHEDULERS -u PACELINE_NAMESPACE -u PACELINE_TRACES_ENDPOINT \
         -u PACELINE_TOKEN -u RABBITMQ_PASSWORD -u REDIS_PASSWORD -u ELASTIC_PASSWORD -u GRAFANA_PASSWORD "$@"
 }
 
