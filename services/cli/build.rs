@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the binary is made of, from the root of the workspace.
+/// The sources of the binary, from the root of the workspace.
 const SOURCES: [&str; 5] = ["Cargo.toml", "Cargo.lock", "proto", "services", "paceline.example.toml"];
 /// Says the commit where there is no checkout, as in the build of an image.
 const SAID: &str = "PACELINE_BUILD_COMMIT";

@@ -57,7 +57,7 @@ pub struct Mesh {
     pub metrics: Metrics,
     /// The software of the roles that are started from now on.
     pub build: Build,
-    /// Who looks names up for the schedulers that are started from now on.
+    /// The resolver of the schedulers that are started from now on.
     pub resolver: Arc<dyn Resolver>,
 }
 

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::{Host, Url};
 
-/// How often a name is looked up: an address that is new, or gone, is known within two of these.
+/// The pause between two lookups of a name: an address that is new, or gone, is known within two of these.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(3);
 /// The same while the last lookup failed.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(1);
-/// How long a lookup may take before it is said that it does; it goes on.
+/// A lookup that takes longer is said to be late, and goes on.
 const LOOKUP_LATE: Duration = Duration::from_secs(2);
 /// Of a name at the beginning.
 const NOT_YET: &str = "it was not looked up yet";
@@ -27,7 +27,7 @@ pub const ADDRESSES_MAX: usize = 1_000;
 /// One producer's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// What is connected to, `http://host:port`; the producer is called by it.
+    /// The address that is connected to, `http://host:port`; the producer is called by it.
     pub address: String,
     /// The address as it was configured, which calls name, where it is a name.
     pub origin: Option<String>,
@@ -159,7 +159,7 @@ impl Name {
         lookup.await
     }
 
-    /// Whether its addresses are others than before.
+    /// True if its addresses are others than before.
     fn note(&self, looked_up: Result<Vec<SocketAddr>>) -> bool {
         let mut found = self.lock();
         let looked_up = match looked_up {

@@ -17,7 +17,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// After so long without a range nobody will show that ranges succeed again, so the producer's own word must do.
 const UNTRIED_MAX: Duration = Duration::from_secs(5);
 
-/// How long the ranges that are on their way to a producer whose address is gone may take before they go to others.
+/// The time that ranges on their way to a producer whose address is gone have, before they go to others.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// A call to a producer.

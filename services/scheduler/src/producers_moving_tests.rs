@@ -15,7 +15,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than anything that a test waits for.
 const ENDLESS: Duration = Duration::from_secs(600);
 
-/// What the name resolves to now: addresses, a failure, or no answer at all.
+/// The name's answer now: addresses, a failure, or no answer at all.
 #[derive(Clone)]
 enum Dns {
     Has(Vec<u8>),
@@ -181,7 +181,7 @@ async fn one_that_is_gone_gets_no_more_ranges_and_what_hangs_there_goes_to_anoth
         .await;
 }
 
-/// What is on its way to a producer that stops in order arrives there, and nobody publishes it twice.
+/// A range on its way to a producer that stops in order arrives there, and nobody publishes it twice.
 #[tokio::test(start_paused = true)]
 async fn a_range_that_ends_in_time_ends_where_it_is() {
     let stage = stage(&[NAME], Dns::Has(vec![1]));

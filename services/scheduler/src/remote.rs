@@ -35,7 +35,7 @@ const SERVICE: &str = "paceline.v1.ProducerService";
 /// Connects when it is first used, and again whenever the connection was lost.
 pub struct Remote(ProducerServiceClient<InterceptedService<Channel, SayProtocol>>);
 
-/// What a scheduler says of itself to its producers.
+/// A scheduler's word about itself to its producers.
 #[derive(Debug, Clone)]
 pub struct Caller(SayProtocol);
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::exit::Exit;
 
-/// How long all of it may take.
+/// The most that all of it may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -60,7 +60,7 @@ impl FromStr for Place {
     }
 }
 
-/// What became of asking one place.
+/// The outcome of asking one place.
 #[derive(Debug, PartialEq)]
 enum Answer {
     /// A role, and what it says of itself.

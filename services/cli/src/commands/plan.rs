@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Y, which may have a fraction
     #[arg(long, value_name = "Y")]
     per_minutes: f64,
-    /// How long the handler works on a job, waiting included, in milliseconds
+    /// The time that the handler works on a job, waiting included, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0.0)]
     service_ms: f64,
     /// The part of that for which the handler computes, in milliseconds
@@ -42,7 +42,7 @@ pub struct Arguments {
     /// The payload that each job carries
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     payload_bytes: u64,
-    /// How long documents are kept
+    /// The time that documents are kept
     #[arg(long, value_name = "DAYS", default_value_t = 30.0)]
     retention_days: f64,
     /// Processors of one machine
@@ -64,7 +64,7 @@ struct Plan<'a> {
     left_out: [&'static str; 3],
 }
 
-/// What the figures do not contain.
+/// The things that the figures do not contain.
 const LEFT_OUT: [&str; 3] = [
     "A cluster: copies on other nodes multiply disk by their number; what they take of processors was not measured.",
     "Jobs that are retried or fail, and searches of others in Elasticsearch.",

@@ -17,7 +17,7 @@ pub struct Cost {
     pub date: &'static str,
 }
 
-/// What a job costs a processor, at each of [`RATES`]: the fewer jobs a second, the fewer share a request.
+/// The cost of a job to a processor, at each of [`RATES`]: the fewer jobs a second, the fewer share a request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Curve {
     pub name: &'static str,

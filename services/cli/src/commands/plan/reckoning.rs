@@ -8,7 +8,7 @@ use super::costs::{
     SINK_MIB, WORKER_MIB,
 };
 
-/// How much of a processor, or of the places of a worker, is planned for: the rest is for bursts, catching up, and whatever else runs.
+/// The share of a processor, or of the places of a worker, that is planned for: the rest is for bursts, catching up, and whatever else runs.
 const SHARE: f64 = 0.7;
 /// Jobs that a worker holds by default: 128 consumers with a prefetch of 10.
 const WORKER_PLACES: f64 = 1_280.0;
