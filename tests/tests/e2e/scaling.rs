@@ -7,7 +7,7 @@ use paceline_proto::externalscaler::external_scaler_client::ExternalScalerClient
 use paceline_proto::externalscaler::{GetMetricsRequest, ScaledObjectRef};
 use paceline_proto::v1::scale_service_client::ScaleServiceClient;
 use paceline_proto::v1::{ExplainScaleRequest, ExplainScaleResponse};
-use paceline_tests::client::{Client, assert_exact};
+use paceline_tests::client::{Client, assert_exact, numbers};
 use paceline_tests::mesh::{Role, WorkerOptions};
 use paceline_tests::process::in_time;
 use paceline_tests::{Backend, Mesh};
@@ -47,11 +47,15 @@ async fn wants_workers_for_what_there_is_to_do(backend: Backend) {
 
     // 12,000 a minute are 200 a second; without a worker one is taken for 100, planned at 80.
     let mut client = Client::of(&scheduler).await;
-    let run = client.start(12_000, Some(400)).await;
+    let run = client.start(12_000, None).await;
     let busy = until(&scheduler, "run", |answer| answer.arrival_per_second >= 200.0 && !answer.runs.is_empty()).await;
     assert!(busy.wanted >= 3 && busy.is_active && !busy.is_measured, "{busy:?}");
-    let waiting = until(&scheduler, "backlog", |answer| answer.ready == 400 && answer.arrival_per_second == 0.0).await;
-    assert_eq!((waiting.arrival_per_second, waiting.wanted), (0.0, 1), "a minute is enough for one: {waiting:?}");
+    client.stop(&run).await;
+    let stopping = client.until(&run, "the last publish", |run| numbers(run).published == numbers(run).enqueued).await;
+    let jobs = numbers(&stopping).enqueued;
+    let waiting = until(&scheduler, "backlog", |answer| answer.ready == jobs && answer.arrival_per_second == 0.0).await;
+    let enough = (jobs as f64 / (80.0 * waiting.drain_seconds)).ceil() as u32;
+    assert_eq!(waiting.wanted, enough, "{waiting:?}");
 
     let worker = mesh.worker(WorkerOptions::default()).await;
     client.until_ended(&run).await;
@@ -61,7 +65,7 @@ async fn wants_workers_for_what_there_is_to_do(backend: Backend) {
     assert!(said.hold_ms.is_some_and(|ms| ms > 0.0) && said.measured_age_ms.is_some(), "{said:?}");
     assert!(measured.steps.iter().any(|step| step.contains("the mean of 1 that measured it")), "{measured:?}");
     assert_eq!((measured.current, measured.wanted, measured.unacked), (1, 0, Some(0)));
-    assert_exact(&mesh, &run, 400).await;
+    assert_exact(&mesh, &run, jobs).await;
 
     worker.stop().await;
     until(&scheduler, "end of the worker", |answer| answer.workers.is_empty()).await;

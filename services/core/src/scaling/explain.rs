@@ -35,7 +35,11 @@ impl Decision {
     fn arrivals(&self) -> String {
         let running = self.readings.feeds.iter().filter(|feed| feed.arrival_per_second() > 0.0).count();
         let oldest_ms = self.readings.feeds.iter().map(|feed| feed.age_ms).max().unwrap_or(0);
-        format!("arrivals: {:.1} jobs a second, of {running} runs, read {oldest_ms} ms ago", self.arrival_per_second)
+        let plural = if running == 1 { "" } else { "s" };
+        format!(
+            "arrivals: {:.1} jobs a second, of {running} run{plural}, read {oldest_ms} ms ago",
+            self.arrival_per_second
+        )
     }
 
     fn waiting(&self) -> String {

@@ -146,5 +146,5 @@ fn a_recorded_spike_is_followed_up_and_down() {
     assert_eq!(model.ready, 0);
     assert!(falls.iter().all(|second| *second > 480), "no worker leaves before the spike is over: {falls:?}");
     assert!(changes <= 30, "{changes} changes");
-    assert!(deepest < 2_000, "{deepest} jobs waited at most");
+    assert!(deepest < 500, "{deepest} jobs waited at most");
 }

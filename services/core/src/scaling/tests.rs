@@ -149,7 +149,7 @@ fn every_number_is_said_with_its_age() {
     assert_eq!(
         decision.steps(),
         [
-            "arrivals: 80.0 jobs a second, of 1 runs, read 1 ms ago",
+            "arrivals: 80.0 jobs a second, of 1 run, read 1 ms ago",
             "backlog: 4800 ready, read 3 ms ago, and 0 on their way = 4800",
             "in hand: 16, by the workers, because the broker does not say it",
             "one worker: 100.0 jobs a second, the mean of 2 that measured it, up to 700 ms ago",
