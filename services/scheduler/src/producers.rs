@@ -5,14 +5,13 @@
 //! so that one that hangs loses the ranges on their way to it within two seconds. Members come and go with the addresses of the names
 //! that [`discovery`](crate::discovery) follows; [`moving`] makes them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 mod moving;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
