@@ -12,7 +12,6 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;

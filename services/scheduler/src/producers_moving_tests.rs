@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex as StdMutex;
 
 use paceline_core::ErrorKind;
+use paceline_runtime::lifecycle::Shutdown;
 
 use super::*;
 

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use async_trait::async_trait;
-
+use futures::future::join_all;
 use paceline_core::ErrorKind;
 use paceline_core::trace::Sampling;
 use paceline_proto::PROTOCOL;
+use paceline_runtime::lifecycle::Shutdown;
 
 use super::*;
 use crate::remote::Health;
