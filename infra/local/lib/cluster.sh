@@ -169,6 +169,9 @@ elasticsearch_cluster_settings() {
         cluster.initial_master_nodes=elasticsearch-1,elasticsearch-2,elasticsearch-3
     # A node that is frozen is left out after 6 s; by default that takes half a minute, and writes to its shards wait.
     printf 'cluster.fault_detection.%s\n' {leader,follower}_check.{interval=1s,timeout=2s,retry_count=2}
+    # The first word of a new master goes to the frozen one too, and nothing else happens until that has answered or this is
+    # over, by default 30 s.
+    printf 'cluster.publish.timeout=5s\n'
 }
 
 elasticsearch_cluster_is_whole() {

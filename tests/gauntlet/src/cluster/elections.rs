@@ -29,7 +29,8 @@ pub fn standstill_max(service: Service) -> Duration {
         Service::RabbitMq => 15,
         // 3 s down, some 2 s to vote and to promote, 3 s for the answer that never comes, 2 s to connect.
         Service::Redis => 10,
-        // 6 s until a frozen node is left out; a request that it has taken is given up after 10 s and sent again within 2.
+        // 6 s until a frozen master is missed, and 5 s until the new one goes on without its answer; or 10 s until a request is given up
+        // that the frozen node has taken. Then it is sent again within 2 s.
         Service::Elasticsearch => 15,
     })
 }
