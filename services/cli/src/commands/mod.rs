@@ -76,7 +76,7 @@ impl Command {
             Self::Verify(arguments) => verify::execute(arguments, context).await,
             Self::Trace(arguments) => trace::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
-            Self::Bench(command) => bench::execute(command, context).await,
+            Self::Bench(command) => Box::pin(bench::execute(command, context)).await,
         }
     }
 
