@@ -31,7 +31,8 @@ fn commit(root: &Path) -> Option<String> {
         return None;
     }
     let commit = git(root, &["rev-parse", DIGITS, "HEAD"])?;
-    let mut moves = vec!["HEAD".to_owned(), "packed-refs".to_owned()];
+    // The log of HEAD gets a line with each commit, also with one that makes the file of a branch whose ref was packed before.
+    let mut moves = vec!["HEAD".to_owned(), "logs/HEAD".to_owned(), "packed-refs".to_owned()];
     moves.extend(git(root, &["symbolic-ref", "-q", "HEAD"]));
     for file in moves.iter().filter_map(|name| git(root, &["rev-parse", "--git-path", name])) {
         // A path that is not there would count as changed each time.

@@ -4,13 +4,15 @@
 
 readonly project=paceline-smoke
 readonly up_seconds_max=300
+# Of its own, so that the caller's image is left as it is.
+export PACELINE_IMAGE=paceline-smoke:smoke
 
 work=$(mktemp -d -- "${TMPDIR:-/tmp}/paceline-smoke.XXXXXX")
 env_file=$work/.env
 
 # What the caller has set for a mesh of his own must not reach this one.
 clean_environment() {
-    env -u COMPOSE_PROFILES -u COMPOSE_FILE -u WORKERS -u PRODUCERS -u SCHEDULERS -u PACELINE_NAMESPACE -u PACELINE_TRACES_ENDPOINT \
+    env -u COMPOSE_PROFILES -u COMPOSE_FILE -u WORKERS -u PRODUCERS -u SCHEDULERS -u PACELINE_NAMESPACE -u PACELINE_LOG -u PACELINE_TRACES_ENDPOINT -u PACELINE_TRACES_QUERY_URL \
         -u PACELINE_TOKEN -u RABBITMQ_PASSWORD -u REDIS_PASSWORD -u ELASTIC_PASSWORD -u GRAFANA_PASSWORD "$@"
 }
 
@@ -34,6 +36,8 @@ mesh_up() {
 mesh_down() {
     if ((failed)); then compose logs --tail 15 --no-color 2>&1 | cut -c -300 >&2 || true; fi
     compose --profile observe down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+    # Its layers stay in the cache of the builder.
+    docker image rm "$PACELINE_IMAGE" >/dev/null 2>&1 || true
     rm -rf -- "$work"
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
-# The configurations of the profile observe, each checked by the program that reads it, from its image. An image that is not here is
-# said in one line: what has no stand-in is checked where a registry answers.
+# The configurations of the profile observe, each checked by the program that reads it, from its image. With OFFLINE=1 an image that
+# is not here is said in one line; elsewhere it was fetched, and its absence is a failure.
 
 observe_checked() {
     compose --profile observe config --quiet || fail "the compose file is wrong with its profile"
@@ -16,6 +16,7 @@ checked_by() {
     shift 3
     image=$(image_of "$service")
     if ! docker image inspect "$image" >/dev/null 2>&1; then
+        [[ ${OFFLINE-} == 1 ]] || fail "$file: $image is not here, although it was fetched"
         say "$file is not checked: $image is not here"
         return 0
     fi

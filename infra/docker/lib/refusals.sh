@@ -10,6 +10,15 @@ refusals() {
         role -e PACELINE_LEDGER_URL=redis://:changeme@redis:6379 -- worker
     refuses "guest for a broker elsewhere" 'broker_url: has a default password' \
         role -e PACELINE_BROKER_URL=amqp://guest:guest@rabbitmq -- producer
+    refuses "no password for a broker elsewhere, which is guest" 'broker_url: has no password' \
+        role -e PACELINE_BROKER_URL=amqp://rabbitmq:5672 -- producer
+    refuses "a user without password" 'broker_url: has no password' role -e PACELINE_BROKER_URL=amqp://guest@rabbitmq -- producer
+    refuses "guest for several brokers" 'broker_url: has a default password' \
+        role -e PACELINE_BROKER_URL=amqp://u:guest@rabbit1:5672,rabbit2:5672 -- producer
+    refuses "a default password in other letters" 'broker_url: has a default password' \
+        role -e PACELINE_BROKER_URL=amqp://u:gu%65st@rabbitmq -- producer
+    refuses "a default password of sentinels" 'ledger_url: has a default password' \
+        role -e 'PACELINE_LEDGER_URL=redis+sentinel://s1:26379,s2:26379/paceline?sentinel_password=changeme' -- worker
     refuses "an open port without a token" 'PACELINE_TOKEN' role -- scheduler --listen 0.0.0.0:50051
     refuses "a default token" 'too short or a default' role -e PACELINE_TOKEN=change-me-change-me -- scheduler --listen 0.0.0.0:50051
 }

@@ -137,8 +137,21 @@ mod redis {
         commands(namespace, name, key, &[value.to_string()]).await;
     }
 
+    /// Of a cluster, the server that its first sentinel names.
+    async fn primary(url: &str) -> String {
+        let node = paceline_core::nodes::node_urls(url).remove(0);
+        let Some((scheme, rest)) = node.split_once("+sentinel://") else { return node };
+        let (sentinel, name) = rest.split_once('/').unwrap();
+        let client = ::redis::Client::open(format!("{scheme}://{sentinel}")).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut ask = ::redis::cmd("SENTINEL");
+        ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+        let (host, port): (String, u16) = ask.query_async(&mut connection).await.unwrap();
+        format!("{scheme}://{host}:{port}")
+    }
+
     async fn commands(namespace: &Namespace, name: &str, key: &str, values: &[String]) {
-        let client = ::redis::Client::open(namespace.0.url.as_str()).unwrap();
+        let client = ::redis::Client::open(primary(&namespace.0.url).await).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let key = format!("{}:{key}", namespace.0.namespace);
         ::redis::cmd(name).arg(key).arg(values).exec_async(&mut connection).await.unwrap();

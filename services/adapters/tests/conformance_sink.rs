@@ -72,6 +72,11 @@ mod elasticsearch {
         })
     }
 
+    /// Of a cluster, any one.
+    fn node(url: &str) -> String {
+        paceline_core::nodes::node_urls(url).remove(0)
+    }
+
     fn connect(config: &ElasticConfig) -> ElasticSink {
         ElasticSink::connect(config.clone(), SystemClock::shared()).expect("the config is usable")
     }
@@ -99,7 +104,7 @@ mod elasticsearch {
         }
 
         async fn close(self) {
-            let client = Elasticsearch::new(Transport::single_node(&self.config.url).expect("a url"));
+            let client = Elasticsearch::new(Transport::single_node(&node(&self.config.url)).expect("a url"));
             let namespace = self.config.namespace;
             // By name: a cluster may refuse to delete by a pattern.
             let pattern = format!("{namespace}-jobs-*,{namespace}-runs*");
@@ -206,7 +211,7 @@ mod elasticsearch {
         // Makes them visible.
         assert_eq!(namespace.sink.count(&run, Status::Completed).await.expect("count answers"), 20);
 
-        let client = Elasticsearch::new(Transport::single_node(&namespace.config.url).expect("a url"));
+        let client = Elasticsearch::new(Transport::single_node(&node(&namespace.config.url)).expect("a url"));
         let pattern = format!("{}-jobs-*", namespace.config.namespace);
         let query = json!({ "query": { "term": { "payload.number": "7" } } });
         let found = client.search(SearchParts::Index(&[&pattern])).body(query).send().await.expect("an answer");

@@ -31,7 +31,7 @@ pub const DEFAULT_FILE: &str = "paceline.toml";
 
 /// Variables with our prefix that mean something else: the file's own name, what only the file can say, and what the local
 /// stack's scripts use.
-const NOT_SETTINGS: [&str; 19] = [
+const NOT_SETTINGS: [&str; 20] = [
     "config",
     "queues",
     "answers_seconds_max",
@@ -49,6 +49,7 @@ const NOT_SETTINGS: [&str; 19] = [
     "rabbitmq_management_url",
     "scrape_interval",
     "stack_rabbitmq",
+    "stack_redis_ports",
     "start_seconds_max",
     "tempo_url",
 ];

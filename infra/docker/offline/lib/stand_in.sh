@@ -42,7 +42,8 @@ is_official() {
 docker_build() {
     local image=$1 context=$2 output
     shift 2
-    output=$(DOCKER_BUILDKIT=1 docker build --network host --label "$stand_in_label=true" --tag "$image" "$@" "$context" 2>&1) || {
+    [[ -e $apt_secret ]] || (umask 077 && apt_as_outside >"$apt_secret")
+    output=$(DOCKER_BUILDKIT=1 docker build --network host --secret id=apt,src="$apt_secret" --label "$stand_in_label=true" --tag "$image" "$@" "$context" 2>&1) || {
         printf '%s\n' "$output" | tail -n 40 >&2
         fail "could not build $image; see above"
     }
@@ -51,6 +52,8 @@ docker_build() {
 # === folders to build from ===
 
 contexts=$(mktemp -d -- "${TMPDIR:-/tmp}/paceline-images.XXXXXX")
+
+readonly apt_secret=$contexts/apt.conf
 
 context_new() { mktemp -d -- "$contexts/XXXXXX"; }
 

@@ -163,7 +163,8 @@ async fn a_node_that_is_away_costs_no_call() {
 
 #[tokio::test]
 async fn a_silent_node_costs_one_call_its_time_and_is_named() {
-    let silent = FakeServer::answering(vec![Silence]);
+    // Ready to be silent again, should anybody ask.
+    let silent = FakeServer::answering(vec![Silence, Silence, Silence]);
     let all = || items(&[stored(), stored(), stored()]);
     let server = FakeServer::answering(vec![all(), all(), all(), all()]);
     let sink = connect(&format!("http://u:s3cret@{},{}", silent.address(), server.address()))
@@ -182,7 +183,8 @@ async fn a_silent_node_costs_one_call_its_time_and_is_named() {
 
 #[tokio::test]
 async fn a_node_that_has_lost_its_cluster_is_left_out() {
-    let alone = FakeServer::answering(vec![refusal(503, "master_not_discovered_exception", "no master")]);
+    let no_master = || refusal(503, "master_not_discovered_exception", "no master");
+    let alone = FakeServer::answering(vec![no_master(), no_master(), no_master()]);
     let all = || items(&[stored(), stored(), stored()]);
     let server = FakeServer::answering(vec![all(), all(), all(), all()]);
     let sink = connect(&format!("http://{},{}", alone.address(), server.address()));

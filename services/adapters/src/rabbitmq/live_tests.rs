@@ -24,7 +24,9 @@ fn config(case: &str) -> RabbitConfig {
 
 /// Another client's connection.
 async fn foreign(config: &RabbitConfig) -> lapin::Connection {
-    lapin::Connection::connect(&config.url, lapin::ConnectionProperties::default()).await.unwrap()
+    // Of a cluster, any node will do.
+    let url = paceline_core::nodes::node_urls(&config.url).remove(0);
+    lapin::Connection::connect(&url, lapin::ConnectionProperties::default()).await.unwrap()
 }
 
 /// Publishes as another client would: no id, no type, no headers, and an expiry of 0 ms if asked.

@@ -1,5 +1,5 @@
-//! Whether this Redis can keep the ledger's promises: it must not evict keys and must be the primary; it should write to disk
-//! before it answers.
+//! The look at a Redis that says if it can keep the ledger's promises: it must not evict keys and must be the primary; it should
+//! write to disk before it answers, and have a limit of memory that is not nearly reached.
 
 use std::collections::HashMap;
 
@@ -9,6 +9,9 @@ use redis::cmd;
 use super::barrier::few_enough;
 use super::connection::in_cluster_mode;
 use super::ledger::RedisLedger;
+
+/// A Redis that uses more of its `maxmemory`, in percent, is nearly full. The alert PacelineRedisMemory begins there too.
+const MEMORY_WARN_PERCENT: u128 = 85;
 
 impl RedisLedger {
     pub(super) async fn check_server(&self) -> Result<String> {
@@ -48,9 +51,13 @@ fn replica(line: &str) -> Option<(String, String)> {
     Some((address, words))
 }
 
+/// The value that INFO has for `name`, and nothing where it has none.
+fn field<'a>(info: &'a str, name: &str) -> &'a str {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or("").trim()
+}
+
 fn judge(server: &str, info: &str, appendfsync: Option<&str>) -> Result<String> {
-    let value =
-        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or("").trim();
+    let value = |name| field(info, name);
     let policy = value("maxmemory_policy");
     if policy != "noeviction" && !policy.is_empty() {
         return Err(Error::failed_precondition(format!(
@@ -73,7 +80,29 @@ fn judge(server: &str, info: &str, appendfsync: Option<&str>) -> Result<String> 
     } else if appendfsync.is_some_and(|setting| setting != "always") {
         words += "; warning: a crash of redis may lose its last second, set `appendfsync always`";
     }
+    words += &memory(info);
     Ok(words)
+}
+
+/// Nothing where Redis does not say both numbers, as some managed ones: unknown is not full.
+fn memory(info: &str) -> String {
+    let bytes = |name| field(info, name).parse::<u64>().ok();
+    let (Some(used), Some(limit)) = (bytes("used_memory"), bytes("maxmemory")) else {
+        return String::new();
+    };
+    if limit == 0 {
+        return "; warning: redis has no limit of memory, so the system may kill it; set `maxmemory` to half of the machine's"
+            .to_owned();
+    }
+    let (used, limit) = (u128::from(used), u128::from(limit));
+    if used * 100 <= limit * MEMORY_WARN_PERCENT {
+        return String::new();
+    }
+    let percent = used * 100 / limit;
+    format!(
+        "; warning: redis uses {percent} % of its maxmemory ({used} of {limit} bytes), and a full one refuses writes, so all runs \
+         wait; raise `maxmemory`, or delete runs that have ended"
+    )
 }
 
 #[cfg(test)]
@@ -100,6 +129,21 @@ mod tests {
         assert!(judge("r:1", &GOOD.replace("master", "slave"), None).is_err());
         let clustered = judge("r:1", &format!("redis_mode:cluster\r\n{GOOD}"), None).unwrap_err();
         assert!(clustered.kind == ErrorKind::FailedPrecondition && clustered.message.contains("sentinels"));
+    }
+
+    #[test]
+    fn a_redis_without_a_limit_or_nearly_at_it_is_a_warning_and_one_that_does_not_say_is_none() {
+        let words = |memory: &str| judge("r:1", &format!("{GOOD}{memory}"), Some("always")).unwrap();
+        assert_eq!(words("used_memory:850\r\nmaxmemory:1000\r\n"), "redis 7.0.15 at r:1");
+        let full = words("used_memory:861\r\nused_memory_human:861B\r\nmaxmemory:1000\r\nmaxmemory_human:1000B\r\n");
+        assert!(full.contains("86 % of its maxmemory (861 of 1000 bytes)"), "{full}");
+        assert!(words("used_memory:851\r\nmaxmemory:1000\r\n").contains("warning"));
+        assert!(words("used_memory:1200\r\nmaxmemory:1000\r\n").contains("120 %"));
+        let unlimited = words("used_memory:850\r\nmaxmemory:0\r\n");
+        assert!(unlimited.contains("no limit of memory") && unlimited.contains("set `maxmemory`"), "{unlimited}");
+        for unsaid in ["used_memory:850\r\n", "maxmemory:0\r\n", "used_memory:?\r\nmaxmemory:0\r\n"] {
+            assert_eq!(words(unsaid), "redis 7.0.15 at r:1");
+        }
     }
 
     #[test]

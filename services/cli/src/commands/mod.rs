@@ -103,7 +103,7 @@ impl Command {
             Self::Trace(arguments) => trace::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
             Self::Health(arguments) => health::execute(arguments, context).await,
-            Self::Bench(command) => bench::execute(command, context).await,
+            Self::Bench(command) => Box::pin(bench::execute(command, context)).await,
             Self::Plan(_) | Self::Completions(_) | Self::Man(_) => unreachable!("they end alone"),
         }
     }

@@ -31,8 +31,9 @@ pub struct Election {
 /// What the settings of infra/ add up to, and what the roles need to notice.
 pub fn standstill_max(service: Service) -> Duration {
     Duration::from_secs(match service {
-        // `net_ticktime` gives a frozen node up after 6 to 10 s, and our heartbeat after 6 to 8 s; 5 s to connect, declare, consume.
-        Service::RabbitMq => 15,
+        // `net_ticktime` gives a frozen node up after 6 to 10 s, until which the other nodes wait for it too; 5 s to elect and to hand
+        // out again what its clients held, 5 s to connect, declare and consume.
+        Service::RabbitMq => 20,
         // 3 s down, some 2 s to vote and to promote, 3 s for the answer that never comes, 2 s to connect.
         Service::Redis => 10,
         // 6 s until a frozen master is missed, and 5 s until the new one goes on without its answer; or 10 s until a request is given up

@@ -4,24 +4,15 @@ use serde::Serialize;
 
 use super::Arguments;
 use super::costs::{
-    self, BROKER_BYTES, BROKER_MIB, Curve, DOCUMENT_BYTES, HELD_JOB_BYTES, LEDGER_MIB, PRODUCER_MIB, SCHEDULER_MIB,
-    SINK_MIB, WORKER_MIB,
+    self, BROKER_BYTES, BROKER_MIB, Curve, DISK_SHARE, DOCUMENT_BYTES, HELD_JOB_BYTES, HIGH_WATER, INDEX_DOCUMENTS_MAX,
+    LEDGER_BITS, LEDGER_COPIES, LEDGER_DISK, LEDGER_DISK_GIB, LEDGER_MIB, PRODUCER_MIB, ROLES_MIN, SCHEDULER_MIB,
+    SHARE, SINK_MIB, WORKER_MIB, WORKER_PLACES,
 };
+use super::warnings;
 
-/// The share of a processor, or of the places of a worker, that is planned for: the rest is for bursts, catching up, and whatever else runs.
-const SHARE: f64 = 0.7;
-/// Jobs that a worker holds by default: 128 consumers with a prefetch of 10.
-const WORKER_PLACES: f64 = 1_280.0;
 const WORKER_CONSUMERS: f64 = 128.0;
 const PREFETCH: f64 = 10.0;
-/// Of each role, so that one may go.
-const ROLES_MIN: f64 = 2.0;
-/// Elasticsearch stops giving shards to a node whose disk is fuller.
-const DISK_SHARE: f64 = 0.85;
-/// Ready jobs of a queue at which runs hold back (`high_water`).
-const HIGH_WATER: f64 = 1_000_000.0;
-/// A bit for each job, and one for the dead; Redis needs as much again while it writes its file anew.
-const LEDGER_BITS: f64 = 2.0;
+const DAY_SECONDS: f64 = 86_400.0;
 const MIB: f64 = 1024.0 * 1024.0;
 const GIB: f64 = 1024.0 * MIB;
 
@@ -35,11 +26,13 @@ pub struct Line {
 
 pub struct Reckoning {
     pub lines: Vec<Line>,
+    /// Each says where this plan leaves what was measured, or what it runs into.
+    pub warnings: Vec<String>,
 }
 
 impl Reckoning {
     pub fn of(asked: &Arguments) -> Self {
-        let mut all = Self { lines: Vec::new() };
+        let mut all = Self { lines: Vec::new(), warnings: Vec::new() };
         let rate = all.line(
             "pace",
             format!("{} jobs / ({} min × 60 s)", asked.jobs, asked.per_minutes),
@@ -49,8 +42,9 @@ impl Reckoning {
         let workers = all.workers(asked, rate);
         let cores = all.cores(asked, rate);
         let gib = all.memory(asked, rate, workers);
-        all.disk(asked, rate);
-        all.nodes(asked, cores, gib);
+        let disk_gib = all.disk(asked, rate);
+        all.index(asked, rate);
+        all.nodes(asked, cores, gib, disk_gib);
         all
     }
 
@@ -60,21 +54,27 @@ impl Reckoning {
     }
 
     fn workers(&mut self, asked: &Arguments, rate: f64) -> f64 {
+        // Who computes is at work for that long, whatever was said of waiting.
+        let work_ms = asked.service_ms.max(asked.cpu_ms);
         let at_work = self.line(
             "jobs at work at once",
-            format!("{} jobs/s × {} ms", number(rate), asked.service_ms),
-            rate * asked.service_ms / 1_000.0,
+            format!("{} jobs/s × {work_ms} ms", number(rate)),
+            rate * work_ms / 1_000.0,
             "jobs",
         );
-        let places =
-            self.line("places for them", format!("{} / {SHARE}", number(at_work)), (at_work / SHARE).ceil(), "places");
+        let places = self.line(
+            "places for them",
+            format!("{} / {SHARE}", number(at_work)),
+            (at_work / SHARE.value).ceil(),
+            "places",
+        );
         let cores = self.line(
             "processors of workers",
-            format!("({} jobs/s {} + {} ms each) / {SHARE}", number(rate), costs::WORKER.how(rate), asked.cpu_ms),
+            format!("({} + {} jobs/s × {} ms) / {SHARE}", costs::WORKER.how(rate), number(rate), asked.cpu_ms),
             worker_cores(asked, rate),
             "cores",
         );
-        let workers = (places / WORKER_PLACES).ceil().max(cores.ceil()).max(ROLES_MIN);
+        let workers = (places / WORKER_PLACES.value).ceil().max(cores.ceil()).max(ROLES_MIN.value);
         let how = format!(
             "the most of {} places / {WORKER_PLACES}, {} cores on one thread each, {ROLES_MIN}",
             number(places),
@@ -107,7 +107,7 @@ impl Reckoning {
             ("processors of Redis", costs::LEDGER),
         ];
         for (what, curve) in others {
-            let how = format!("{} jobs/s {} / {SHARE}", number(rate), curve.how(rate));
+            let how = format!("({}) / {SHARE}", curve.how(rate));
             parts.push(self.line(what, how, planned(curve, rate), "cores"));
         }
         let sum = parts.iter().sum();
@@ -122,13 +122,13 @@ impl Reckoning {
                 "{workers} × ({} MiB + {WORKER_PLACES} held × ({} + {payload}) bytes)",
                 WORKER_MIB.value, HELD_JOB_BYTES.value
             ),
-            workers * (WORKER_MIB.value * MIB + WORKER_PLACES * (HELD_JOB_BYTES.value + payload)) / GIB,
+            workers * (WORKER_MIB.value * MIB + WORKER_PLACES.value * (HELD_JOB_BYTES.value + payload)) / GIB,
             "GiB",
         );
         let roles = self.line(
             "memory of schedulers and producers",
             format!("{ROLES_MIN} × ({} + {}) MiB", SCHEDULER_MIB.value, PRODUCER_MIB.value),
-            ROLES_MIN * (SCHEDULER_MIB.value + PRODUCER_MIB.value) * MIB / GIB,
+            ROLES_MIN.value * (SCHEDULER_MIB.value + PRODUCER_MIB.value) * MIB / GIB,
             "GiB",
         );
         let broker =
@@ -139,18 +139,18 @@ impl Reckoning {
         let ledger = self.line(
             "memory of Redis",
             format!(
-                "({} MiB + {} jobs/s × 86,400 s × {days} days × {LEDGER_BITS} bits / 8) × 2 while its file is written anew",
+                "({} MiB + {} jobs/s × 86,400 s × {days} days × {LEDGER_BITS} bits / 8) × {LEDGER_COPIES} while its file is written anew",
                 LEDGER_MIB.value,
                 number(rate)
             ),
-            (LEDGER_MIB.value * MIB + rate * 86_400.0 * days * LEDGER_BITS / 8.0) * 2.0 / GIB,
+            ledger_gib(rate, days) * LEDGER_COPIES.value,
             "GiB",
         );
         let parts = [workers, roles, broker, sink, ledger];
         self.line("memory", parts.map(number).join(" + "), parts.iter().sum(), "GiB")
     }
 
-    fn disk(&mut self, asked: &Arguments, rate: f64) {
+    fn disk(&mut self, asked: &Arguments, rate: f64) -> f64 {
         let (payload, days) = (asked.payload_bytes as f64, asked.retention_days);
         let bytes = DOCUMENT_BYTES.value + payload;
         let sink = self.line(
@@ -160,40 +160,62 @@ impl Reckoning {
                 number(rate),
                 DOCUMENT_BYTES.value
             ),
-            rate * 86_400.0 * days * bytes / DISK_SHARE / GIB,
+            rate * DAY_SECONDS * days * bytes / DISK_SHARE.value / GIB,
             "GiB",
         );
         let broker = self.line(
             "disk of RabbitMQ, with a full queue",
             format!("{HIGH_WATER} jobs × ({} + {payload}) bytes", BROKER_BYTES.value),
-            HIGH_WATER * (BROKER_BYTES.value + payload) / GIB,
+            HIGH_WATER.value * (BROKER_BYTES.value + payload) / GIB,
             "GiB",
         );
-        let data = (LEDGER_MIB.value * MIB + rate * 86_400.0 * days * LEDGER_BITS / 8.0) / GIB;
+        let data = ledger_gib(rate, days);
         let ledger = self.line(
             "disk of Redis",
-            format!("3 × {} GiB of data, at least 0.75", number(data)),
-            (3.0 * data).max(0.75),
+            format!("{LEDGER_DISK} × {} GiB of data, at least {LEDGER_DISK_GIB}", number(data)),
+            (LEDGER_DISK.value * data).max(LEDGER_DISK_GIB.value),
             "GiB",
         );
         let parts = [sink, broker, ledger];
-        self.line("disk", parts.map(number).join(" + "), parts.iter().sum(), "GiB");
+        self.line("disk", parts.map(number).join(" + "), parts.iter().sum(), "GiB")
     }
 
-    fn nodes(&mut self, asked: &Arguments, cores: f64, gib: f64) {
-        let (node_cores, node_gib) = (f64::from(asked.node_cores), asked.node_gib);
-        let nodes = (cores / node_cores).ceil().max((gib / node_gib).ceil()).max(1.0);
-        let how = format!("the most of {} cores / {node_cores} and {} GiB / {node_gib}", number(cores), number(gib));
+    /// An index has the documents of all runs that were started on one day, however long they go on.
+    fn index(&mut self, asked: &Arguments, rate: f64) {
+        let day = self.line(
+            "documents of an index, of a day's runs that last a day",
+            format!("{} jobs/s × 86,400 s; at most {INDEX_DOCUMENTS_MAX}", number(rate)),
+            rate * DAY_SECONDS,
+            "documents",
+        );
+        self.warnings = warnings::of(asked, rate, INDEX_DOCUMENTS_MAX.value / day);
+    }
+
+    fn nodes(&mut self, asked: &Arguments, cores: f64, gib: f64, disk_gib: f64) {
+        let (node_cores, node_gib, node_disk_gib) = (f64::from(asked.node_cores), asked.node_gib, asked.node_disk_gib);
+        let each = [cores / node_cores, gib / node_gib, disk_gib / node_disk_gib];
+        let nodes = each.into_iter().map(f64::ceil).fold(1.0, f64::max);
+        let how = format!(
+            "the most of {} cores / {node_cores}, {} GiB of memory / {node_gib}, {} GiB of disk / {node_disk_gib}",
+            number(cores),
+            number(gib),
+            number(disk_gib)
+        );
         self.line("machines; three for a cluster", how, nodes, "machines");
     }
 }
 
+/// One set of data of Redis.
+fn ledger_gib(rate: f64, days: f64) -> f64 {
+    (LEDGER_MIB.value * MIB + rate * DAY_SECONDS * days * LEDGER_BITS.value / 8.0) / GIB
+}
+
 fn planned(curve: Curve, rate: f64) -> f64 {
-    curve.cores(rate) / SHARE
+    curve.cores(rate) / SHARE.value
 }
 
 fn worker_cores(asked: &Arguments, rate: f64) -> f64 {
-    planned(costs::WORKER, rate) + rate * asked.cpu_ms / 1_000.0 / SHARE
+    planned(costs::WORKER, rate) + rate * asked.cpu_ms / 1_000.0 / SHARE.value
 }
 
 impl Line {
@@ -203,7 +225,7 @@ impl Line {
 }
 
 /// Three digits that count, or all digits before the point.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         small if small < 0.01 => 4,
@@ -241,6 +263,17 @@ mod tests {
         assert_eq!((value(&waiting, "places for them"), value(&waiting, "workers")), (2_858.0, 3.0));
         let computing = Reckoning::of(&Arguments { service_ms: 10.0, cpu_ms: 7.0, ..asked(60_000, 1.0) });
         assert_eq!(value(&computing, "workers"), 11.0, "7 cores and a bit, at seven tenths");
+        let said_once = Reckoning::of(&Arguments { cpu_ms: 7.0, ..asked(60_000, 1.0) });
+        assert_eq!(value(&said_once, "jobs at work at once"), 7.0, "who computes is at work");
+    }
+
+    #[test]
+    fn machines_have_room_for_the_disk_too() {
+        let kept = Arguments { retention_days: 365.0, ..asked(60_000, 1.0) };
+        let (reckoning, larger) =
+            (Reckoning::of(&kept), Reckoning::of(&Arguments { node_disk_gib: 100_000.0, ..kept.clone() }));
+        assert_eq!(value(&reckoning, "machines; three for a cluster"), (value(&reckoning, "disk") / 500.0).ceil());
+        assert!(value(&larger, "machines; three for a cluster") < 5.0);
     }
 
     #[test]
