@@ -208,9 +208,9 @@ impl Mesh {
 
     /// The adapters of a role that joins the mesh.
     async fn joined(&self) -> Backends {
-        let backends = self.backends().await;
-        let joined = protocol::join(&*backends.ledger, &self.connections.namespace, self.build).await;
-        joined.expect("the mesh has the protocol of the role");
+        let mut backends = self.backends().await;
+        let joined = protocol::join(backends.ledger, &self.connections.namespace, self.build).await;
+        backends.ledger = joined.expect("the mesh has the protocol of the role");
         backends
     }
 

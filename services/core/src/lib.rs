@@ -11,6 +11,7 @@ pub mod error;
 pub mod groups;
 pub mod ids;
 pub mod job;
+pub mod joined;
 pub mod mutant;
 pub mod nodes;
 pub mod outcome;

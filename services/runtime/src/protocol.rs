@@ -4,6 +4,9 @@
 //! [`join`] is asked at the start of a role, through the ledger, which every role has. [`SayProtocol`] and [`RequireProtocol`] are the
 //! two ends of a call between scheduler and producer.
 
+use std::sync::Arc;
+
+use paceline_core::joined::Joined;
 use paceline_core::ports::Ledger;
 use paceline_core::{Error, Result};
 use paceline_proto::{PROTOCOL, PROTOCOL_METADATA, Protocol};
@@ -29,16 +32,26 @@ impl Build {
     pub const THIS: Self = Self { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL };
 }
 
-/// Joins `mesh`, whose ledger this is: the first role notes its protocol there, all others must have the same. The error is for good.
-pub async fn join(ledger: &dyn Ledger, mesh: &str, build: Build) -> Result<()> {
-    let noted = match ledger.protocol().await? {
-        Some(noted) => noted,
-        None => ledger.adopt_protocol(None, build.protocol.number()).await?,
-    };
-    if noted == build.protocol.number() {
-        return Ok(());
-    }
+/// Joins `mesh`, whose ledger this is: the first role notes its protocol there, all others must have the same. Answers the ledger as the
+/// role may use it. The error is for good.
+pub async fn join(ledger: Arc<dyn Ledger>, mesh: &str, build: Build) -> Result<Arc<dyn Ledger>> {
+    let found = ledger.protocol().await?;
+    refuse_other(found, mesh, build)?;
+    // Also where the mesh is from before protocols were noted, so that the next role need not guess.
+    let noted = ledger.adopt_protocol(found, build.protocol.number()).await?;
+    refuse_other(Some(noted), mesh, build)?;
+    Ok(Arc::new(Joined::new(ledger, build.protocol.number())))
+}
+
+/// The ledger of `mesh` for a command that repairs and does not stay: nothing is noted before it restores anything.
+pub async fn visit(ledger: Arc<dyn Ledger>, mesh: &str, build: Build) -> Result<Arc<dyn Ledger>> {
+    refuse_other(ledger.protocol().await?, mesh, build)?;
+    Ok(Arc::new(Joined::new(ledger, build.protocol.number())))
+}
+
+fn refuse_other(found: Option<u32>, mesh: &str, build: Build) -> Result<()> {
     let Build { version, protocol } = build;
+    let Some(noted) = found.filter(|noted| *noted != protocol.number()) else { return Ok(()) };
     let what_to_do = match noted > protocol.number() {
         true => "start the version that the mesh runs, or set another PACELINE_NAMESPACE",
         false => {

@@ -3,6 +3,7 @@
 //! A lookup that fails, or finds nothing, is no news: the addresses of before stay. What became of it is for people, and for the time
 //! before the first answer, when nobody knows whether there is a producer.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::{Host, Url};
 
-/// The pause between two lookups of a name: an address that is new, or gone, is known within two of these.
+/// The pause between two lookups of a name: an address that is new is known within two of these.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(3);
 /// The same while the last lookup failed.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(1);
@@ -21,6 +22,8 @@ const LOOKUP_AGAIN: Duration = Duration::from_secs(1);
 const LOOKUP_LATE: Duration = Duration::from_secs(2);
 /// Of a name at the beginning.
 const NOT_YET: &str = "it was not looked up yet";
+/// An address that so many answers in a row leave out is gone: a server of many addresses answers some of them at a time.
+const MISSES_MAX: u32 = 3;
 /// The most addresses of one name that are used.
 pub const ADDRESSES_MAX: usize = 1_000;
 
@@ -48,8 +51,10 @@ pub struct Name {
 }
 
 struct Found {
-    /// Of the last answer that had any.
+    /// Of the last answers that had any, in order.
     addresses: Vec<SocketAddr>,
+    /// How many answers in a row have left an address out, for those that are waited for.
+    misses: BTreeMap<SocketAddr, u32>,
     /// The reason for which the last lookup brought nothing.
     why: Option<String>,
     since: Instant,
@@ -100,7 +105,7 @@ pub async fn places_now(address: &str, resolver: &dyn Resolver) -> Result<Vec<Pl
 impl Name {
     fn new(url: Url, host: String, port: u16) -> Self {
         let why = Some(NOT_YET.to_owned());
-        let found = Found { addresses: Vec::new(), why, since: Instant::now() };
+        let found = Found { addresses: Vec::new(), misses: BTreeMap::new(), why, since: Instant::now() };
         Self { url, host, port, found: Mutex::new(found) }
     }
 
@@ -174,9 +179,7 @@ impl Name {
                 if found.why.take().is_some() {
                     found.since = Instant::now();
                 }
-                let is_new = found.addresses != addresses;
-                found.addresses = addresses;
-                is_new
+                found.take(addresses)
             }
             Err(error) => {
                 let known = found.addresses.len();
@@ -211,6 +214,22 @@ impl Name {
     }
 }
 
+impl Found {
+    /// True if the addresses are others than before, which those that are waited for are not.
+    fn take(&mut self, answer: Vec<SocketAddr>) -> bool {
+        let left_out = self.addresses.iter().filter(|known| answer.binary_search(known).is_err());
+        let misses = left_out.map(|known| (*known, self.misses.get(known).unwrap_or(&0) + 1));
+        let room = ADDRESSES_MAX - answer.len();
+        self.misses = misses.filter(|(_, misses)| *misses < MISSES_MAX).take(room).collect();
+        let mut addresses = answer;
+        addresses.extend(self.misses.keys());
+        addresses.sort_unstable();
+        let is_new = self.addresses != addresses;
+        self.addresses = addresses;
+        is_new
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,5 +259,18 @@ mod tests {
         assert!(!name.note(Ok(vec!["10.0.0.2:7".parse().unwrap(), "[::2]:7".parse().unwrap()])), "in another order");
         assert!(name.state()["ok"] == true && !name.note(Ok(vec![])) && name.places().len() == 2);
         assert!(name.state()["ok"] == false && name.why_unknown().is_none(), "{}", name.state());
+    }
+
+    #[test]
+    fn an_address_is_gone_after_three_answers_without_it_and_failures_do_not_count() {
+        let name = Name::new("http://producer:7".parse().unwrap(), "producer".into(), 7);
+        let answer = |last: &[u8]| Ok(last.iter().map(|last| SocketAddr::from(([10, 0, 0, *last], 7))).collect());
+        assert!(name.note(answer(&[1, 2])));
+        for _ in 0..10 {
+            assert!(!name.note(answer(&[1])) && !name.note(answer(&[1])) && !name.note(answer(&[2])));
+            assert!(!name.note(Err(Error::unavailable("SERVFAIL"))) && !name.note(answer(&[])));
+        }
+        assert!(!name.note(answer(&[2])) && name.note(answer(&[2])), "the third in a row");
+        assert_eq!(name.places().len(), 1);
     }
 }

@@ -17,8 +17,8 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// After so long without a range nobody will show that ranges succeed again, so the producer's own word must do.
 const UNTRIED_MAX: Duration = Duration::from_secs(5);
 
-/// The time that ranges on their way to a producer whose address is gone have, before they go to others.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// A producer whose address is gone is known for so long: longer than any call may take, and its address may come back.
+const RETIRED_MAX: Duration = Duration::from_secs(60);
 
 /// A call to a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub struct Member {
     lost: watch::Sender<u64>,
     /// A call failed: look at its health now.
     doubt: Notify,
-    /// Its address is gone.
-    retired: Notify,
+    /// Its address is gone, or is back.
+    moved: Notify,
     /// Tells every change of any breaker, and room in any window, to those who wait for one.
     changed: Arc<Notify>,
 }
@@ -75,8 +75,8 @@ struct State {
     refusal: Option<String>,
     /// When a range was last tried there.
     tried_at: Instant,
-    /// Its address is gone: it gets no more calls.
-    is_retired: bool,
+    /// Since then its address is gone, and it gets no more calls.
+    retired_at: Option<Instant>,
 }
 
 /// Leave for one call to a member. Dropped without an outcome it makes room for another.
@@ -107,7 +107,7 @@ impl Member {
             why: String::new(),
             refusal: None,
             tried_at: Instant::now(),
-            is_retired: false,
+            retired_at: None,
         };
         Self {
             name: name.to_owned(),
@@ -116,15 +116,27 @@ impl Member {
             state: Mutex::new(state),
             lost: watch::Sender::new(0),
             doubt: Notify::new(),
-            retired: Notify::new(),
+            moved: Notify::new(),
             changed,
         }
     }
 
-    /// Its address is gone, so it gets no more calls; those on their way to it may end, by [`Self::probe`].
+    /// Its address is gone, so it gets no more calls. Those on their way to it go on for as long as it is well, by [`Self::probe`]: a
+    /// slow broker must not get their jobs a second time.
     pub fn retire(&self) {
-        self.lock().is_retired = true;
-        self.retired.notify_one();
+        self.lock().retired_at = Some(Instant::now());
+        self.moved.notify_one();
+    }
+
+    /// Its address is back: breaker and window go on as they are.
+    pub fn take_back(&self) {
+        self.lock().retired_at = None;
+        self.moved.notify_one();
+    }
+
+    /// Its address is gone for so long that it is forgotten.
+    pub fn is_over(&self) -> bool {
+        self.lock().retired_at.is_some_and(|at| at.elapsed() >= RETIRED_MAX)
     }
 
     /// The outcome of `call`, or the reason for which breaker or window did not let it through. Both learn from the outcome.
@@ -169,7 +181,7 @@ impl Member {
     /// Leave by the breaker and, for a range, a share of the window.
     fn admit(&self, what: Ask) -> Result<(Ticket<'_>, Share<'_>), Turned> {
         let (mut state, now) = (self.lock(), Instant::now());
-        if state.is_retired {
+        if state.retired_at.is_some() {
             return Err(Turned::LeftOut);
         }
         let bytes = match what {
@@ -232,16 +244,29 @@ impl Member {
         (false, why)
     }
 
-    /// Asks for its health until its address is gone, and what was on its way to it has ended or has had its time.
+    /// Asks for its health until its address is gone for so long that it is forgotten.
     pub async fn probe(&self) {
-        let gone = async {
-            self.retired.notified().await;
-            tokio::time::sleep(DRAIN_MAX).await;
-        };
         tokio::select! {
             biased;
-            () = gone => self.lost.send_modify(|count| *count += 1),
+            () = self.over() => self.lost.send_modify(|count| *count += 1),
             () = self.ask_for_health() => (),
+        }
+    }
+
+    async fn over(&self) {
+        while !self.is_over() {
+            let retired_at = self.lock().retired_at;
+            let over = async {
+                match retired_at {
+                    Some(at) => tokio::time::sleep_until(at + RETIRED_MAX).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.moved.notified() => (),
+                () = over => (),
+            }
         }
     }
 
@@ -309,11 +334,11 @@ impl Member {
         if after == before {
             return;
         }
-        let (is_known, is_retired) = (state.is_known, state.is_retired);
+        let (is_known, is_retired) = (state.is_known, state.retired_at.is_some());
         drop(state);
         self.changed.notify_waiters();
         if is_retired {
-            // It is left out for good, and that was said.
+            // It is left out anyway, and that was said.
             return;
         }
         match (before, after) {

@@ -31,6 +31,9 @@ use crate::remote::{Caller, Health};
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// Bytes that a job counts for in the windows where its size is not known.
 const JOB_BYTES_USUAL: u64 = 512;
+/// An error says for so many producers why they do not work, each in so many characters.
+const REASONS_MAX: usize = 3;
+const REASON_CHARS_MAX: usize = 400;
 
 /// All of them, as they are at one moment.
 type Members = Arc<[Arc<Member>]>;
@@ -39,6 +42,8 @@ type Connect = dyn Fn(&Place) -> Result<(Arc<dyn RangePublisher>, Arc<dyn Health
 
 pub struct Producers {
     members: RwLock<Members>,
+    /// Members whose addresses are gone, and may come back.
+    retired: std::sync::Mutex<Vec<Arc<Member>>>,
     /// Where they are; empty for producers in this process.
     entries: Vec<Entry>,
     connect: Box<Connect>,
@@ -91,6 +96,7 @@ impl Producers {
     fn new(members: Vec<Member>, changed: Arc<Notify>) -> Self {
         Self {
             members: RwLock::new(members.into_iter().map(Arc::new).collect()),
+            retired: std::sync::Mutex::default(),
             entries: Vec::new(),
             connect: Box::new(|_| Err(Error::internal("producers in this process have no place"))),
             resolver: Arc::new(SystemResolver),
@@ -169,7 +175,7 @@ impl Producers {
         }
     }
 
-    /// Whether ranges can be published now; the error says for each producer why not.
+    /// Whether ranges can be published now; the error says for the first producers why not.
     pub fn check(&self) -> Result<()> {
         if self.members().iter().any(|member| member.condition().0) { Ok(()) } else { Err(self.none_usable()) }
     }
@@ -243,14 +249,28 @@ impl Producers {
         }
     }
 
+    /// It is logged for each range, and travels in a header of gRPC, so it is short however many producers there are.
     fn none_usable(&self) -> Error {
         let unknown = self.names().filter_map(|name| Some(format!("{}: {}", name.address(), name.why_unknown()?)));
         let why = |member: &Arc<Member>| match member.condition() {
             (_, why) if why.is_empty() => format!("{}: it was not reached yet", member.name),
             (_, why) => format!("{}: {why}", member.name),
         };
-        let all: Vec<_> = self.members().iter().map(why).chain(unknown).collect();
-        Error::unavailable(format!("no producer works now ({})", all.join("; ")))
+        let members = self.members();
+        let mut all = members.iter().map(why).chain(unknown);
+        let mut said: Vec<_> = all.by_ref().take(REASONS_MAX).map(shortened).collect();
+        match all.count() {
+            0 => (),
+            more => said.push(format!("and {more} more")),
+        }
+        Error::unavailable(format!("no producer works now ({})", said.join("; ")))
+    }
+}
+
+fn shortened(reason: String) -> String {
+    match reason.char_indices().nth(REASON_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason,
     }
 }
 

@@ -169,41 +169,112 @@ async fn one_that_is_gone_gets_no_more_ranges_and_what_hangs_there_goes_to_anoth
             let moving = async {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 stage.dns.set(Dns::Has(vec![2]));
+                stage.machine(1).is_dead.store(true, Ordering::Relaxed);
             };
             // The range fails at the one that is gone; whoever sends it sends it again.
             let sending = async { while stage.publish().await.is_err() {} };
             tokio::join!(sending, moving);
             assert!(begun.elapsed() <= Duration::from_secs(1) + KNOWN_WITHIN, "{:?}", begun.elapsed());
-            assert_eq!((stage.calls(1), stage.calls(2)), (2, 1));
-            stage.publish_all(20).await;
-            assert_eq!((stage.calls(1), stage.calls(2)), (2, 21));
+            assert_eq!(stage.calls(2), 1);
+            tokio::time::sleep(KNOWN_WITHIN).await;
             assert_eq!(stage.addresses(), ["http://10.0.0.2:50052"]);
+            let before = stage.calls(1);
+            stage.publish_all(20).await;
+            assert_eq!((stage.calls(1), stage.calls(2)), (before, 21));
         })
         .await;
 }
 
-/// A range on its way to a producer that stops in order arrives there, and nobody publishes it twice.
+/// A range on its way to a producer that stops in order arrives there, and nobody publishes it twice, however slow the broker is.
 #[tokio::test(start_paused = true)]
-async fn a_range_that_ends_in_time_ends_where_it_is() {
+async fn a_call_to_one_that_is_gone_and_well_ends_where_it_is() {
     let stage = stage(&[NAME], Dns::Has(vec![1]));
     stage
         .play(async {
             stage.publish_all(1).await;
             let member = stage.producers.members()[0].clone();
-            let slow = member.call(Ask::Question, |_| async {
-                tokio::time::sleep(Duration::from_secs(6)).await;
-                Ok(7)
-            });
+            let slow = |seconds| {
+                member.call(Ask::Question, move |_| async move {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    Ok(7)
+                })
+            };
             let leaving = async {
                 stage.dns.set(Dns::Has(vec![2]));
-                tokio::time::sleep(Duration::from_secs(4)).await;
+                tokio::time::sleep(KNOWN_WITHIN).await;
                 assert_eq!(stage.addresses(), ["http://10.0.0.2:50052"]);
             };
-            let (answer, ()) = tokio::join!(slow, leaving);
-            assert_eq!(answer.unwrap().unwrap(), 7);
+            let (twelve, thirty, ()) = tokio::join!(slow(12), slow(30), leaving);
+            assert_eq!((twelve.unwrap().unwrap(), thirty.unwrap().unwrap()), (7, 7));
             assert_eq!(member.call(Ask::Question, |_| async { Ok(7) }).await.unwrap_err(), Turned::LeftOut);
         })
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_comes_back_soon_is_the_same_with_its_breaker_and_window() {
+    let stage = stage(&[NAME], Dns::Has(vec![1]));
+    let moved = async |last: u8| {
+        stage.dns.set(Dns::Has(vec![last]));
+        tokio::time::sleep(KNOWN_WITHIN).await;
+        assert_eq!(stage.addresses(), [format!("http://10.0.0.{last}:50052")]);
+        stage.producers.members()[0].clone()
+    };
+    stage
+        .play(async {
+            let first = moved(1).await;
+            assert!(!Arc::ptr_eq(&first, &moved(2).await));
+            assert!(Arc::ptr_eq(&first, &moved(1).await));
+            stage.publish_all(1).await;
+            stage.machine(1).is_dead.store(true, Ordering::Relaxed);
+            tokio::time::sleep(KNOWN_WITHIN).await;
+            assert_eq!(stage.producers.counts(), (0, 1), "it is asked for its health again");
+            moved(2).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert!(!Arc::ptr_eq(&first, &moved(1).await), "it is forgotten");
+            assert_eq!(stage.producers.counts(), (0, 1));
+        })
+        .await;
+}
+
+/// A server of DNS that answers some of many addresses at a time.
+#[tokio::test(start_paused = true)]
+async fn answers_that_change_all_the_time_change_no_producer() {
+    let stage = stage(&[NAME], Dns::Has(vec![1, 2, 3]));
+    stage
+        .play(async {
+            stage.publish_all(3).await;
+            let before = stage.producers.members();
+            for last in (1..=3).cycle().take(30) {
+                stage.dns.set(Dns::Has(vec![last, 1 + last % 3]));
+                tokio::time::sleep(Duration::from_secs(3)).await;
+            }
+            let after = stage.producers.members();
+            assert!(after.len() == 3 && before.iter().zip(&*after).all(|(before, after)| Arc::ptr_eq(before, after)));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_thousand_producers_is_short() {
+    let addresses: Vec<_> =
+        (0..1_000).map(|number| format!("http://10.1.{}.{}:50052", number / 250, number % 250)).collect();
+    let entries: Vec<_> = addresses.iter().map(String::as_str).collect();
+    let stage = stage(&entries, Dns::Fails);
+    for address in &addresses {
+        stage.machines.lock().unwrap()[address].is_dead.store(true, Ordering::Relaxed);
+    }
+    stage
+        .play(async {
+            tokio::time::sleep(KNOWN_WITHIN).await;
+            let error = stage.producers.check().unwrap_err();
+            assert!(error.message.len() < 4_096, "{} bytes", error.message.len());
+            let words = ["http://10.1.0.0:50052: no answer", "and 997 more"];
+            assert!(words.iter().all(|words| error.message.contains(words)), "{error}");
+        })
+        .await;
+    let long = shortened("ä".repeat(100_000));
+    assert_eq!(long.chars().count(), REASON_CHARS_MAX + 1);
 }
 
 #[tokio::test(start_paused = true)]

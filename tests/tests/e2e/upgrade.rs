@@ -1,12 +1,14 @@
 //! Roles of different software in one mesh: one protocol is enough, and two protocols are kept apart without losing anything.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use paceline_adapters::resolve::{self, Connections};
 use paceline_core::clock::SystemClock;
+use paceline_core::ports::ledger::{PROTOCOL_FIRST, WorkerInfo};
 use paceline_proto::v1::RunState;
 use paceline_proto::{PROTOCOL, Protocol};
-use paceline_runtime::protocol::Build;
+use paceline_runtime::protocol::{self, Build};
 use paceline_tests::client::{assert_exact, numbers};
 use paceline_tests::mesh::WorkerOptions;
 use paceline_tests::process::run;
@@ -126,6 +128,15 @@ async fn a_role_refuses_a_mesh_of_another_protocol_and_doctor_takes_it_over() {
             [format!("mesh \"paceline\" has protocol {OTHER}"), format!("has protocol {PROTOCOL}: start the version")];
         assert!(code == 4 && words.iter().all(|words| refusal.contains(words)), "{role}: {code} {err}");
     }
+    // Nor does a command that repairs write to it; no scheduler is asked, so none that happens to be there answers.
+    let alone: Vec<_> =
+        environment.iter().cloned().chain([("PACELINE_SERVER", "http://127.0.0.1:1".to_owned())]).collect();
+    for repair in [&["doctor", "--rebuild-counters"][..], &["verify", "some-run", "--repair"][..]] {
+        let (code, _, err) = run(repair, &alone).await;
+        let refusal = err.lines().last().unwrap_or_default();
+        let words = format!("mesh \"paceline\" has protocol {OTHER}, and this paceline");
+        assert!(code == 4 && refusal.contains(&words), "{repair:?}: {code} {err}");
+    }
     let data = folder.path().to_str().expect("text");
     let (code, _, err) = run(
         &["dev", "--admin", "off", "--data-dir", data, "--listen", "127.0.0.1:0", "--producer-listen", "127.0.0.1:0"],
@@ -142,4 +153,28 @@ async fn a_role_refuses_a_mesh_of_another_protocol_and_doctor_takes_it_over() {
     assert_eq!(noted().await, Some(PROTOCOL.number()));
     let (code, out, err) = run(&["doctor", "--adopt-protocol"], &environment).await;
     assert!(code == 0 && out.contains("has it already"), "{out}{err}");
+}
+
+/// A mesh from before protocols were noted: its first role that knows of them notes the protocol, so that nobody guesses it later.
+#[tokio::test]
+async fn who_joins_a_mesh_without_a_note_notes_its_protocol() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger =
+        resolve::ledger(&Connections::embedded(folder.path()), SystemClock::shared()).await.expect("the ledger opens");
+    let worker: WorkerInfo = serde_json::from_str(
+        r#"{"worker_id":"w","queue":"default","group":"main","host":"h","pid":1,"started_at_ms":0,"heartbeat_at_ms":0,
+            "processed":0,"dead":0,"retried":0,"batches":0,"batched_documents":0,"stored_latency":""}"#,
+    )
+    .expect("a worker");
+    ledger.heartbeat(&worker, Duration::from_secs(600)).await.expect("the ledger answers");
+    let newer = Build { version: "9.0.0", protocol: Protocol::new(PROTOCOL_FIRST + 1) };
+    assert!(protocol::join(ledger.clone(), "m", newer).await.is_err(), "who is alive there is of the first");
+    let first = Build { version: "0.2.0", protocol: Protocol::FIRST };
+    protocol::join(ledger.clone(), "m", first).await.expect("it is of the first too");
+    ledger.forget_worker("w").await.expect("the ledger answers");
+    assert_eq!(
+        ledger.protocol().await.expect("the ledger answers"),
+        Some(PROTOCOL_FIRST),
+        "nobody is there to guess by"
+    );
 }

@@ -2,24 +2,26 @@
 
 use paceline_core::Result;
 use paceline_core::ports::ledger::PROTOCOL_FIRST;
-use redis::cmd;
+use redis::{Script, ScriptInvocation};
 
 use super::ledger::RedisLedger;
 
 impl RedisLedger {
     pub(super) async fn read_protocol(&self) -> Result<Option<u32>> {
-        let noted: Option<u32> = self.connection.command(cmd("GET").arg(self.keys.protocol())).await?;
-        if noted.is_some() {
-            return Ok(noted);
-        }
-        let runs: u64 = self.connection.command(cmd("ZCARD").arg(self.keys.runs())).await?;
-        Ok((runs > 0).then_some(PROTOCOL_FIRST))
+        let mut read = self.on_protocol(&self.scripts.read_protocol);
+        self.connection.script("protocol", read.arg(PROTOCOL_FIRST)).await
     }
 
     pub(super) async fn replace_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
-        let mut adopt = self.scripts.adopt_protocol.prepare_invoke();
+        let mut adopt = self.on_protocol(&self.scripts.adopt_protocol);
         let found = found.map_or_else(String::new, |found| found.to_string());
-        adopt.key(self.keys.protocol()).arg(found).arg(mine);
-        self.connection.script("protocol", &adopt).await
+        self.connection.script("protocol", adopt.arg(found).arg(mine).arg(PROTOCOL_FIRST)).await
+    }
+
+    /// With the keys that say which protocol the mesh has: the note, and those who were there before anybody noted one.
+    fn on_protocol<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+        let mut invocation = script.prepare_invoke();
+        invocation.key(self.keys.protocol()).key(self.keys.runs()).key(self.keys.workers_alive());
+        invocation
     }
 }

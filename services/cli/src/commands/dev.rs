@@ -114,8 +114,8 @@ async fn start(
     }
     let (scheduler, producer) = (grpc::bind(arguments.listen).await?, grpc::bind(arguments.producer_listen).await?);
     let admin = arguments.admin.bind(admin::SCHEDULER_PORT, settings).await?;
-    let backends = resolve::connect(&Connections::embedded(&arguments.data_dir), clock.clone()).await?;
-    protocol::join(&*backends.ledger, &arguments.data_dir.display().to_string(), Build::THIS).await?;
+    let mut backends = resolve::connect(&Connections::embedded(&arguments.data_dir), clock.clone()).await?;
+    backends.ledger = protocol::join(backends.ledger, &arguments.data_dir.display().to_string(), Build::THIS).await?;
     let ready = Ready {
         scheduler: url(&scheduler)?,
         producer: url(&producer)?,

@@ -264,8 +264,7 @@ async fn checked_ledger(at: &Connections, clock: &SharedClock) -> Result<Arc<dyn
     let ledger = resolve::ledger(at, clock.clone()).await?;
     let found = ledger.check().await?;
     tracing::debug!(found, "ledger");
-    protocol::join(&*ledger, &at.namespace, Build::THIS).await?;
-    Ok(ledger)
+    protocol::join(ledger, &at.namespace, Build::THIS).await
 }
 
 pub const DEFAULT_SCHEDULER: &str = "127.0.0.1:50051";

@@ -14,6 +14,7 @@ use paceline_core::verify::{self, Options, Verification};
 use paceline_core::{Error, Result};
 use paceline_proto::v1;
 use paceline_proto::v1::verify_service_client::VerifyServiceClient;
+use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::settings::Settings;
 use serde::Serialize;
 
@@ -101,7 +102,10 @@ fn no_scheduler_either(error: Error, scheduler: &Scheduler) -> anyhow::Error {
 async fn over_ports(settings: &Settings, run: &str, options: &Options, wait: Option<Duration>) -> Result<Proof> {
     [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
     let (connections, clock) = (connections::connections(settings), SystemClock::shared());
-    let ledger = resolve::ledger(&connections, clock.clone()).await?;
+    let mut ledger = resolve::ledger(&connections, clock.clone()).await?;
+    if wait.is_some() {
+        ledger = protocol::visit(ledger, &settings.namespace, Build::THIS).await?;
+    }
     let sink = resolve::sink(&connections, clock.clone()).await?;
     let run = match run {
         LAST => ledger.run_ids(None, 1).await?.into_iter().next().ok_or_else(client::no_runs)?,

@@ -309,12 +309,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// The workers whose heartbeat is still good.
     async fn workers(&self) -> Result<Vec<WorkerInfo>>;
 
-    /// The protocol that the roles of this mesh have in common; [`PROTOCOL_FIRST`] where none is noted and there are runs already, `None`
-    /// where there are none. A caller whose own is another must leave the ledger alone.
+    /// The protocol that the roles of this mesh have in common; [`PROTOCOL_FIRST`] where none is noted and there are runs already, or
+    /// workers that are alive, `None` where there are none. A caller whose own is another must leave the ledger alone.
     async fn protocol(&self) -> Result<Option<u32>>;
 
-    /// Makes `mine` the mesh's protocol, unless another than `found` is noted; answers the one that the mesh has then. Whoever takes over
-    /// from another has seen to it that no role with that one runs.
+    /// Makes `mine` the mesh's protocol, unless [`Ledger::protocol`] would say another than `found`; answers the one that the mesh has
+    /// then. Noted is `mine` from then on, if that is it. Whoever takes over from another has seen to it that no role with that one runs.
     async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32>;
 
     /// Reaches the service, checks that it can keep its promises (durable, does not evict) and says what it is.

@@ -48,16 +48,19 @@ impl Producers {
         }
     }
 
-    /// Makes the members those of the places that are known now: who stays keeps breaker and window, who is gone gets no more ranges.
+    /// Makes the members those of the places that are known now: who stays, or comes back soon, keeps breaker and window; who is gone
+    /// gets no more ranges.
     pub(super) fn follow_places(&self) -> Result<()> {
         let mut members = self.members.write().expect("no code panics while it holds the list of producers");
+        let mut retired = self.retired.lock().expect("no code panics while it holds the list of producers");
+        retired.retain(|member| !member.is_over());
         let mut next: Vec<Arc<Member>> = Vec::new();
         for place in self.entries.iter().flat_map(Entry::places) {
             let is_same = |member: &&Arc<Member>| member.name == place.address;
             if next.iter().any(|member| is_same(&member)) {
                 continue;
             }
-            if let Some(known) = members.iter().find(is_same) {
+            if let Some(known) = members.iter().chain(&*retired).find(is_same) {
                 next.push(known.clone());
                 continue;
             }
@@ -68,6 +71,12 @@ impl Producers {
         for gone in members.iter().filter(|member| next.iter().all(|other| !Arc::ptr_eq(other, member))) {
             tracing::info!(producer = gone.name, "producer is gone: no name has its address any more");
             gone.retire();
+            retired.push(gone.clone());
+        }
+        let is_member = |member: &Arc<Member>| next.iter().any(|other| Arc::ptr_eq(other, member));
+        for back in retired.extract_if(.., |member| is_member(member)) {
+            tracing::info!(producer = back.name, "producer is back in DNS");
+            back.take_back();
         }
         *members = next.into();
         drop(members);

@@ -48,15 +48,17 @@ pub struct Entry {
 }
 
 impl LedgerModel {
-    pub fn protocol(&self) -> Option<u32> {
-        self.protocol.or((!self.runs.is_empty()).then_some(PROTOCOL_FIRST))
+    pub fn protocol(&self, now_ms: i64) -> Option<u32> {
+        let is_in_use = !self.runs.is_empty() || !self.workers(now_ms).is_empty();
+        self.protocol.or(is_in_use.then_some(PROTOCOL_FIRST))
     }
 
-    pub fn adopt_protocol(&mut self, found: Option<u32>, mine: u32) -> u32 {
-        if self.protocol.is_none() || self.protocol == found {
-            self.protocol = Some(mine);
+    pub fn adopt_protocol(&mut self, found: Option<u32>, mine: u32, now_ms: i64) -> u32 {
+        if let Some(has) = self.protocol(now_ms).filter(|has| Some(*has) != found && *has != mine) {
+            return has;
         }
-        self.protocol.unwrap_or(mine)
+        self.protocol = Some(mine);
+        mine
     }
 
     /// The run's number, by which traces call it.

@@ -299,12 +299,12 @@ impl Ledger for SimLedger {
     }
 
     async fn protocol(&self) -> Result<Option<u32>> {
-        self.0.call(Call::idempotent("protocol", String::new()), |state, _| Ok(state.ledger.protocol())).await
+        self.0.call(Call::idempotent("protocol", String::new()), |state, at| Ok(state.ledger.protocol(at.now_ms))).await
     }
 
     async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
         let call = Call::new("adopt_protocol", format!("{found:?} {mine}"));
-        self.0.call(call, move |state, _| Ok(state.ledger.adopt_protocol(found, mine))).await
+        self.0.call(call, move |state, at| Ok(state.ledger.adopt_protocol(found, mine, at.now_ms))).await
     }
 
     async fn check(&self) -> Result<String> {

@@ -167,11 +167,13 @@ impl Ledger for EmbeddedLedger {
     }
 
     async fn protocol(&self) -> Result<Option<u32>> {
-        self.database.read(protocol::read).await
+        let clock = self.clock.clone();
+        self.database.read(move |c| protocol::read(c, clock.wall_ms())).await
     }
 
     async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
-        self.database.write(move |c| protocol::adopt(c, found, mine)).await
+        let clock = self.clock.clone();
+        self.database.write(move |c| protocol::adopt(c, found, mine, clock.wall_ms())).await
     }
 
     async fn check(&self) -> Result<String> {

@@ -33,3 +33,14 @@ local function count_in_window(key, second, count)
   redis.call('HSET', key, field, string.format('%.0f:%.0f', second, count))
 end
 
+-- True if some worker's heartbeat is still good.
+local function has_alive(workers)
+  local _, now_ms = now()
+  for _, entry in ipairs(redis.call('HVALS', workers)) do
+    if tonumber(string.match(entry, '^(%d+):')) > now_ms then
+      return true
+    end
+  end
+  return false
+end
+

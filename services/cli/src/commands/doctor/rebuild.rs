@@ -10,6 +10,7 @@ use paceline_core::ids::RunId;
 use paceline_core::ports::{Ledger, Sink};
 use paceline_core::repair::heal;
 use paceline_core::run::KeptRun;
+use paceline_runtime::protocol::{self, Build};
 use serde::Serialize;
 
 use crate::commands::{Context, connections};
@@ -38,8 +39,9 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
     [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
     let (at, clock) = (connections::connections(settings), SystemClock::shared());
     let ledger = resolve::ledger(&at, clock.clone()).await?;
-    let sink = resolve::sink(&at, clock).await?;
     ledger.check().await?;
+    let ledger = protocol::visit(ledger, &settings.namespace, Build::THIS).await?;
+    let sink = resolve::sink(&at, clock).await?;
     let mut all = Vec::new();
     let mut after = None;
     loop {

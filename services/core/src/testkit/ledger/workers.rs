@@ -3,7 +3,7 @@
 use super::*;
 use crate::ports::ledger::{QueueLoad, WorkerInfo};
 
-fn worker(id: &str, processed: u64) -> WorkerInfo {
+pub(super) fn worker(id: &str, processed: u64) -> WorkerInfo {
     WorkerInfo {
         worker_id: id.into(),
         version: "1.2.3".into(),
