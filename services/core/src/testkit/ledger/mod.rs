@@ -108,6 +108,7 @@ macro_rules! ledger_conformance {
             protocol::a_mesh_from_before_protocols_were_noted_has_the_first,
             protocol::a_protocol_is_taken_over_only_from_the_one_that_was_read,
             workers::workers_are_listed_until_they_leave,
+            workers::how_long_ago_a_worker_was_heard_is_by_the_ledgers_clock,
             workers::a_worker_that_falls_silent_is_forgotten,
             workers::check_says_what_the_ledger_is,
         }
