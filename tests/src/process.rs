@@ -1,6 +1,6 @@
 //! The real binary: roles as processes of their own, stopped by SIGTERM or SIGKILL.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -27,7 +27,12 @@ pub struct Process {
 
 impl Process {
     pub fn start(arguments: &[&str], environment: &[(&str, String)]) -> Self {
-        let mut command = Command::new(binary());
+        Self::start_of(&binary(), arguments, environment)
+    }
+
+    /// Of a copy of the binary.
+    pub fn start_of(binary: &Path, arguments: &[&str], environment: &[(&str, String)]) -> Self {
+        let mut command = Command::new(binary);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         // Each process gets exactly what its test says, whatever the shell has.
         for name in ["PACELINE_BROKER_URL", "PACELINE_SINK_URL", "PACELINE_LEDGER_URL", "PACELINE_SERVER"] {
@@ -128,7 +133,7 @@ pub fn command(arguments: &[&str], environment: &[(&str, String)]) -> Command {
 }
 
 /// `target/<profile>/paceline`, beside the folder of the test binary.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let binary = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps").join("paceline");
     assert!(

@@ -26,9 +26,24 @@ def drop(objects, kind, name):
     objects.remove(find(objects, kind, name))
 
 
+def policy(objects, name):
+    return find(objects, "NetworkPolicy", f"paceline-{name}")["spec"]
+
+
+def scaler(objects):
+    return find(objects, "ScaledObject", "paceline-worker")
+
+
+def without_port(objects, port, protocol="TCP"):
+    for rule in policy(objects, "services")["egress"]:
+        rule["ports"] = [one for one in rule["ports"] if (one["port"], one.get("protocol", "TCP")) != (port, protocol)]
+
+
 # Rule, the rendering that is broken, and the breach.
 BREACHES = [
     *((rules.probes, "base", lambda all, probe=probe: without(container(all), probe)) for probe in ("startupProbe", "livenessProbe", "readinessProbe")),
+    (rules.liveness, "base", lambda all: container(all)["livenessProbe"].update(timeoutSeconds=3)),
+    (rules.liveness, "base", lambda all: without(container(all)["livenessProbe"], "failureThreshold")),
     *((rules.resources, "base", lambda all, side=side, what=what: without(container(all)["resources"][side], what))
       for side in ("requests", "limits") for what in ("cpu", "memory")),
     (rules.not_root, "base", lambda all: without(pod(all)["securityContext"], "runAsNonRoot")),
@@ -40,9 +55,20 @@ BREACHES = [
     (rules.no_account_token, "base", lambda all: without(pod(all), "automountServiceAccountToken")),
     (rules.no_service_variables, "base", lambda all: without(pod(all), "enableServiceLinks")),
     (rules.fixed_images, "base", lambda all: container(all).update(image="registry/paceline:latest")),
+    *((rules.namespaces, "ha", lambda all, kind=kind: without(find(all, kind, "paceline-worker")["metadata"], "namespace"))
+      for kind in ("ScaledObject", "Deployment", "PodDisruptionBudget")),
+    (rules.namespaces, "ha", lambda all: scaler(all)["metadata"].update(namespace="other")),
     (rules.disruption, "base", lambda all: drop(all, "PodDisruptionBudget", "paceline-worker")),
+    *((rules.disruption, "base", lambda all, role=role: without(find(all, "PodDisruptionBudget", f"paceline-{role}")["spec"], "unhealthyPodEvictionPolicy"))
+      for role in ("scheduler", "producer", "worker")),
+    (rules.disruption, "base", lambda all: find(all, "PodDisruptionBudget", "paceline-worker")["spec"].update(unhealthyPodEvictionPolicy="IfHealthyBudget")),
     (rules.spread, "base", lambda all: without(pod(all), "topologySpreadConstraints")),
     (rules.network, "base", lambda all: drop(all, "NetworkPolicy", "paceline-nothing")),
+    *((rules.network, "base", lambda all, port=port: without_port(all, *port)) for port in sorted(rules.SERVICE_PORTS | rules.DNS_PORTS)),
+    (rules.network, "base", lambda all: policy(all, "services")["egress"][0].update(to=[{"namespaceSelector": {}}])),
+    (rules.network, "base", lambda all: policy(all, "scheduler").update(egress=[])),
+    (rules.network, "base", lambda all: policy(all, "scheduler")["egress"][0]["ports"][0].update(port=1)),
+    (rules.network, "base", lambda all: policy(all, "producer").update(ingress=[])),
     (rules.network, "small", lambda all: drop(all, "NetworkPolicy", "paceline-small-services")),
     (rules.no_secret_values, "base", lambda all: all.append({"kind": "Secret", "metadata": {"name": "token"}})),
     (rules.no_secret_values, "base", lambda all: container(all)["env"].append({"name": "PACELINE_TOKEN", "value": "x"})),
@@ -61,6 +87,8 @@ BREACHES = [
     (rules.keda, "ha", lambda all: find(all, "Service", "paceline-scheduler")["spec"]["ports"][0].update(port=1)),
     (rules.keda, "ha", lambda all: find(all, "ScaledObject", "paceline-worker")["spec"].update(maxReplicaCount=7)),
     (rules.keda, "ha", lambda all: without(find(all, "ScaledObject", "paceline-worker")["spec"]["triggers"][0]["metadata"], "tokenFromEnv")),
+    (rules.keda, "ha", lambda all: (scaler(all)["spec"].update(minReplicaCount=0), scaler(all)["spec"]["fallback"].update(replicas=0),
+                                    scaler(all)["spec"]["triggers"][0]["metadata"].update(minWorkers="0"))),
 ]
 
 

@@ -9,6 +9,12 @@ WRITES_BESIDE_ITS_DATA = {
 }
 # Seconds that a worker's pod may live after the worker's grace, and the grace after the longest timeout of a handler.
 POD_MARGIN, HANDLER_MARGIN = 5, 5
+# A worker that computes answers late: so many seconds it may take to, and so many answers it may owe.
+LIVENESS_TIMEOUT, LIVENESS_FAILURES = 10, 6
+# What roles must reach, wherever it is: the services of docs/clusters.md with and without TLS and Redis' sentinels; and names, which are at
+# 5353 behind the Service of some clusters' DNS, and on the node itself in others.
+SERVICE_PORTS = {(port, "TCP") for port in (5671, 5672, 6379, 26379, 9200)}
+DNS_PORTS = {(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")}
 
 
 def of_kind(objects, *kinds):
@@ -35,6 +41,16 @@ def probes(objects):
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             if probe not in container:
                 yield f"{place}: no {probe}"
+
+
+def liveness(objects):
+    """A worker's one thread does the jobs and answers, so it is not to be killed for computing."""
+    for place, _, container in containers(objects):
+        probe = container.get("livenessProbe", {})
+        if container["name"] == "worker" and (
+            probe.get("timeoutSeconds", 1) < LIVENESS_TIMEOUT or probe.get("failureThreshold", 3) < LIVENESS_FAILURES
+        ):
+            yield f"{place}: its livenessProbe kills a worker that computes: {LIVENESS_TIMEOUT} s and {LIVENESS_FAILURES} failures are the least"
 
 
 def resources(objects):
@@ -93,12 +109,27 @@ def fixed_images(objects):
             yield f"{place}: image {container['image']} has no version"
 
 
+def namespaces(objects):
+    """Each object says its namespace, so that `kubectl apply` puts none into another one; and a scaler is beside what it scales."""
+    for found in objects:
+        if not found["metadata"].get("namespace"):
+            yield f"{found['kind']} {found['metadata']['name']}: it has no namespace, so it goes wherever kubectl is"
+    places = {(one["metadata"]["name"], one["metadata"].get("namespace")) for one in of_kind(objects, "Deployment")}
+    for found in of_kind(objects, "HorizontalPodAutoscaler", "ScaledObject"):
+        target, place = found["spec"]["scaleTargetRef"]["name"], found["metadata"].get("namespace")
+        if (target, place) not in places:
+            yield f"{found['kind']} {found['metadata']['name']}: there is no Deployment {target} in its namespace {place}"
+
+
 def disruption(objects):
     selected = [found["spec"]["selector"]["matchLabels"] for found in of_kind(objects, "PodDisruptionBudget")]
     for found in of_kind(objects, "Deployment"):
         labels = found["spec"]["template"]["metadata"]["labels"]
         if not any(wanted.items() <= labels.items() for wanted in selected):
             yield f"Deployment {found['metadata']['name']}: no PodDisruptionBudget selects it"
+    for found in of_kind(objects, "PodDisruptionBudget"):
+        if found["spec"].get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            yield f"PodDisruptionBudget {found['metadata']['name']}: pods that are not ready hold up the drain of their node for ever"
 
 
 def spread(objects):
@@ -119,6 +150,33 @@ def network(objects):
         nothing = [policy for policy in over if not policy["spec"].get("ingress") and not policy["spec"].get("egress")]
         if is_role(labels) and not nothing:
             yield f"{place}: no NetworkPolicy forbids the rest"
+        for port, protocol in sorted((SERVICE_PORTS | DNS_PORTS) - reached_anywhere(over)) if is_role(labels) else []:
+            yield f"{place}: no NetworkPolicy lets it reach port {port} ({protocol}) of services and names"
+    yield from producer_reached(objects)
+
+
+def reached_anywhere(policies):
+    rules = [rule for policy in policies for rule in policy["spec"].get("egress", []) if not rule.get("to")]
+    return {(port["port"], port.get("protocol", "TCP")) for rule in rules for port in rule.get("ports", [])}
+
+
+def producer_reached(objects):
+    """Ranges go from schedulers to producers: out of the one, and into the other."""
+    policies = of_kind(objects, "NetworkPolicy")
+    labels = {pod["metadata"]["labels"]["app.kubernetes.io/name"]: pod["metadata"]["labels"] for _, pod in pods(objects)}
+    ports = {one["containerPort"] for _, _, container in containers(objects) if container["name"] == "producer"
+             for one in container["ports"] if one["name"] == "grpc"}
+    for mine, direction, side, other in (("scheduler", "egress", "to", "producer"), ("producer", "ingress", "from", "scheduler")):
+        mine_labels, other_labels = labels[f"paceline-{mine}"], labels[f"paceline-{other}"]
+        rules = [rule for policy in policies if selects(policy, mine_labels) for rule in policy["spec"].get(direction, [])]
+        met = [rule for rule in rules if any(names(peer, other_labels) for peer in rule.get(side, []))]
+        if not any(port["port"] in ports | {"grpc"} for rule in met for port in rule.get("ports", [])):
+            yield f"NetworkPolicy: {mine}s have no {direction} {side} {other}s at their gRPC port"
+
+
+def names(peer, labels):
+    wanted = peer.get("podSelector", {}).get("matchLabels")
+    return wanted is not None and "namespaceSelector" not in peer and wanted.items() <= labels.items()
 
 
 def selects(policy, labels):
@@ -221,11 +279,13 @@ def keda(objects):
             bounds = str(found["spec"]["minReplicaCount"]), str(found["spec"]["maxReplicaCount"])
             if (metadata.get("minWorkers"), metadata.get("maxWorkers")) != bounds:
                 yield "ScaledObject: minWorkers and maxWorkers are not its minReplicaCount and maxReplicaCount"
+        if found["spec"]["minReplicaCount"] == 0 and found["spec"].get("fallback", {}).get("replicas", 1) == 0:
+            yield "ScaledObject: with minReplicaCount 0 its fallback of 0 replicas makes no worker when the number is not known: say at least 1, or leave it out"
 
 
 RULES = [
-    probes, resources, not_root, seccomp, read_only_root, no_privileges, no_account_token, no_service_variables, fixed_images,
-    disruption, spread, network, no_secret_values, ports, producers_seen, drain, scalers, keda,
+    probes, liveness, resources, not_root, seccomp, read_only_root, no_privileges, no_account_token, no_service_variables, fixed_images,
+    namespaces, disruption, spread, network, no_secret_values, ports, producers_seen, drain, scalers, keda,
 ]
 
 

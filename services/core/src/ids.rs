@@ -135,8 +135,13 @@ pub fn check_group(field: &str, group: &str) -> Result<()> {
 pub fn process_name(role: &str, host: &str, pid: u32) -> String {
     let host = host.to_ascii_lowercase();
     let host: String = host.chars().filter(char::is_ascii_alphanumeric).take(HOST_CHARS_MAX).collect();
+    format!("{role}-{host}-{pid}-{}", random_tail())
+}
+
+/// What tells two processes of one name apart.
+pub fn random_tail() -> String {
     let random = ulid::Ulid::generate().to_string().to_ascii_lowercase();
-    format!("{role}-{host}-{pid}-{}", &random[random.len() - RANDOM_CHARS..])
+    random[random.len() - RANDOM_CHARS..].to_owned()
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ fn info(config: &Config, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
         pid: std::process::id(),
         started_at_ms,
         heartbeat_at_ms: config.clock.wall_ms(),
+        age_ms: 0,
         processed: Stats::get(&stats.processed),
         dead: Stats::get(&stats.dead),
         retried: Stats::get(&stats.retried),

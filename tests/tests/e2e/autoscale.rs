@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_core::ports::Ledger;
 use paceline_core::ports::ledger::WorkerInfo;
-use paceline_tests::process::{Process, in_time, run, signal};
+use paceline_tests::process::{Process, binary, in_time, run, signal};
 use paceline_tests::{Backend, Mesh};
 use serde_json::Value;
 
@@ -149,8 +149,36 @@ async fn a_worker_that_cannot_work_ends_it_with_the_reason() {
     assert!(code == 2 && err.contains("several workers cannot share 127.0.0.1:9466"), "{code}: {err}");
     let (code, _, err) = run(&["worker", "--drain-seconds", "3"], &[]).await;
     assert!(code == 2 && err.contains("--autoscale"), "{code}: {err}");
-    // No namespace of a service can be found there, so the worker says so and is not started again.
-    let wrong = [("PACELINE_ADMIN", "off".to_owned())];
-    let (code, _, err) = run(&["worker", "--autoscale", "1..2", "--id", "BAD NAME"], &wrong).await;
+    let (code, _, err) = run(&["worker", "--autoscale", "1..2", "--id", "BAD NAME"], &[]).await;
     assert!(code == 2 && err.contains("is not a name"), "{code}: {err}");
+    // The broker's address is read by workers alone: the first one says what is wrong with it, and no second is started.
+    let mesh = Mesh::new(Backend::Services).await;
+    let mut wrong = environment(&mesh).to_vec();
+    wrong.push(("PACELINE_BROKER_URL", "pigeon://somewhere".to_owned()));
+    let (code, _, err) = run(&["worker", "--autoscale", "1..2"], &wrong).await;
+    assert_eq!(code, 2, "{err}");
+    for part in ["pigeon", "cannot start with these options and settings (exit code 2)"] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    assert_eq!(err.matches("worker started").count(), 1, "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_on_disk_does_not_keep_workers_from_being_replaced() {
+    let stand = Stand::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (installed, newer) = (folder.path().join("paceline"), folder.path().join("paceline.new"));
+    std::fs::copy(binary(), &installed).expect("the binary is copied");
+    let arguments = ["worker", "--json", "--autoscale", "1..1"];
+    let autoscaler = Process::start_of(&installed, &arguments, &stand.environment);
+    let first = until(&*stand.ledger, "first worker", |workers| workers.len() == 1).await;
+    // As package managers do. What is there now does not even run.
+    std::fs::write(&newer, "not a binary").expect("it is written");
+    std::fs::rename(&newer, &installed).expect("it takes the place");
+    signal(first[0].pid, "KILL").await;
+    until(&*stand.ledger, "another worker", |workers| {
+        workers.iter().any(|worker| worker.worker_id != first[0].worker_id)
+    })
+    .await;
+    assert!(autoscaler.terminate().await.success(), "it ends in order");
 }

@@ -5,10 +5,17 @@ use std::time::Duration;
 use paceline_core::Result;
 use paceline_core::ports::ledger::WorkerInfo;
 use redis::cmd;
+use serde::Deserialize;
 
 use super::leases::ttl_ms;
 use super::ledger::RedisLedger;
 use super::runs::{from_json, to_json};
+
+/// What `heartbeat.lua` adds to a worker's word; that of an older version does not.
+#[derive(Deserialize)]
+struct Told {
+    told_at_ms: Option<i64>,
+}
 
 impl RedisLedger {
     pub(super) async fn announce_worker(&self, worker: &WorkerInfo, ttl: Duration) -> Result<()> {
@@ -24,8 +31,12 @@ impl RedisLedger {
     pub(super) async fn list_workers(&self) -> Result<Vec<WorkerInfo>> {
         let mut workers = self.scripts.workers.prepare_invoke();
         workers.key(self.keys.workers_alive());
-        let alive: Vec<String> = self.connection.script("workers", &workers).await?;
-        let mut alive = alive.iter().map(|info| from_json(info)).collect::<Result<Vec<WorkerInfo>>>()?;
+        let (now_ms, alive): (i64, Vec<String>) = self.connection.script("workers", &workers).await?;
+        let read = |info: &String| {
+            let Told { told_at_ms } = from_json(info)?;
+            Ok(from_json::<WorkerInfo>(info)?.read_at(told_at_ms, now_ms))
+        };
+        let mut alive = alive.iter().map(read).collect::<Result<Vec<WorkerInfo>>>()?;
         alive.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
         Ok(alive)
     }

@@ -2,6 +2,7 @@
 //! the supervisor has ended in whatever way, it is the stop in order that SIGTERM is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ use crate::exit::Exit;
 /// After a worker that died nobody is started for this long; twice as long after each one that dies soon again.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A worker that was asked to leave has its own patience. So much later something is wrong with it: stopped, or hung.
+const KILL_MARGIN: Duration = Duration::from_secs(5);
+/// Of the most workers that may be wanted: those that leave are processes too.
+const PROCESSES_FACTOR: usize = 2;
 /// A worker that lived longer says nothing about the next one.
 const LIVED_WELL: Duration = Duration::from_secs(60);
 
@@ -29,9 +34,16 @@ pub enum Ended {
     ForGood(i32),
 }
 
+/// What starts a worker: of a name, with the patience that it may have.
+type Worker = fn(&str, Duration) -> anyhow::Result<Command>;
+
 pub struct Children {
-    id: Option<String>,
+    /// Of the names of the workers, if one was given.
+    prefix: Option<String>,
     patience: Duration,
+    processes_max: usize,
+    worker: Worker,
+    is_full: bool,
     /// By the number in the order of starting.
     running: BTreeMap<u64, Running>,
     ends: JoinSet<(u64, std::io::Result<ExitStatus>)>,
@@ -48,13 +60,17 @@ struct Running {
 }
 
 impl Children {
-    /// A worker that is asked to leave may take `patience` to finish. With an id, the workers are called by it and a number.
-    pub fn new(id: Option<String>, patience: Duration) -> paceline_core::Result<Self> {
-        if let Some(id) = &id {
-            ids::check_name("id", &format!("{id}-{}", u32::MAX))?;
+    /// A worker that is asked to leave may take `patience` to finish. There are at most twice `workers_max` processes. With an id, the workers
+    /// are called by it, something random of this supervisor, because a worker of its predecessor may still be on the list, and a number.
+    pub fn new(id: Option<String>, workers_max: u32, patience: Duration) -> paceline_core::Result<Self> {
+        let prefix = id.map(|id| format!("{id}-{}", ids::random_tail()));
+        if let Some(prefix) = &prefix {
+            ids::check_name("id", &format!("{prefix}-{}", u32::MAX))?;
         }
         let (running, ends) = Default::default();
-        Ok(Self { id, patience, running, ends, started: 0, pause: PAUSE_MIN, start_at: None })
+        let processes_max = PROCESSES_FACTOR * workers_max as usize;
+        let (worker, is_full, started, pause, start_at) = (this_binary as Worker, false, 0, PAUSE_MIN, None);
+        Ok(Self { prefix, patience, processes_max, worker, is_full, running, ends, started, pause, start_at })
     }
 
     /// Starts workers, or lets the newest leave, until so many are there. After a death it waits before it starts another.
@@ -62,7 +78,7 @@ impl Children {
         if self.start_at.is_some_and(|at| Instant::now() >= at) {
             self.start_at = None;
         }
-        while self.staying().count() < target as usize && self.start_at.is_none() {
+        while self.staying().count() < target as usize && self.start_at.is_none() && self.has_room() {
             if let Err(error) = self.start() {
                 tracing::warn!(
                     error = format!("{error:#}"),
@@ -80,6 +96,17 @@ impl Children {
             );
             running.stop.trigger();
         }
+    }
+
+    /// Says so once when it begins.
+    fn has_room(&mut self) -> bool {
+        let is_full = self.running.len() >= self.processes_max;
+        if is_full && !self.is_full {
+            let (processes, leaving) = (self.running.len(), self.running.len() - self.staying().count());
+            tracing::warn!(processes, leaving, "no worker is started until one of those that leave has ended");
+        }
+        self.is_full = is_full;
+        !is_full
     }
 
     /// The names of those that are not leaving.
@@ -119,18 +146,19 @@ impl Children {
     fn start(&mut self) -> anyhow::Result<()> {
         self.started += 1;
         let number = self.started;
-        let id = match &self.id {
-            Some(id) => format!("{id}-{number}"),
+        let id = match &self.prefix {
+            Some(prefix) => format!("{prefix}-{number}"),
             None => {
                 let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
                 ids::process_name("worker", &host, std::process::id())
             }
         };
-        let (mut process, leash) = spawn(&id, self.patience)?;
+        let (mut process, leash) = spawn((self.worker)(&id, self.patience)?)?;
+        let overdue = self.patience + KILL_MARGIN;
         let (stop, kill) = (Shutdown::new(), Shutdown::new());
         let (stopped, killed) = (stop.clone(), kill.clone());
         tracing::info!(worker = id, pid = process.id(), "worker started");
-        self.ends.spawn(async move { (number, follow(&mut process, leash, stopped, killed).await) });
+        self.ends.spawn(async move { (number, follow(&mut process, leash, (stopped, killed), overdue).await) });
         self.running.insert(number, Running { id, stop, kill, started_at: Instant::now() });
         Ok(())
     }
@@ -167,28 +195,94 @@ impl Children {
     }
 }
 
-/// This binary as a worker. A Ctrl-C is for the supervisor, which stops its workers in order.
-fn spawn(id: &str, patience: Duration) -> anyhow::Result<(Child, ChildStdin)> {
-    let executable = std::env::current_exe().context("cannot find this executable")?;
-    let mut command = Command::new(executable);
-    command.args(of_worker(std::env::args_os().skip(1), id, patience)).process_group(0);
-    let mut process = command.stdin(Stdio::piped()).kill_on_drop(true).spawn().context("cannot start a worker")?;
+/// This binary as a worker.
+fn this_binary(id: &str, patience: Duration) -> anyhow::Result<Command> {
+    let mut command = Command::new(executable()?);
+    command.args(of_worker(std::env::args_os().skip(1), id, patience));
+    Ok(command)
+}
+
+/// An upgrade may have put another file in this one's place, or none. Linux keeps the one that runs, and workers of it fit to their supervisor.
+fn executable() -> anyhow::Result<PathBuf> {
+    let named = std::env::current_exe().context("cannot find this executable")?;
+    let running = Path::new("/proc/self/exe");
+    Ok(if !named.exists() && running.exists() { running.to_owned() } else { named })
+}
+
+/// A Ctrl-C is for the supervisor, which stops its workers in order.
+fn spawn(mut command: Command) -> anyhow::Result<(Child, ChildStdin)> {
+    command.process_group(0).stdin(Stdio::piped()).kill_on_drop(true);
+    let mut process = command.spawn().context("cannot start a worker")?;
     let leash = process.stdin.take().expect("stdin is piped");
     Ok((process, leash))
 }
 
-/// Until the process has ended.
-async fn follow(process: &mut Child, leash: ChildStdin, stop: Shutdown, kill: Shutdown) -> std::io::Result<ExitStatus> {
-    let mut leash = Some(leash);
-    loop {
-        tokio::select! {
-            biased;
-            status = process.wait() => return status,
-            () = kill.triggered() => {
-                process.start_kill()?;
-                return process.wait().await;
-            }
-            () = stop.triggered(), if leash.is_some() => drop(leash.take()),
+/// Until the process has ended. One that was told to stop, and has not so long after that, is killed: what it holds goes back to its queue.
+async fn follow(
+    process: &mut Child,
+    leash: ChildStdin,
+    (stop, kill): (Shutdown, Shutdown),
+    overdue: Duration,
+) -> std::io::Result<ExitStatus> {
+    let too_long = async {
+        stop.triggered().await;
+        drop(leash);
+        tokio::time::sleep(overdue).await;
+    };
+    tokio::select! {
+        biased;
+        status = process.wait() => return status,
+        () = kill.triggered() => (),
+        () = too_long => {
+            tracing::warn!(pid = process.id(), "a worker did not leave in time and is killed; what it holds goes back to its queue");
         }
+    }
+    process.start_kill()?;
+    process.wait().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(6);
+
+    /// Processes that stop themselves as SIGSTOP would, so that none leaves when it is asked to.
+    fn frozen(workers_max: u32) -> Children {
+        let mut children = Children::new(None, workers_max, PATIENCE).unwrap();
+        children.worker = |_, _| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "kill -s STOP $$"]);
+            Ok(command)
+        };
+        children
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_do_not_leave_are_killed_and_until_then_there_is_a_limit() {
+        let mut children = frozen(2);
+        for running in [2, 4, 4] {
+            children.fill(2);
+            assert_eq!(children.running.len(), running);
+            children.fill(0);
+        }
+        children.fill(2);
+        assert_eq!(children.staying().count(), 0, "all four are still there");
+        let begun = Instant::now();
+        for _ in 0..4 {
+            assert!(matches!(children.ended().await, Ended::Replaceable));
+        }
+        assert!(begun.elapsed() >= PATIENCE + KILL_MARGIN, "{:?}", begun.elapsed());
+        children.fill(2);
+        assert_eq!(children.staying().count(), 2);
+        children.stop_all(Duration::ZERO).await;
+    }
+
+    #[test]
+    fn a_supervisor_that_comes_back_gives_its_workers_other_names() {
+        let prefix = || Children::new(Some("boss".into()), 1, PATIENCE).unwrap().prefix.unwrap();
+        let (one, other) = (prefix(), prefix());
+        assert!(one.starts_with("boss-") && one != other, "{one} {other}");
+        assert!(Children::new(Some("BOSS".into()), 1, PATIENCE).is_err());
     }
 }

@@ -66,7 +66,7 @@ pub async fn supervise(
     let timeout = workers.queues.iter().map(|(_, policy)| policy.timeout()).max().unwrap_or_default();
     // Who leaves because there is less to do may finish whatever it has begun.
     let patience = workers.grace.max(timeout + FINISH_MARGIN);
-    let mut children = Children::new(workers.id.clone(), patience)?;
+    let mut children = Children::new(workers.id.clone(), range.max, patience)?;
     let queues = workers.queues.into_iter().map(|(queue, _)| queue).collect();
     let mut asker = Asker::new(queues, autoscale.drain_seconds, &context.settings)?;
     let mut stabiliser = Stabiliser::new((autoscale.scale_in_after * 1e3) as u64);

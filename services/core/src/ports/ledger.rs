@@ -176,7 +176,11 @@ pub struct WorkerInfo {
     pub host: String,
     pub pid: u32,
     pub started_at_ms: i64,
+    /// By the worker's clock.
     pub heartbeat_at_ms: i64,
+    /// Since the ledger was told so, by the ledger's clock. The ledger says it; it is no part of what a worker tells.
+    #[serde(skip)]
+    pub age_ms: u64,
     pub processed: u64,
     pub dead: u64,
     pub retried: u64,
@@ -200,6 +204,15 @@ pub struct WorkerInfo {
     pub batched_documents: u64,
     /// From due to stored, as a base64 V2 HDR histogram of milliseconds since the worker started; mergeable across workers.
     pub stored_latency: String,
+}
+
+impl WorkerInfo {
+    /// As it was told at `told_at_ms`, and is read at `now_ms`, both by the ledger's clock. A ledger of an older version did not note the
+    /// former; then the worker's word has to do.
+    pub fn read_at(self, told_at_ms: Option<i64>, now_ms: i64) -> Self {
+        let told_at_ms = told_at_ms.unwrap_or(self.heartbeat_at_ms);
+        Self { age_ms: u64::try_from(now_ms.saturating_sub(told_at_ms)).unwrap_or(0), ..self }
+    }
 }
 
 /// Promises, which the conformance suite checks:
@@ -306,7 +319,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Takes a worker off the list at its graceful stop.
     async fn forget_worker(&self, worker_id: &str) -> Result<()>;
 
-    /// The workers whose heartbeat is still good.
+    /// The workers whose heartbeat is still good, each with its age by the ledger's clock.
     async fn workers(&self) -> Result<Vec<WorkerInfo>>;
 
     /// The protocol that the roles of this mesh have in common; [`PROTOCOL_FIRST`] where none is noted and there are runs already, or

@@ -5,6 +5,12 @@ use super::{Decision, SCALE_IN_MARGIN, UTILISATION, Worker};
 impl Decision {
     pub fn steps(&self) -> Vec<String> {
         let mut steps = vec![self.arrivals(), self.waiting(), self.hands(), self.one_worker()];
+        if self.unseen > 0 {
+            steps.push(format!(
+                "not seen: {} unfinished jobs that neither the broker nor the workers have; {} may have moved between the readings",
+                self.unseen, self.moved_meanwhile
+            ));
+        }
         let planned = self.capacity_per_second * UTILISATION;
         let share = UTILISATION * 100.0;
         steps.push(format!("planned at {share:.0} %, one worker does {planned:.1} a second"));

@@ -31,6 +31,8 @@ pub const UTILISATION: f64 = 0.8;
 pub const SCALE_IN_MARGIN: f64 = 1.2;
 /// A heartbeat comes each second. Of a worker that missed three nobody knows how it is.
 pub const HEARTBEAT_AGE_MS_MAX: u64 = 3_000;
+/// What a worker measured longer before its heartbeat is of another time than its share of the time that it computes.
+const MEASURED_AGE_MS_MAX: u64 = 10_000;
 /// A worker that is less busy says nothing about what it could do.
 const BUSY_MIN: f64 = 0.1;
 
@@ -90,6 +92,8 @@ pub struct Feed {
     pub achieved_per_second: f64,
     /// Reserved, and not confirmed by the broker yet.
     pub on_the_way: u64,
+    /// Enqueued, and neither processed nor dead for the group.
+    pub unfinished: u64,
     pub age_ms: u64,
 }
 
@@ -102,6 +106,7 @@ impl Feed {
             asked_per_second: if is_running { snapshot.record.spec.rate.per_second() } else { 0.0 },
             achieved_per_second: snapshot.per_second(snapshot.enqueued_in_window),
             on_the_way: snapshot.enqueued.saturating_sub(snapshot.published),
+            unfinished: snapshot.in_flight(),
             age_ms: age(now_ms, snapshot.read_at_ms),
         }
     }
@@ -116,26 +121,35 @@ impl Feed {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worker {
     pub id: String,
-    /// Of the heartbeat.
+    /// Of the heartbeat, by the ledger's clock.
     pub age_ms: u64,
     pub is_stopping: bool,
     /// Unset for a worker of a version that does not say it.
     pub load: Option<QueueLoad>,
     pub busy: Option<f64>,
+    /// Of all its queues together, in the time that `busy` is of; unset where this queue was measured in another time.
+    pub all_per_second: Option<f64>,
     pub measured_age_ms: Option<u64>,
 }
 
 impl Worker {
     /// `None`: it does not consume this queue for this group.
-    pub fn of(info: &WorkerInfo, queue: &str, group: &str, now_ms: i64) -> Option<Self> {
+    pub fn of(info: &WorkerInfo, queue: &str, group: &str) -> Option<Self> {
         let consumes = info.group == group && info.queue.split(',').any(|name| name == queue);
         let load = info.loads.get(queue).cloned();
+        // Both by the worker's clock.
+        let before_heartbeat = |load: &QueueLoad| load.measured_at_ms.map(|at_ms| age(info.heartbeat_at_ms, at_ms));
+        let is_of_now = |load: &&QueueLoad| before_heartbeat(load).is_some_and(|ms| ms <= MEASURED_AGE_MS_MAX);
         consumes.then(|| Self {
             id: info.worker_id.clone(),
-            age_ms: age(now_ms, info.heartbeat_at_ms),
+            age_ms: info.age_ms,
             is_stopping: info.is_stopping,
             busy: info.busy,
-            measured_age_ms: load.as_ref().and_then(|load| load.measured_at_ms).map(|at_ms| age(now_ms, at_ms)),
+            all_per_second: load
+                .as_ref()
+                .filter(is_of_now)
+                .map(|_| info.loads.values().filter(is_of_now).map(|load| load.per_second).sum()),
+            measured_age_ms: load.as_ref().and_then(before_heartbeat).map(|ms| ms.saturating_add(info.age_ms)),
             load,
         })
     }
@@ -148,8 +162,8 @@ impl Worker {
     pub fn capacity_per_second(&self) -> Option<f64> {
         let load = self.load.as_ref()?;
         let by_slots = load.hold_ms.filter(|hold_ms| *hold_ms > 0.0).map(|hold_ms| load.slots as f64 * 1e3 / hold_ms);
-        let busy = self.busy.filter(|busy| *busy >= BUSY_MIN && load.per_second > 0.0);
-        let by_time = busy.map(|busy| load.per_second / busy);
+        let rate = self.all_per_second.filter(|rate| *rate > 0.0);
+        let by_time = self.busy.filter(|busy| *busy >= BUSY_MIN).zip(rate).map(|(busy, rate)| rate / busy);
         [by_slots, by_time].into_iter().flatten().reduce(f64::min)
     }
 }
@@ -171,6 +185,10 @@ pub struct Decision {
     pub arrival_per_second: f64,
     /// Waits in the queue, or is on its way there.
     pub backlog: u64,
+    /// Unfinished by the ledger, and neither in the backlog nor in hand nor waiting for a retry.
+    pub unseen: u64,
+    /// So many of them may be so because the readings are not of one moment.
+    pub moved_meanwhile: u64,
     pub capacity_per_second: f64,
     /// So many workers' measurements are in the capacity; 0: it is the default.
     pub measured_by: u32,
@@ -198,12 +216,14 @@ pub fn decide(aim: Aim, readings: Readings) -> Result<Decision> {
     let on_the_way: u64 = readings.feeds.iter().map(|feed| feed.on_the_way).fold(0, u64::saturating_add);
     let backlog = readings.depth.ready.saturating_add(on_the_way);
     let unacked = readings.depth.unacked.or_else(|| held(&readings.workers));
+    let unseen = unacked.map_or(0, |unacked| unseen(&readings, backlog.saturating_add(unacked)));
+    let moved_meanwhile = moved_meanwhile(arrival_per_second, &readings.workers);
     let (capacity_per_second, measured_by) = capacity(aim, there());
 
     let planned = capacity_per_second * UTILISATION;
     let (keep_up, drain) = (arrival_per_second / planned, backlog as f64 / (planned * aim.drain_seconds));
     let in_hand = in_hand(unacked, there(), current);
-    let is_active = backlog > 0 || unacked != Some(0) || arrival_per_second > 0.0;
+    let is_active = backlog > 0 || unacked != Some(0) || unseen > 0 || arrival_per_second > 0.0;
     let floor = in_hand.unwrap_or(0).max(u32::from(is_active));
     let needed = count(keep_up + drain).max(floor);
     let mut wanted = needed;
@@ -223,6 +243,11 @@ pub fn decide(aim: Aim, readings: Readings) -> Result<Decision> {
     } else if in_hand.is_none() {
         holds.push("no worker says how many jobs it may hold, so it is not known who could hold those in hand".into());
     }
+    if unseen > moved_meanwhile {
+        holds.push(format!(
+            "{unseen} unfinished jobs are nowhere to be seen: neither the broker nor the workers have them"
+        ));
+    }
     if wanted >= current {
         holds.clear();
     } else if !holds.is_empty() {
@@ -238,6 +263,8 @@ pub fn decide(aim: Aim, readings: Readings) -> Result<Decision> {
         unacked,
         arrival_per_second,
         backlog,
+        unseen,
+        moved_meanwhile,
         capacity_per_second,
         measured_by,
         keep_up,
@@ -252,6 +279,19 @@ pub fn decide(aim: Aim, readings: Readings) -> Result<Decision> {
 fn held(workers: &[Worker]) -> Option<u64> {
     let held = |worker: &Worker| worker.load.as_ref().filter(|_| !worker.is_stale()).map(|load| load.held);
     workers.iter().map(held).sum()
+}
+
+/// Unfinished jobs that nobody has, besides those `known`. RabbitMQ says 0 of a queue that has no leader, or is late; and a worker that is silent
+/// for long is on no list, but what it holds is not done. Messages that no run has sent may hide some.
+fn unseen(readings: &Readings, known: u64) -> u64 {
+    let unfinished = readings.feeds.iter().map(|feed| feed.unfinished).fold(0, u64::saturating_add);
+    unfinished.saturating_sub(known.saturating_add(readings.depth.delayed))
+}
+
+/// A job that was taken or settled after the heartbeat of its worker is seen in no reading, or in two.
+fn moved_meanwhile(arrival_per_second: f64, workers: &[Worker]) -> u64 {
+    let settled: f64 = workers.iter().filter_map(|worker| worker.load.as_ref()).map(|load| load.per_second).sum();
+    ((arrival_per_second + settled) * HEARTBEAT_AGE_MS_MAX as f64 / 1e3) as u64
 }
 
 /// What one worker does a second, and how many have measured it.

@@ -68,6 +68,7 @@ impl Model {
             age_ms: 1_000,
             is_stopping: worker.is_stopping,
             busy: None,
+            all_per_second: None,
             measured_age_ms: None,
             load: Some(QueueLoad {
                 slots: SLOTS,
@@ -83,6 +84,7 @@ impl Model {
             asked_per_second: per_second,
             achieved_per_second: 0.0,
             on_the_way: 0,
+            unfinished: self.ready + self.in_hands(),
             age_ms: 0,
         };
         let depth = Depth { ready: self.ready, ..Depth::default() };

@@ -8,7 +8,16 @@ fn load(slots: u64, held: u64, per_second: f64, hold_ms: f64) -> QueueLoad {
 }
 
 fn worker(load: Option<QueueLoad>) -> Worker {
-    Worker { id: "w".into(), age_ms: 500, is_stopping: false, load, busy: None, measured_age_ms: Some(700) }
+    let all_per_second = load.as_ref().map(|load| load.per_second);
+    Worker {
+        id: "w".into(),
+        age_ms: 500,
+        is_stopping: false,
+        load,
+        busy: None,
+        all_per_second,
+        measured_age_ms: Some(700),
+    }
 }
 
 /// `count` workers with 10 slots, a job takes 100 ms: each could do 100 a second, and is planned at 80.
@@ -23,6 +32,7 @@ fn feed(per_second: f64) -> Feed {
         asked_per_second: per_second,
         achieved_per_second: 0.0,
         on_the_way: 0,
+        unfinished: 0,
         age_ms: 1,
     }
 }
@@ -94,6 +104,29 @@ fn a_busy_worker_can_do_what_its_time_allows_and_not_what_its_slots_would() {
     assert_eq!(busy(Some(0.05)), 64_000.0, "so idle a worker says nothing about its limit");
 }
 
+/// A worker as its heartbeat of second 3,600 says, which has done other queues' jobs all the time.
+fn heartbeat(loads: serde_json::Value) -> Worker {
+    let info = serde_json::json!({
+        "worker_id": "w", "queue": "default,mail", "group": "main", "host": "h", "pid": 1, "started_at_ms": 0, "heartbeat_at_ms": 3_600_000,
+        "processed": 7, "dead": 0, "retried": 0, "batches": 1, "batched_documents": 7, "stored_latency": "", "busy": 0.5, "loads": loads
+    });
+    let info = WorkerInfo { age_ms: 500, ..serde_json::from_value(info).unwrap() };
+    Worker::of(&info, "default", "main").unwrap()
+}
+
+#[test]
+fn how_busy_a_worker_is_now_says_nothing_about_what_it_did_long_ago() {
+    let load = |per_second: f64, measured_at_ms: i64| serde_json::json!({"slots": 10, "held": 0, "per_second": per_second, "hold_ms": 20.0, "measured_at_ms": measured_at_ms});
+    let idle = heartbeat(serde_json::json!({"default": load(0.1, 0)}));
+    assert_eq!((idle.measured_age_ms, idle.capacity_per_second()), (Some(3_600_500), Some(500.0)));
+    assert_eq!(wanted(readings(0, 10.0, vec![idle])), 1);
+    // Of half its time, 50 a second: 100 of whatever it does; not 0.2 of this queue.
+    let of_two = heartbeat(serde_json::json!({"default": load(0.1, 3_600_000), "mail": load(49.9, 3_599_000)}));
+    assert_eq!(of_two.capacity_per_second(), Some(100.0));
+    let other_is_old = heartbeat(serde_json::json!({"default": load(40.0, 3_600_000), "mail": load(49.9, 3_000_000)}));
+    assert_eq!(other_is_old.capacity_per_second(), Some(80.0));
+}
+
 #[test]
 fn fewer_are_wanted_only_with_room_and_never_fewer_than_hold_what_is_in_hand() {
     // Two would do for 160 a second, three are there: with a fifth more it would be 192, which takes three.
@@ -143,6 +176,43 @@ fn what_is_unknown_is_an_error_or_keeps_what_there_is() {
     assert_eq!(wanted(readings(80_000, 0.0, stale(workers(3, 0), 1))), 17, "more is wanted all the same");
 }
 
+/// A run that has enqueued all, and of which so many jobs are not done.
+fn draining(unfinished: u64) -> Vec<Feed> {
+    vec![Feed { state: RunState::Draining, unfinished, ..feed(0.0) }]
+}
+
+#[test]
+fn jobs_that_the_ledger_knows_and_nobody_has_keep_the_workers() {
+    let unseen = |unfinished, depth, workers| {
+        let readings = Readings { depth, feeds: draining(unfinished), ..readings(0, 0.0, workers) };
+        decide(Aim::default(), readings).unwrap()
+    };
+    // A queue without a leader is 0 long by RabbitMQ.
+    let decision = unseen(100_000, Depth::default(), workers(20, 0));
+    assert!(decision.wanted >= 20 && decision.is_active && decision.unseen == 100_000, "{decision:?}");
+    assert!(decision.steps().join("\n").contains("100000 unfinished jobs are nowhere to be seen"), "{decision:?}");
+    // The broker has them, or the workers, or the retries.
+    let ready = Depth { ready: 100_000, ..Depth::default() };
+    assert_eq!(
+        (unseen(100_000, ready, workers(20, 0)).unseen, unseen(100, Depth::default(), workers(20, 5)).unseen),
+        (0, 0)
+    );
+    let delayed = unseen(7, Depth { delayed: 7, ..Depth::default() }, workers(20, 0));
+    assert_eq!((delayed.wanted, delayed.is_active), (0, false), "retries bring a worker when they are due");
+    let unacked = Depth { unacked: Some(7), ..Depth::default() };
+    assert_eq!(unseen(7, unacked, workers(20, 0)).unseen, 0);
+    // Twenty workers settle one a second each: as much moves between two heartbeats, and is there no less for it.
+    let moved = unseen(60, Depth::default(), workers(20, 0));
+    assert!(moved.wanted == 1 && moved.is_active && moved.holds.is_empty(), "{moved:?}");
+}
+
+#[test]
+fn a_job_of_a_worker_that_nobody_hears_any_more_is_still_to_do() {
+    let readings = Readings { feeds: draining(1), ..readings(0, 0.0, vec![]) };
+    let decision = decide(Aim::default(), readings).unwrap();
+    assert!(decision.is_active && decision.wanted == 1, "{decision:?}");
+}
+
 #[test]
 fn every_number_is_said_with_its_age() {
     let decision = decide(Aim::default(), readings(4_800, 80.0, workers(2, 8))).unwrap();
@@ -176,11 +246,12 @@ fn mistakes_in_the_aim_are_named_at_once() {
 fn a_heartbeat_of_an_older_version_is_a_worker_that_says_less() {
     let old = r#"{"worker_id":"w","queue":"mail,default","group":"main","host":"h","pid":1,"started_at_ms":0,"heartbeat_at_ms":900,
                   "processed":7,"dead":0,"retried":0,"held":3,"stalled":0,"batches":1,"batched_documents":7,"stored_latency":""}"#;
-    let info: WorkerInfo = serde_json::from_str(old).unwrap();
-    let worker = Worker::of(&info, "default", "main", 1_000).unwrap();
+    let read = |now_ms| serde_json::from_str::<WorkerInfo>(old).unwrap().read_at(None, now_ms);
+    let info = read(1_000);
+    let worker = Worker::of(&info, "default", "main").unwrap();
     assert_eq!((worker.age_ms, worker.is_stopping, worker.load, worker.busy), (100, false, None, None));
-    assert_eq!(Worker::of(&info, "default", "main", 800).unwrap().age_ms, 0, "our clock may be behind");
-    assert!(Worker::of(&info, "mai", "main", 1_000).is_none() && Worker::of(&info, "mail", "audit", 1_000).is_none());
+    assert_eq!(read(800).age_ms, 0, "the ledger's clock may be behind");
+    assert!(Worker::of(&info, "mai", "main").is_none() && Worker::of(&info, "mail", "audit").is_none());
 }
 
 fn any_worker() -> impl Strategy<Value = Worker> {
@@ -244,6 +315,21 @@ proptest! {
                 prop_assert!(decision.wanted >= decision.current, "{decision:?}");
             }
         }
+    }
+
+    /// Workers that have left the list take none of their jobs out of the world: there is work as long as there was.
+    #[test]
+    fn what_workers_hold_that_are_gone_is_still_to_do(readings in any_readings(), gone in prop::collection::vec(any::<bool>(), 12)) {
+        let mut before = readings;
+        let held: u64 = before.workers.iter().filter_map(|worker| worker.load.as_ref()).map(|load| load.held).sum();
+        before.feeds = draining(before.depth.ready + held);
+        let mut after = before.clone();
+        let mut gone = gone.iter();
+        after.workers.retain(|_| gone.next() != Some(&true));
+        let (before, after) = (decide(Aim::default(), before).unwrap(), decide(Aim::default(), after).unwrap());
+        prop_assert_eq!(before.unseen, 0);
+        prop_assert_eq!(after.is_active, before.is_active, "{:?}", after);
+        prop_assert!(after.wanted >= u32::from(before.is_active));
     }
 
     /// With the workers that are wanted, as many are wanted again; and whoever has scaled in does not scale out at a little more load.

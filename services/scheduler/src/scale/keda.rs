@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use paceline_core::error::Violations;
 use paceline_core::scaling::{Aim, Decision};
 use paceline_core::{Error, Result};
@@ -20,6 +20,7 @@ use paceline_proto::externalscaler::{
 };
 use paceline_runtime::auth::RequireToken;
 use paceline_runtime::status::to_status;
+use tokio::time::MissedTickBehavior;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -134,25 +135,19 @@ impl ExternalScaler for Service {
 
     type StreamIsActiveStream = BoxStream<'static, Result<IsActiveResponse, Status>>;
 
-    /// Ends when it is not known any more; KEDA opens it again.
+    /// Says nothing while it is not known. KEDA would open a stream that ends with an error again, but later each time, up to a minute,
+    /// and never sooner again.
     async fn stream_is_active(
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
         let question = self.question(&request, Some(request.get_ref()))?;
-        let first = question.answer(&self.context).await.map_err(to_status)?.is_active;
-        let changes = stream::unfold((question, self.context.clone(), first), |(question, context, last)| async move {
-            loop {
-                tokio::time::sleep(STREAM_INTERVAL).await;
-                match question.answer(&context).await {
-                    Ok(decision) if decision.is_active == last => (),
-                    Ok(decision) => return Some((Ok(decision.is_active), (question, context, decision.is_active))),
-                    Err(error) => return Some((Err(to_status(error)), (question, context, last))),
-                }
-            }
-        });
-        let answers = stream::once(async move { Ok(first) }).chain(changes);
-        Ok(Response::new(answers.map(|active| active.map(|result| IsActiveResponse { result })).boxed()))
+        let context = self.context.clone();
+        let ask = move || {
+            let (question, context) = (question.clone(), context.clone());
+            async move { question.answer(&context).await.map(|decision| decision.is_active) }
+        };
+        Ok(Response::new(changes(ask).map(|result| Ok(IsActiveResponse { result })).boxed()))
     }
 
     async fn get_metric_spec(
@@ -178,8 +173,29 @@ impl ExternalScaler for Service {
     }
 }
 
+/// The first answer that is known, and each one that differs from the last.
+fn changes<F>(ask: impl Fn() -> F + Send + 'static) -> impl Stream<Item = bool> + Send
+where
+    F: Future<Output = Result<bool>> + Send,
+{
+    let mut look = tokio::time::interval(STREAM_INTERVAL);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    stream::unfold((ask, look, None), |(ask, mut look, last)| async move {
+        loop {
+            look.tick().await;
+            match ask().await {
+                Ok(active) if last != Some(active) => return Some((active, (ask, look, Some(active)))),
+                Ok(_) => (),
+                Err(error) => tracing::debug!(%error, "KEDA's stream is silent: it is not known"),
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     fn keys(pairs: &[(&str, &str)]) -> HashMap<String, String> {
@@ -189,6 +205,16 @@ mod tests {
     fn asked(pairs: &[(&str, &str)]) -> Result<Question> {
         let rules = Rules { queues: vec!["default".into(), "mail".into()], handlers: vec![] };
         question(&keys(pairs), (&rules, "main"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_silent_while_it_is_not_known_and_goes_on() {
+        let away = || Err(Error::unavailable("nobody knows"));
+        let answers = [away(), Ok(false), away(), Ok(false), Ok(true), away(), Ok(true), Ok(false)];
+        let answers = Mutex::new(answers.into_iter());
+        let next = move || futures::future::ready(answers.lock().unwrap().next().unwrap());
+        let said: Vec<bool> = changes(next).take(3).collect().await;
+        assert_eq!(said, [false, true, false]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Question {
             workers.map_err(|error| unknown("which workers there are", error))?,
         );
         let now_ms = context.clock.wall_ms();
-        let worker = |info| Worker::of(info, &self.queue, &self.group, now_ms);
+        let worker = |info| Worker::of(info, &self.queue, &self.group);
         Ok(Readings {
             depth,
             depth_age_ms: u64::try_from(read_at.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -26,7 +26,7 @@ pub struct LedgerModel {
     pub runs: Vec<Entry>,
     index: BTreeMap<RunId, usize>,
     requests: BTreeMap<String, RunId>,
-    workers: BTreeMap<String, (WorkerInfo, i64)>,
+    workers: BTreeMap<String, (WorkerInfo, i64, i64)>,
     /// Revisions of the ends that nobody has noted as kept in the sink.
     unkept: BTreeMap<RunId, u64>,
     protocol: Option<u32>,
@@ -270,8 +270,8 @@ impl LedgerModel {
     }
 
     pub fn heartbeat(&mut self, now_ms: i64, worker: &WorkerInfo, ttl: Duration) {
-        self.workers.retain(|_, (_, until_ms)| *until_ms > now_ms);
-        self.workers.insert(worker.worker_id.clone(), (worker.clone(), after(now_ms, ttl)));
+        self.workers.retain(|_, (_, _, until_ms)| *until_ms > now_ms);
+        self.workers.insert(worker.worker_id.clone(), (worker.clone(), now_ms, after(now_ms, ttl)));
     }
 
     pub fn forget_worker(&mut self, worker_id: &str) {
@@ -279,8 +279,8 @@ impl LedgerModel {
     }
 
     pub fn workers(&self, now_ms: i64) -> Vec<WorkerInfo> {
-        let alive = self.workers.values().filter(|(_, until_ms)| *until_ms > now_ms);
-        alive.map(|(worker, _)| worker.clone()).collect()
+        let alive = self.workers.values().filter(|(_, _, until_ms)| *until_ms > now_ms);
+        alive.map(|(worker, told_at_ms, _)| worker.clone().read_at(Some(*told_at_ms), now_ms)).collect()
     }
 }
 

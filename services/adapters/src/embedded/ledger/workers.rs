@@ -1,4 +1,4 @@
-//! The workers that are alive, each until its ttl is over.
+//! The workers that are alive, each until its ttl is over, with the time when it said so.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::embedded::database::WriteError;
 /// Also forgets those whose ttl is over, so that the table stays as small as the fleet.
 pub(super) fn announce(c: &Connection, worker: &WorkerInfo, ttl: Duration, now_ms: i64) -> Result<(), WriteError> {
     c.prepare_cached("DELETE FROM workers WHERE until_ms <= ?1")?.execute([now_ms])?;
-    let upsert = "INSERT OR REPLACE INTO workers VALUES (?1, ?2, ?3)";
-    c.prepare_cached(upsert)?.execute(params![worker.worker_id, to_json(worker)?, after(now_ms, ttl)])?;
+    let upsert = "INSERT OR REPLACE INTO workers VALUES (?1, json_set(?2, '$.told_at_ms', ?4), ?3)";
+    c.prepare_cached(upsert)?.execute(params![worker.worker_id, to_json(worker)?, after(now_ms, ttl), now_ms])?;
     Ok(())
 }
 
@@ -23,6 +23,8 @@ pub(super) fn forget(c: &Connection, worker_id: &str) -> Result<(), WriteError> 
 }
 
 pub(super) fn alive(c: &Connection, now_ms: i64) -> rusqlite::Result<Vec<WorkerInfo>> {
-    let mut query = c.prepare_cached("SELECT info FROM workers WHERE until_ms > ?1 ORDER BY worker_id")?;
-    query.query_map([now_ms], |row| row.get::<_, Json<WorkerInfo>>(0).map(|info| info.0))?.collect()
+    let mut query = c.prepare_cached(
+        "SELECT info, json_extract(info, '$.told_at_ms') FROM workers WHERE until_ms > ?1 ORDER BY worker_id",
+    )?;
+    query.query_map([now_ms], |row| Ok(row.get::<_, Json<WorkerInfo>>(0)?.0.read_at(row.get(1)?, now_ms)))?.collect()
 }

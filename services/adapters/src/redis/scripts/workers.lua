@@ -1,4 +1,4 @@
--- The workers whose heartbeat is still good; the others are forgotten here. KEYS: all workers.
+-- The workers whose heartbeat is still good; the others are forgotten here. Answers the time, and what they said. KEYS: all workers.
 local _, now_ms = now()
 local all = redis.call('HGETALL', KEYS[1])
 local alive = {}
@@ -10,4 +10,4 @@ for i = 1, #all, 2 do
     redis.call('HDEL', KEYS[1], all[i])
   end
 end
-return alive
+return {now_ms, alive}

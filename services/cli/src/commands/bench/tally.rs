@@ -98,6 +98,7 @@ mod tests {
             pid: 1,
             started_at_ms: 0,
             heartbeat_at_ms: 0,
+            age_ms: 0,
             processed: latencies_ms.len() as u64,
             dead: 0,
             retried: 0,

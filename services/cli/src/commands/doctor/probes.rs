@@ -114,7 +114,7 @@ pub async fn ledger(settings: &Settings) -> Vec<Check> {
             let mut checks = vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await];
             checks.push(protocol(&*ledger).await);
             checks.push(ends(&*ledger).await);
-            checks.extend(workers::workers(&*ledger, SystemClock::shared().wall_ms()).await);
+            checks.extend(workers::workers(&*ledger).await);
             checks
         }
         Err(error) => {

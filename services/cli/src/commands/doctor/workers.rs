@@ -8,29 +8,27 @@ use super::checkup::Check;
 use super::probes::within;
 
 /// A heartbeat comes each second; a worker that missed three is stopped, hung, cut off, or has just died.
-const HEARTBEAT_AGE_MS_MAX: i64 = 3_000;
+const HEARTBEAT_AGE_MS_MAX: u64 = 3_000;
 
-/// A check for each, as of `now_ms` on this machine's clock.
-pub async fn workers(ledger: &dyn Ledger, now_ms: i64) -> Vec<Check> {
+/// A check for each.
+pub async fn workers(ledger: &dyn Ledger) -> Vec<Check> {
     match within(ledger.workers()).await {
         Ok(known) if known.is_empty() => {
             vec![Check::skipped("workers", "none is running").with_remedy("start one with `paceline worker`")]
         }
-        Ok(known) => known.iter().map(|worker| check(worker, now_ms)).collect(),
+        Ok(known) => known.iter().map(check).collect(),
         Err(error) => vec![Check::failed("workers", &error, "look at the ledger")],
     }
 }
 
-fn check(worker: &WorkerInfo, now_ms: i64) -> Check {
+fn check(worker: &WorkerInfo) -> Check {
     let name = format!("worker {}", worker.worker_id);
-    // A clock that is behind ours must not show a heartbeat from the future.
-    let age_ms = (now_ms - worker.heartbeat_at_ms).max(0);
-    let WorkerInfo { processed, held, stalled, host, pid, .. } = worker;
+    let WorkerInfo { age_ms, processed, held, stalled, host, pid, .. } = worker;
     let version = if worker.version.is_empty() { "unknown" } else { &worker.version };
     let what = format!(
         "heartbeat {age_ms} ms ago, {processed} processed, {held} held, stalled {stalled} times, version {version}"
     );
-    if age_ms <= HEARTBEAT_AGE_MS_MAX {
+    if *age_ms <= HEARTBEAT_AGE_MS_MAX {
         return Check::ok(name, what);
     }
     let error = Error::unavailable(format!("stalled: {what}"));
@@ -53,6 +51,7 @@ mod tests {
             pid: 7,
             started_at_ms: 0,
             heartbeat_at_ms: 10_000,
+            age_ms: 1_000,
             processed: 5,
             dead: 0,
             retried: 0,
@@ -65,11 +64,10 @@ mod tests {
             batched_documents: 0,
             stored_latency: String::new(),
         };
-        let fresh = check(&worker, 11_000);
+        let fresh = check(&worker);
         assert_eq!((fresh.verdict, fresh.name.as_str()), (Verdict::Ok, "worker w"));
         assert_eq!(fresh.what, "heartbeat 1000 ms ago, 5 processed, 40 held, stalled 1 times, version 1.2.3");
-        assert_eq!(check(&worker, 9_000).verdict, Verdict::Ok, "our clock may be behind");
-        let old = check(&worker, 13_001);
+        let old = check(&WorkerInfo { age_ms: 3_001, ..worker });
         assert!(old.verdict == Verdict::Failed && old.what.starts_with("stalled: heartbeat 3001 ms ago"));
         assert!(old.remedy.unwrap().contains("process 7 on h"));
     }

@@ -110,6 +110,7 @@ macro_rules! ledger_conformance {
             protocol::a_protocol_is_taken_over_only_from_the_one_that_was_read,
             protocol::whoever_comes_back_first_to_a_lost_ledger_notes_its_protocol,
             workers::workers_are_listed_until_they_leave,
+            workers::how_long_ago_a_worker_was_heard_is_by_the_ledgers_clock,
             workers::a_worker_that_falls_silent_is_forgotten,
             workers::check_says_what_the_ledger_is,
         }

@@ -13,6 +13,7 @@ pub(super) fn worker(id: &str, processed: u64) -> WorkerInfo {
         pid: 42,
         started_at_ms: 1_700_000_000_000,
         heartbeat_at_ms: 1_700_000_001_000,
+        age_ms: 0,
         processed,
         dead: 2,
         retried: 3,
@@ -37,19 +38,41 @@ fn load() -> QueueLoad {
     }
 }
 
+/// What was told, without how long ago.
+async fn told(ledger: &dyn Ledger) -> Vec<WorkerInfo> {
+    let known = ledger.workers().await.unwrap();
+    known.into_iter().map(|worker| WorkerInfo { age_ms: 0, ..worker }).collect()
+}
+
+pub async fn how_long_ago_a_worker_was_heard_is_by_the_ledgers_clock(harness: &impl Harness) {
+    let ledger = harness.open().await;
+    // By its own clock it is years ago.
+    ledger.heartbeat(&worker("slow clock", 1), LONG).await.unwrap();
+    let ahead = WorkerInfo { heartbeat_at_ms: 4_000_000_000_000, ..worker("fast clock", 1) };
+    ledger.heartbeat(&ahead, LONG).await.unwrap();
+    for worker in harness.open().await.workers().await.unwrap() {
+        assert!(worker.age_ms < LONG.as_millis() as u64, "{worker:?}");
+    }
+    until("an age of the fast clock's", async || {
+        let known = ledger.workers().await.unwrap();
+        known.iter().all(|worker| worker.age_ms > 0).then_some(())
+    })
+    .await;
+}
+
 pub async fn workers_are_listed_until_they_leave(harness: &impl Harness) {
     let ledger = harness.open().await;
     assert_eq!(ledger.workers().await.unwrap(), []);
     for (id, count) in [("b", 1), ("a", 1), ("b", u64::MAX)] {
         ledger.heartbeat(&worker(id, count), LONG).await.unwrap();
     }
-    let mut found = harness.open().await.workers().await.unwrap();
+    let mut found = told(&*harness.open().await).await;
     found.sort_by(|x, y| x.worker_id.cmp(&y.worker_id));
     assert_eq!(found, [worker("a", 1), worker("b", u64::MAX)], "each with its last word");
 
     ledger.forget_worker("a").await.unwrap();
     ledger.forget_worker("a").await.unwrap();
-    assert_eq!(ledger.workers().await.unwrap(), [worker("b", u64::MAX)]);
+    assert_eq!(told(&*ledger).await, [worker("b", u64::MAX)]);
 }
 
 pub async fn a_worker_that_falls_silent_is_forgotten(harness: &impl Harness) {
@@ -57,7 +80,7 @@ pub async fn a_worker_that_falls_silent_is_forgotten(harness: &impl Harness) {
     ledger.heartbeat(&worker("loud", 1), LONG).await.unwrap();
     ledger.heartbeat(&worker("silent", 1), Duration::from_millis(30)).await.unwrap();
     until("the silent worker to go", async || {
-        let workers = ledger.workers().await.unwrap();
+        let workers = told(&*ledger).await;
         assert!(workers.contains(&worker("loud", 1)));
         (workers.len() == 1).then_some(())
     })
