@@ -197,10 +197,9 @@ impl Sentinels {
     }
 }
 
-/// A connection a question: they come seldom, and a connection kept would be one more to be found dead.
+/// A connection a question: they come seldom, and a connection kept would be one more to be found dead. Whoever asks bounds the time.
 async fn connected(node: &Server) -> RedisResult<MultiplexedConnection> {
-    let settings =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(ASK_MAX)).set_response_timeout(Some(ASK_MAX));
+    let settings = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     Box::pin(node.client.get_multiplexed_async_connection_with_config(&settings)).await
 }
 
@@ -215,7 +214,7 @@ fn sentinel(scheme: &str, node: &Url, ca: Option<&[u8]>) -> Result<Server> {
     // As in every other part of a URL a plus is a plus; `query_pairs` would make a space of it.
     for pair in node.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decoded(value).ok_or_else(|| wrong_url(format!("{key} is not percent-encoded UTF-8")));
+        let value = percent_decoded(value).ok_or_else(|| wrong_url("a sentinel's login is not percent-encoded text"));
         settings = match key {
             "sentinel_user" => settings.set_username(value?),
             "sentinel_password" => settings.set_password(value?),
