@@ -29,7 +29,7 @@ pub struct RedisConfig {
 
 /// The URL, read.
 pub(super) enum Place {
-    Server(Server),
+    Server(Box<Server>),
     /// They know which server is the primary now.
     Sentinels(Arc<Sentinels>),
 }
@@ -70,7 +70,7 @@ impl RedisConfig {
                  write redis+sentinel://sentinel1:26379,sentinel2:26379,sentinel3:26379/<primary's name>",
             ));
         }
-        Server::at(&self.url, ca.as_deref()).map(Place::Server)
+        Server::at(&self.url, ca.as_deref()).map(Box::new).map(Place::Server)
     }
 
     /// The bytes of the CA file.

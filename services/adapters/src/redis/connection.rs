@@ -190,7 +190,10 @@ async fn leave_when_not_named(
     sentinels: Arc<Sentinels>,
     failure: Arc<OnceLock<Error>>,
 ) {
-    let ask = async || Ok(Box::pin(sentinels.primary()).await?.address);
+    let ask = || {
+        let sentinels = sentinels.clone();
+        async move { Ok(Box::pin(sentinels.primary()).await?.address) }
+    };
     let error = word.watch(&server, ask).await;
     tracing::warn!(%error, "looking for Redis' primary anew");
     _ = failure.set(error);

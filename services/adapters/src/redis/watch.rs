@@ -35,7 +35,10 @@ impl Word {
     }
 
     /// Returns why the primary at `server` is of no use any more. `ask` answers the address of the one that a majority names.
-    pub(super) async fn watch(&self, server: &str, ask: impl AsyncFn() -> Result<String>) -> Error {
+    pub(super) async fn watch<F>(&self, server: &str, ask: impl Fn() -> F) -> Error
+    where
+        F: Future<Output = Result<String>>,
+    {
         loop {
             tokio::time::sleep(ASK_INTERVAL).await;
             let asked = Instant::now();
@@ -70,9 +73,9 @@ mod tests {
     async fn a_primary_is_left_when_a_majority_names_another() {
         let (begun, asked) = (Instant::now(), Cell::new(0));
         let word = Word::asked_at(begun);
-        let ask = async || {
+        let ask = || {
             asked.set(asked.get() + 1);
-            Ok(if asked.get() < 10 { "old:1" } else { "new:1" }.to_owned())
+            std::future::ready(Ok(if asked.get() < 10 { "old:1" } else { "new:1" }.to_owned()))
         };
         let error = word.watch("old:1", ask).await;
         assert!(error.message.contains("made new:1 the primary"), "{error}");
@@ -83,20 +86,20 @@ mod tests {
     async fn a_primary_is_left_when_no_majority_has_answered_for_some_seconds_and_not_before() {
         let begun = Instant::now();
         let word = Word::asked_at(begun);
-        let error = word.watch("old:1", async || Err(Error::unavailable("sentinel s:1 is away"))).await;
+        let error = word.watch("old:1", || std::future::ready(Err(Error::unavailable("sentinel s:1 is away")))).await;
         assert!(error.message.contains("no majority") && error.message.contains("s:1"), "{error}");
         assert!(begun.elapsed() > WORD_MAX && begun.elapsed() <= WORD_MAX + ASK_INTERVAL * 2, "{:?}", begun.elapsed());
         assert!(word.check("old:1").is_err());
 
         let misses = Cell::new(0);
         let word = Word::asked_at(Instant::now());
-        let now_and_then = async || {
+        let now_and_then = || {
             misses.set(misses.get() + 1);
-            if misses.get() % 2 == 1 && misses.get() < 20 {
+            std::future::ready(if misses.get() % 2 == 1 && misses.get() < 20 {
                 Err(Error::unavailable("away"))
             } else {
                 Ok(if misses.get() < 20 { "old:1" } else { "new:1" }.to_owned())
-            }
+            })
         };
         let error = word.watch("old:1", now_and_then).await;
         assert!(

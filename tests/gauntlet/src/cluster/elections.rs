@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_run_without_strikes_or_with_too_few_has_shown_nothing() {
-        let minute = |minutes| Duration::from_secs(60 * minutes);
+        let minute = |minutes: u64| Duration::from_secs(60 * minutes);
         assert_eq!(not_struck(&[], minute(2)).len(), 4);
         let each: Vec<Struck> =
             Service::ALL.into_iter().zip(1..).map(|(service, number)| struck(number, 1.0, service)).collect();
