@@ -6,6 +6,8 @@
 pub mod elasticsearch;
 pub mod embedded;
 mod link;
+mod one_cluster;
+mod percent;
 pub mod rabbitmq;
 pub mod redis;
 pub mod resolve;

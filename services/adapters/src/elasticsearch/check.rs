@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::index::Names;
 use super::payloads;
+use crate::one_cluster::{Found, of_one_cluster};
 
 /// Elasticsearch's own first watermark, both conditions as it ships: fuller than this, and less room than that.
 const DISK_USED_PERCENT_MAX: u64 = 85;
@@ -70,17 +71,29 @@ pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result
     Ok(words)
 }
 
-/// Each node alone: its version, or why it does not answer.
+#[derive(Deserialize)]
+struct Cluster {
+    cluster_uuid: String,
+}
+
+/// Each node alone: its version, or why it does not answer, or is none of these nodes' cluster.
 pub async fn look(client: &Client) -> Vec<(String, Result<String>)> {
     let looks = client.each_node().into_iter().map(async |(address, client)| {
         let client = client.probing();
         let local: Result<ByNode<Version>> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await;
         let version = |local: ByNode<Version>| local.nodes.into_values().next().map(|node| node.version);
-        (address, local.map(|local| format!("elasticsearch {}", version(local).unwrap_or_default())))
+        // Asked of the node itself: it answers though it has no master. Not every user may.
+        let cluster = "_cluster/state/version?local=true&filter_path=cluster_uuid";
+        let cluster: Option<Cluster> = ask(&client, cluster).await.ok();
+        let found = |local: ByNode<Version>| Found {
+            words: format!("elasticsearch {}", version(local).unwrap_or_default()),
+            cluster: cluster.map(|cluster| cluster.cluster_uuid),
+        };
+        (address, local.map(found))
     });
     let mut nodes = futures::future::join_all(looks).await;
     nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
-    nodes
+    of_one_cluster(nodes)
 }
 
 impl Disk {

@@ -303,3 +303,20 @@ async fn the_template_follows_the_setting_and_old_indices_keep_their_payload() {
         assert!(body(2)["properties"]["payload"].is_null() && body(2)["properties"]["jobId"].is_object());
     }
 }
+
+#[tokio::test]
+async fn nodes_of_two_clusters_are_none_that_one_url_may_name() {
+    let node = |cluster: &str| {
+        let version = json!({ "nodes": { "n": { "version": "8.19.0" } } });
+        let cluster = json!({ "cluster_uuid": cluster });
+        FakeServer::answering(vec![Say(200, version.to_string()), Say(200, cluster.to_string())])
+    };
+    let nodes = [node("one"), node("one"), node("other")];
+    let addresses = nodes.each_ref().map(FakeServer::address);
+    let found = connect(&format!("http://{}", addresses.join(","))).look().await;
+    let wrong: Vec<_> = found.iter().filter_map(|(_, node)| node.as_ref().err()).collect();
+    // Addresses are looked at in their order, and ports are in any.
+    assert!(!wrong.is_empty() && wrong.len() < 3, "{found:?}");
+    let names = |error: &&Error| error.message.contains("cluster one") && error.message.contains("cluster other");
+    assert!(wrong.iter().all(names) && wrong[0].kind == ErrorKind::FailedPrecondition, "{wrong:?}");
+}

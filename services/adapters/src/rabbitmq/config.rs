@@ -8,6 +8,7 @@ use paceline_core::{Error, Result};
 use url::Url;
 
 use super::nodes::Nodes;
+use crate::percent::percent_decoded;
 
 /// AMQP's limit for names, logins and ids.
 pub const SHORT_STRING_BYTES_MAX: usize = 255;
@@ -89,22 +90,6 @@ impl RabbitConfig {
         check_name("namespace", &self.namespace)?;
         Nodes::parse(&self.url)
     }
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let decoded = match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            plain => plain,
-        };
-        bytes.push(decoded);
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::acker::{self, Acker, Acking};
 use super::config::Endpoint;
-use super::guard::Guard;
+use super::guard::{Greeting, Guard};
 use super::lock::locked;
 use super::priority::Places;
 use super::socket::{self, Cut, Socket};
@@ -55,7 +55,7 @@ pub struct Connection {
     lapin: Arc<lapin::Connection>,
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
-    server: Arc<OnceLock<String>>,
+    server: Arc<OnceLock<Greeting>>,
     declared: Declared,
     places: Places,
 }
@@ -279,7 +279,12 @@ impl Connection {
 
     /// The broker's product and version, such as `RabbitMQ 3.10.8`.
     pub fn server(&self) -> &str {
-        self.server.get().map_or("AMQP broker", String::as_str)
+        self.server.get().map_or("AMQP broker", |greeting| &greeting.product)
+    }
+
+    /// The cluster that the node says it is of.
+    pub fn cluster(&self) -> Option<&str> {
+        self.server.get()?.cluster.as_deref()
     }
 }
 

@@ -8,7 +8,7 @@
 //! deliveries that arrive together become one ([`bundle`](super::bundle)).
 //!
 //! A goodbye that crosses the broker's own on the way is kept from lapin, which knows the channel no more. The guard also reads the
-//! broker's name and version, which lapin does not tell.
+//! broker's name, version and cluster, which lapin does not tell.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -36,6 +36,15 @@ const TLS_ALERT: u8 = 0x15;
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotAmqp(pub String);
 
+/// What a broker says of itself before anything else.
+#[derive(Debug)]
+pub struct Greeting {
+    /// And its version.
+    pub product: String,
+    /// All nodes of a cluster say the same.
+    pub cluster: Option<String>,
+}
+
 /// What has arrived, frame by frame.
 pub struct Guard {
     /// Above this size lapin refuses a frame.
@@ -54,14 +63,14 @@ pub struct Guard {
     moving_on: [u8; 2],
     /// Small deliveries that came with one look at the socket.
     bundles: Bundles,
-    /// The broker's product and version, once it has said them.
-    server: Arc<OnceLock<String>>,
+    /// What the broker is, once it has said so.
+    server: Arc<OnceLock<Greeting>>,
     /// Channels that the broker closed. lapin uses their numbers no more.
     closed: BTreeSet<u16>,
 }
 
 impl Guard {
-    pub fn new(frame_bytes_max: usize, server: Arc<OnceLock<String>>) -> Self {
+    pub fn new(frame_bytes_max: usize, server: Arc<OnceLock<Greeting>>) -> Self {
         Self {
             frame_bytes_max,
             input: Vec::new(),
@@ -179,9 +188,9 @@ impl Guard {
 
     fn method(&mut self, frame: &[u8]) {
         if self.server.get().is_none()
-            && let Some(name) = server_name(frame)
+            && let Some(greeting) = greeting(frame)
         {
-            _ = self.server.set(name);
+            _ = self.server.set(greeting);
         }
         if let Some(frame_bytes_max) = tuned(payload(frame)) {
             self.frame_bytes_max = self.frame_bytes_max.min(frame_bytes_max);
@@ -300,19 +309,20 @@ impl<'a> Delivered<'a> {
     }
 }
 
-/// Product and version, if the method is the broker's start.
-fn server_name(frame: &[u8]) -> Option<String> {
+/// If the method is the broker's start.
+fn greeting(frame: &[u8]) -> Option<Greeting> {
     // The version of the protocol comes before the table.
     let mut start = Reader(payload(frame).strip_prefix(&[0, 10, 0, 10])?.get(2..)?);
-    let (mut product, mut version) = ("AMQP broker", "");
+    let (mut product, mut version, mut cluster) = ("AMQP broker", "", None);
     for (key, value) in entries(start.long()?) {
         match (key, value) {
             ("product", Value::Text(text)) => product = text,
             ("version", Value::Text(text)) => version = text,
+            ("cluster_name", Value::Text(text)) => cluster = Some(text.to_owned()),
             _ => (),
         }
     }
-    Some(format!("{product} {version}").trim_end().to_owned())
+    Some(Greeting { product: format!("{product} {version}").trim_end().to_owned(), cluster })
 }
 
 #[cfg(test)]

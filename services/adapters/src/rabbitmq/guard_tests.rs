@@ -194,7 +194,7 @@ fn an_agreed_size_below_the_least_of_amqp_is_that_least() {
 #[test]
 fn a_large_header_that_arrives_slowly_is_no_silence() {
     let mut guard = guard();
-    guard.server.set("RabbitMQ".into()).unwrap();
+    guard.server.set(Greeting { product: "RabbitMQ".into(), cluster: None }).unwrap();
     let large = content(&[7; 3 * FRAME_BYTES]);
     let mut out = Vec::new();
     for piece in large[..2 * FRAME_BYTES].chunks(1000) {
@@ -248,7 +248,7 @@ fn the_broker_says_its_name() {
     put(&mut bytes, 0, (10, 10), |out| {
         put_u16(out, 9);
         let mut table = Vec::new();
-        for (key, value) in [("product", "RabbitMQ"), ("version", "4.0.5")] {
+        for (key, value) in [("product", "RabbitMQ"), ("version", "4.0.5"), ("cluster_name", "rabbit@h1")] {
             put_short_string(&mut table, key);
             table.push(b'S');
             put_long_string(&mut table, value.as_bytes());
@@ -259,7 +259,8 @@ fn the_broker_says_its_name() {
     });
     let mut guard = guard();
     guard.feed(&bytes).unwrap();
-    assert_eq!(guard.server.get().map(String::as_str), Some("RabbitMQ 4.0.5"));
+    let greeting = guard.server.get().unwrap();
+    assert_eq!((greeting.product.as_str(), greeting.cluster.as_deref()), ("RabbitMQ 4.0.5", Some("rabbit@h1")));
     assert_eq!(taken(&mut guard), bytes);
 }
 

@@ -11,6 +11,7 @@ use paceline_core::{Error, ErrorKind, Result};
 
 use super::config::Endpoint;
 use super::connection::{CONNECT_TIMEOUT, Connection};
+use crate::one_cluster::{Found, of_one_cluster};
 
 /// The longest that one node of several may take until a connection to it is open. One that is frozen takes all of it.
 const CONNECT_TO_ONE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,15 +46,19 @@ impl Nodes {
         Err(all_failed(errors))
     }
 
-    /// Which nodes answer, each with its product and version or with why it does not.
+    /// Which nodes answer, each with its product and version or with why it does not, or is none of these nodes' cluster.
     pub async fn look(&self, ca_file: Option<&Path>) -> Vec<(String, Result<String>)> {
         let looks = self.endpoints.iter().map(async |endpoint| {
             let opened = Connection::open(endpoint, ca_file, "paceline look", CONNECT_TO_ONE_TIMEOUT).await;
-            (endpoint.to_string(), opened.map(|connection| connection.server().to_owned()))
+            let found = |connection: Connection| Found {
+                words: connection.server().to_owned(),
+                cluster: connection.cluster().map(str::to_owned),
+            };
+            (endpoint.to_string(), opened.map(found))
         });
         let mut nodes = futures::future::join_all(looks).await;
         nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        nodes
+        of_one_cluster(nodes)
     }
 }
 

@@ -6,6 +6,7 @@
 //! that follows two primaries in turn cannot prove the earlier one after the later: no answer that counts is older than another
 //! that counted before it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use tokio::sync::Mutex;
 
 /// Replicas that must have it, besides the primary.
 const REPLICAS_MIN: u64 = 1;
+/// Replicas that a primary may have: of three servers two are a majority, of four they are none.
+pub(super) const REPLICAS_MAX: usize = 2;
 /// How long they may take. A replica answers at once, after its own fsync.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,10 @@ impl Barrier {
     pub(super) fn new(connection: MultiplexedConnection, namespace: &str) -> Self {
         let last = Mutex::new(Round { number: 0, outcome: Ok(()) });
         Self { connection, channel: format!("{namespace}:barrier"), begun: AtomicU64::new(0), last }
+    }
+
+    pub(super) fn channel(&self) -> &str {
+        &self.channel
     }
 
     /// Returns when a replica has everything that was answered before this was called.
@@ -73,14 +80,37 @@ impl Barrier {
 
 impl NotPassed {
     /// A repeat of the call is harmless and may succeed.
-    pub(super) fn into_error(self, server: &str, words: impl FnOnce(&RedisError) -> Error) -> Error {
+    pub(super) fn into_error(self, server: &str, channel: &str, words: impl FnOnce(&RedisError) -> Error) -> Error {
         match self {
             Self::TooFew(replicas) => Error::unavailable(format!(
                 "redis at {server} is not yet replicated: {replicas} of its replicas have this after {} ms, {REPLICAS_MIN} must; \
                  are its replicas running, and is it still the primary?",
                 WAIT_MAX.as_millis()
             )),
-            Self::Failed(error) => words(&error),
+            Self::Failed(error) if error.is_io_error() || error.is_unrecoverable_error() => words(&error),
+            Self::Failed(error) => match error.code() {
+                Some("NOPERM") => Error::failed_precondition(format!(
+                    "redis at {server} does not let the ledger's user ask for its replicas' word: {error}; the user needs PUBLISH on the \
+                     channel {channel}, and WAIT: `ACL SETUSER <user> +publish +wait &{channel}`"
+                )),
+                // Such as one that has just become a replica. Nobody's word is no proof.
+                _ => Error::unavailable(format!("redis at {server} cannot prove its answer by a replica: {error}")),
+            },
         }
     }
+}
+
+/// As many replicas as the proof holds for; `replicas` are the addresses of those that are connected, each of them once or more.
+pub(super) fn few_enough<'a>(server: &str, replicas: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    // One that was cut off and came back is listed twice for a while.
+    let distinct: BTreeSet<&str> = replicas.into_iter().collect();
+    if distinct.len() <= REPLICAS_MAX {
+        return Ok(());
+    }
+    Err(Error::failed_precondition(format!(
+        "redis at {server} has {} replicas ({}), and the word of one is a majority's word with at most {REPLICAS_MAX}; \
+         take the others away (docs/clusters.md)",
+        distinct.len(),
+        Vec::from_iter(distinct).join(", ")
+    )))
 }

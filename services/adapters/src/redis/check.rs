@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use paceline_core::{Error, Result};
 use redis::cmd;
 
+use super::barrier::few_enough;
 use super::connection::in_cluster_mode;
 use super::ledger::RedisLedger;
 
@@ -22,27 +23,32 @@ impl RedisLedger {
         let words = judge(&self.connection.server(), &info, fsync.as_deref())?;
         match self.connection.sentinels() {
             None => Ok(words),
-            Some(sentinels) => Ok(format!("{words}{}", replication(sentinels.name(), &info))),
+            Some(sentinels) => {
+                Ok(format!("{words}{}", replication(&self.connection.server(), sentinels.name(), &info)?))
+            }
         }
     }
 }
 
 /// Who else has what the primary has.
-fn replication(name: &str, info: &str) -> String {
+fn replication(server: &str, name: &str, info: &str) -> Result<String> {
     let lines = info.lines().filter(|line| line.starts_with("slave") && line.contains("state="));
-    let replicas: Vec<String> = lines.filter_map(replica).collect();
+    let (addresses, replicas): (Vec<String>, Vec<String>) = lines.filter_map(replica).unzip();
+    few_enough(server, addresses.iter().map(String::as_str))?;
     let mut words = format!(", primary of {name}; replicas: {}", replicas.join(", "));
     if replicas.is_empty() {
         words += "none; warning: nothing counts before one has it";
     }
-    words
+    Ok(words)
 }
 
-/// Of `slave0:ip=10.0.0.1,port=6379,state=online,offset=14,lag=0`.
-fn replica(line: &str) -> Option<String> {
+/// Address and words, of `slave0:ip=10.0.0.1,port=6379,state=online,offset=14,lag=0`.
+fn replica(line: &str) -> Option<(String, String)> {
     let (_, fields) = line.trim().split_once(':')?;
     let field = |name: &str| fields.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
-    Some(format!("{}:{} ({}, silent for {} s)", field("ip")?, field("port")?, field("state")?, field("lag")?))
+    let address = format!("{}:{}", field("ip")?, field("port")?);
+    let words = format!("{address} ({}, silent for {} s)", field("state")?, field("lag")?);
+    Some((address, words))
 }
 
 /// The value that INFO has for `name`, and nothing where it has none.
@@ -143,7 +149,20 @@ mod tests {
     #[test]
     fn replicas_are_named_and_none_is_a_warning() {
         let info = "connected_slaves:1\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=1\r\n";
-        assert_eq!(replication("p", info), ", primary of p; replicas: 10.0.0.2:6379 (online, silent for 1 s)");
-        assert!(replication("p", "connected_slaves:0\r\n").contains("none; warning"));
+        let words = replication("r:1", "p", info).unwrap();
+        assert_eq!(words, ", primary of p; replicas: 10.0.0.2:6379 (online, silent for 1 s)");
+        assert!(replication("r:1", "p", "connected_slaves:0\r\n").unwrap().contains("none; warning"));
+    }
+
+    #[test]
+    fn more_replicas_than_the_proof_holds_for_are_refused() {
+        let line =
+            |number: u8, port: u16| format!("slave{number}:ip=10.0.0.2,port={port},state=online,offset=14,lag=1\r\n");
+        let three = line(0, 1) + &line(1, 2) + &line(2, 3);
+        let refused = replication("r:1", "p", &three).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::FailedPrecondition);
+        assert!(refused.message.contains("r:1 has 3 replicas") && refused.message.contains("10.0.0.2:3"), "{refused}");
+        let came_back = line(0, 1) + &line(1, 2) + &line(2, 2);
+        assert!(replication("r:1", "p", &came_back).is_ok(), "one replica may be listed twice for a while");
     }
 }

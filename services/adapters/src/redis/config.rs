@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::ids::check_name;
@@ -30,7 +31,7 @@ pub struct RedisConfig {
 pub(super) enum Place {
     Server(Server),
     /// They know which server is the primary now.
-    Sentinels(Sentinels),
+    Sentinels(Arc<Sentinels>),
 }
 
 /// One Redis process, not yet connected to.
@@ -61,7 +62,7 @@ impl RedisConfig {
         }
         let ca = self.authority()?;
         if self.url.starts_with("redis+sentinel://") || self.url.starts_with("rediss+sentinel://") {
-            return Sentinels::read(&self.url, ca).map(Place::Sentinels);
+            return Sentinels::read(&self.url, ca).map(|sentinels| Place::Sentinels(Arc::new(sentinels)));
         }
         if node_urls(&self.url).len() > 1 {
             return Err(wrong_url(
@@ -163,5 +164,15 @@ mod tests {
             assert!(refused.message.contains(reason) && !refused.message.contains("s3cret"), "{refused}");
             assert_eq!(refused.fields[0].field, "ledger_url");
         }
+    }
+
+    #[test]
+    fn a_sentinels_password_is_taken_as_it_is_written() {
+        let Place::Sentinels(sentinels) =
+            config("redis+sentinel://h1/p?sentinel_user=a+b&sentinel_password=c+d%2Be%40").place().unwrap()
+        else {
+            panic!("these are sentinels");
+        };
+        assert_eq!(sentinels.logins(), [(Some("a+b"), Some("c+d+e@"))]);
     }
 }

@@ -5,7 +5,7 @@
 //! otherwise keep every call waiting until the system's TCP gives up, a quarter of an hour later.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use paceline_core::clock::SystemClock;
@@ -15,10 +15,13 @@ use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind,
     cmd,
 };
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::barrier::Barrier;
+use super::barrier::{Barrier, few_enough};
 use super::config::{Place, RedisConfig, Server};
 use super::sentinels::Sentinels;
+use super::watch::Word;
 use crate::link::{Epoch, Link};
 
 /// How long a connection may take to come up.
@@ -43,7 +46,10 @@ struct Multiplexed {
     /// Of a primary with replicas.
     barrier: Option<Barrier>,
     server: String,
-    failure: OnceLock<Error>,
+    failure: Arc<OnceLock<Error>>,
+    /// Of sentinels: their majority's word for this server, and who asks for it.
+    word: Option<Arc<Word>>,
+    _watch: JoinSet<()>,
 }
 
 impl Epoch for Multiplexed {
@@ -89,8 +95,11 @@ impl Connection {
                 && let Err(not_passed) = barrier.pass().await
             {
                 // The sentinels are asked anew: it may be the primary no more.
-                return Err(epoch.fail(not_passed.into_error(&epoch.server, |e| into_error(&epoch.server, e))));
+                let words = |e: &RedisError| into_error(&epoch.server, e);
+                return Err(epoch.fail(not_passed.into_error(&epoch.server, barrier.channel(), words)));
             }
+            // Last: the replica's word is worth something only from the servers that the sentinels stand by.
+            epoch.is_named()?;
             answer
         };
         bounded(&self.label, whole).await
@@ -105,29 +114,46 @@ impl Connection {
                         connection,
                         barrier: None,
                         server: server.address.clone(),
-                        failure: OnceLock::new(),
+                        failure: Arc::default(),
+                        word: None,
+                        _watch: JoinSet::new(),
                     })
                 }
-                Place::Sentinels(sentinels) => self.connect_to_primary(&sentinels.primary().await?).await,
+                Place::Sentinels(sentinels) => {
+                    let asked = Instant::now();
+                    let primary = sentinels.primary().await?;
+                    self.connect_to_primary(&primary, Word::asked_at(asked), sentinels).await
+                }
             }
         })
         .await
     }
 
-    async fn connect_to_primary(&self, server: &Server) -> Result<Multiplexed> {
+    async fn connect_to_primary(&self, server: &Server, word: Word, sentinels: &Arc<Sentinels>) -> Result<Multiplexed> {
         let (mut connection, beside) = tokio::try_join!(multiplexed(server), multiplexed(server))?;
         let words = |e: RedisError| into_error(&server.address, &e);
-        let role: Vec<redis::Value> = cmd("ROLE").query_async(&mut connection).await.map_err(words)?;
-        let role: String = redis::from_redis_value(role.into_iter().next().unwrap_or(redis::Value::Nil))
-            .map_err(|e| words(e.into()))?;
+        let mut told = Vec::<redis::Value>::into_iter(cmd("ROLE").query_async(&mut connection).await.map_err(words)?);
+        let role: String =
+            redis::from_redis_value(told.next().unwrap_or(redis::Value::Nil)).map_err(|e| words(e.into()))?;
         if role != "master" {
             return Err(Error::unavailable(format!(
                 "redis at {} is no primary ({role}) though the sentinels say so; they are just choosing another",
                 server.address
             )));
         }
+        // After the role and its offset: address, port and offset of each replica.
+        let replicas: Vec<(String, String, String)> = match told.nth(1) {
+            Some(replicas) => redis::from_redis_value(replicas).map_err(|e| words(e.into()))?,
+            None => Vec::new(),
+        };
+        let replicas: Vec<String> = replicas.iter().map(|(host, port, _)| format!("{host}:{port}")).collect();
+        few_enough(&server.address, replicas.iter().map(String::as_str))?;
         let barrier = Some(Barrier::new(beside, &self.namespace));
-        Ok(Multiplexed { connection, barrier, server: server.address.clone(), failure: OnceLock::new() })
+        let (failure, word) = (Arc::new(OnceLock::new()), Arc::new(word));
+        let mut watch = JoinSet::new();
+        watch.spawn(leave_when_not_named(server.address.clone(), word.clone(), sentinels.clone(), failure.clone()));
+        let server = server.address.clone();
+        Ok(Multiplexed { connection, barrier, server, failure, word: Some(word), _watch: watch })
     }
 
     /// Where the connection leads now, or should lead.
@@ -149,6 +175,28 @@ impl Multiplexed {
         _ = self.failure.set(error.clone());
         error
     }
+
+    /// An error when the sentinels stand by this server no more, as far as is known.
+    fn is_named(&self) -> Result<()> {
+        let Some(word) = &self.word else { return Ok(()) };
+        self.failure().map_or(Ok(()), Err)?;
+        word.check(&self.server).map_err(|error| self.fail(error))
+    }
+}
+
+async fn leave_when_not_named(
+    server: String,
+    word: Arc<Word>,
+    sentinels: Arc<Sentinels>,
+    failure: Arc<OnceLock<Error>>,
+) {
+    let ask = || {
+        let sentinels = sentinels.clone();
+        async move { Ok(sentinels.primary().await?.address) }
+    };
+    let error = word.watch(&server, ask).await;
+    tracing::warn!(%error, "looking for Redis' primary anew");
+    _ = failure.set(error);
 }
 
 async fn multiplexed(server: &Server) -> Result<MultiplexedConnection> {

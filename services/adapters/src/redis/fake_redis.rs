@@ -26,12 +26,13 @@ impl FakeRedis {
         Self { address, asked, _tasks: tasks }
     }
 
-    /// A sentinel that believes in a primary since an election.
+    /// A sentinel that believes in a primary since an election, and knows no replicas.
     pub async fn sentinel(primary: SocketAddr, epoch: u64) -> Self {
         Self::answering(move |command| {
             Some(match command[1].as_str() {
                 "GET-MASTER-ADDR-BY-NAME" => list(&[&primary.ip().to_string(), &primary.port().to_string()]),
-                _ => list(&["config-epoch", &epoch.to_string()]),
+                "MASTER" => list(&["config-epoch", &epoch.to_string(), "flags", "master"]),
+                _ => "*0\r\n".to_owned(),
             })
         })
         .await

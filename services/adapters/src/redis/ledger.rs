@@ -34,11 +34,11 @@ impl RedisLedger {
         Ok(Self { connection, keys, scripts, has_ends_of_before: OnceCell::new() })
     }
 
-    /// Which of its sentinels answer, each with what it knows or with why it does not. None, if there are none.
+    /// Its sentinels and the servers that they know, each with what it is or with what is wrong. None, if there are no sentinels.
     pub async fn look(config: &RedisConfig) -> Result<Vec<(String, Result<String>)>> {
         match config.place()? {
             Place::Server(_) => Ok(Vec::new()),
-            Place::Sentinels(sentinels) => Ok(sentinels.look().await),
+            Place::Sentinels(sentinels) => Ok(super::look::look(&sentinels).await),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`], [`protocol`] and
 //! [`workers`] hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
-//! Of a cluster, [`sentinels`] say which server is the primary, and [`barrier`] asks for a replica's word after every call.
+//! Of a cluster, [`sentinels`] say which server is the primary, [`watch`] leaves one that they name no more, and [`barrier`] asks for a replica's
+//! word after every call.
 
 mod barrier;
 mod bits;
@@ -14,6 +15,7 @@ mod fake_redis;
 mod keys;
 mod leases;
 mod ledger;
+mod look;
 mod protocol;
 mod ranges;
 mod record;
@@ -26,6 +28,7 @@ mod sentinel_tests;
 mod sentinels;
 mod snapshot;
 mod unkept;
+mod watch;
 mod workers;
 
 pub use config::RedisConfig;

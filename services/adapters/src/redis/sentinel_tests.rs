@@ -69,10 +69,142 @@ async fn an_answer_that_no_replica_has_is_an_error_and_the_sentinels_are_asked_a
         "{error}"
     );
 
-    let questions = sentinel.asked().len();
+    let roles = || server.asked().iter().filter(|name| *name == "ROLE").count();
+    let (questions, before) = (sentinel.asked().len(), roles());
     replicas.store(2, Ordering::Relaxed);
     assert_eq!(connection.command::<String>(&cmd("NAME")).await.unwrap(), "only");
-    assert!(sentinel.asked().len() > questions, "a server that proved nothing may be the primary no more");
+    let asked_again = sentinel.asked().len() > questions && roles() == before + 1;
+    assert!(asked_again, "a server that proved nothing may be the primary no more");
+}
+
+#[tokio::test]
+async fn a_minority_of_the_sentinels_is_not_believed() {
+    let server = primary("old", one_replica()).await;
+    let knows = FakeRedis::sentinel(server.address, 1).await;
+    let ((_one, frozen_one), (_other, frozen_other)) = (frozen().await, frozen().await);
+    let error = open(&[frozen_one, knows.address, frozen_other]).await.map(drop).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    let silent = [frozen_one, frozen_other].map(|address| format!("sentinel {address}: did not answer"));
+    assert!(silent.iter().all(|words| error.message.contains(words)) && error.message.contains("1 of 3"), "{error}");
+    assert!(server.asked().is_empty());
+}
+
+/// As behind a network that is cut: the old primary and its replica answer on, and the sentinels have chosen another.
+#[tokio::test]
+async fn a_primary_that_proves_its_answers_is_left_when_the_sentinels_name_another() {
+    let (old, new) = (primary("old", one_replica()).await, primary("new", one_replica()).await);
+    let is_replaced = Arc::new(AtomicBool::new(false));
+    let (says, addresses) = (is_replaced.clone(), [old.address, new.address]);
+    let sentinel = FakeRedis::answering(move |command| {
+        let replaced = usize::from(says.load(Ordering::Relaxed));
+        Some(match command[1].as_str() {
+            "GET-MASTER-ADDR-BY-NAME" => list(&["127.0.0.1", &addresses[replaced].port().to_string()]),
+            _ => list(&["config-epoch", &replaced.to_string()]),
+        })
+    })
+    .await;
+    let connection = open(&[sentinel.address]).await.unwrap();
+    assert_eq!(connection.command::<String>(&cmd("NAME")).await.unwrap(), "old");
+    is_replaced.store(true, Ordering::Relaxed);
+    let found = async {
+        loop {
+            if matches!(connection.command::<String>(&cmd("NAME")).await, Ok(name) if name == "new") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), found).await.unwrap();
+    assert_eq!(connection.server(), new.address.to_string());
+}
+
+/// In Redis' own words, as a primary says them that has just become a replica.
+#[tokio::test]
+async fn whatever_a_server_says_instead_of_its_replicas_word_proves_nothing_and_is_left() {
+    for (words, kind, names) in [
+        (
+            "-ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable \
+             (which is not the default) writes to replicas are just local and are not propagated.",
+            ErrorKind::Unavailable,
+            "cannot prove",
+        ),
+        (
+            "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+            ErrorKind::Unavailable,
+            "cannot prove",
+        ),
+        (
+            "-NOPERM this user has no permissions to run the 'wait' command",
+            ErrorKind::FailedPrecondition,
+            "&test:barrier",
+        ),
+    ] {
+        let server = FakeRedis::answering(move |command| {
+            Some(match command[0].as_str() {
+                "ROLE" => list(&["master"]),
+                "PUBLISH" => ":0\r\n".to_owned(),
+                "WAIT" => format!("{words}\r\n"),
+                _ => "+OK\r\n".to_owned(),
+            })
+        })
+        .await;
+        let sentinel = FakeRedis::sentinel(server.address, 1).await;
+        let connection = open(&[sentinel.address]).await.unwrap();
+        let error = connection.command::<String>(&cmd("SET")).await.unwrap_err();
+        assert!(error.kind == kind && error.message.contains(names), "{error:?}");
+        assert!(connection.command::<String>(&cmd("SET")).await.is_err());
+        assert_eq!(server.asked().iter().filter(|name| *name == "ROLE").count(), 2, "it was not left");
+    }
+}
+
+/// Three replicas: one of four servers has an answer besides the primary, and the other two may choose another primary.
+#[tokio::test]
+async fn a_primary_with_more_replicas_than_the_proof_holds_for_is_refused() {
+    let server = FakeRedis::answering(|command| {
+        let replica = |port: &str| list(&["10.0.0.2", port, "14"]);
+        Some(match command[0].as_str() {
+            "ROLE" => format!("*3\r\n$6\r\nmaster\r\n:14\r\n*3\r\n{}{}{}", replica("1"), replica("2"), replica("3")),
+            _ => "+OK\r\n".to_owned(),
+        })
+    })
+    .await;
+    let sentinel = FakeRedis::sentinel(server.address, 1).await;
+    let error = open(&[sentinel.address]).await.map(drop).unwrap_err();
+    assert!(error.kind == ErrorKind::FailedPrecondition && error.message.contains("has 3 replicas"), "{error}");
+}
+
+/// What `doctor` shows: a server that is dead is named though all sentinels answer and agree about the primary.
+#[tokio::test]
+async fn a_replica_that_the_sentinels_do_not_reach_is_a_failed_node() {
+    let sees = |flags: &'static str| {
+        FakeRedis::answering(move |command| {
+            let server = |port: &str, flags: &str| list(&["ip", "10.0.0.2", "port", port, "flags", flags]);
+            Some(match command[1].as_str() {
+                "GET-MASTER-ADDR-BY-NAME" => list(&["10.0.0.2", "1"]),
+                "MASTER" => list(&["config-epoch", "4", "flags", "master"]),
+                _ => format!("*2\r\n{}{}", server("2", "slave"), server("3", flags)),
+            })
+        })
+    };
+    let (one, other) = (sees("s_down,slave,disconnected").await, sees("slave").await);
+    let behind = FakeRedis::sentinel(one.address, 3).await;
+    let url = format!("redis+sentinel://{},{},{}/p", one.address, other.address, behind.address);
+    let look = async |url: &str| {
+        let config = RedisConfig { url: url.to_owned(), namespace: "test".into(), ca_file: None };
+        super::RedisLedger::look(&config).await.unwrap()
+    };
+    let found = look(&url).await;
+    let of = |address: &str| found.iter().find(|(node, _)| node == address).unwrap().1.clone();
+    assert!(of("10.0.0.2:1").unwrap().contains("primary of p"), "{found:?}");
+    assert!(of("10.0.0.2:2").unwrap().contains("replica"), "{found:?}");
+    let dead = of("10.0.0.2:3").unwrap_err();
+    assert!(dead.message.contains("1 of 2 sentinels") && dead.message.contains("s_down"), "{dead}");
+    let disagrees = of(&behind.address.to_string()).unwrap_err();
+    assert!(disagrees.message.contains("10.0.0.2:1"), "{disagrees}");
+
+    let alone = FakeRedis::sentinel(one.address, 1).await;
+    let found = look(&format!("redis+sentinel://{}/p", alone.address)).await;
+    let primary = found.iter().find(|(node, _)| *node == one.address.to_string()).unwrap().1.clone().unwrap_err();
+    assert!(primary.message.contains("0 replicas"), "{primary}");
 }
 
 #[tokio::test]

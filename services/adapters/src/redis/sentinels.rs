@@ -1,5 +1,5 @@
-//! The sentinels: asked which server is the primary whenever a connection is made, all at once, because any of them may be away
-//! or behind the others.
+//! The sentinels: asked which server is the primary whenever a connection is made, and again while it lives, all at once, because any of them
+//! may be away or behind the others. Fewer than a majority of them is not believed: they may be the side that another primary was chosen without.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,10 +8,12 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use paceline_core::nodes::node_urls;
 use paceline_core::{Error, Result};
+use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, IntoConnectionInfo, RedisResult, cmd};
 use url::Url;
 
 use super::config::{Server, wrong_url};
+use crate::percent::percent_decoded;
 
 /// How long all of them together may take: one that is away or frozen costs no more, and nothing when the others answer.
 const ASK_MAX: Duration = Duration::from_secs(1);
@@ -28,11 +30,29 @@ pub(super) struct Sentinels {
 }
 
 /// What one sentinel believes.
-struct Belief {
+pub(super) struct Belief {
     host: String,
     port: u16,
     /// Grows with each election; who knows of the latest is right.
-    epoch: u64,
+    pub(super) epoch: u64,
+}
+
+/// What one sentinel sees.
+pub(super) struct View {
+    pub(super) belief: Belief,
+    /// Of the primary; such as `master`, or `s_down,master` when this sentinel does not reach it.
+    pub(super) flags: String,
+    /// Address and flags of each.
+    pub(super) replicas: Vec<(String, String)>,
+}
+
+/// Names and values, as sentinels tell of a server.
+type Fields = std::collections::HashMap<String, String>;
+
+impl Belief {
+    pub(super) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
 }
 
 /// For messages.
@@ -75,31 +95,33 @@ impl Sentinels {
         Ok(Self { nodes, name, around, ca })
     }
 
-    /// The primary that the most recent election has made, as far as a majority of the sentinels knows.
+    /// The primary that the most recent election has made, as far as a majority of the sentinels knows. Each may take [`ASK_MAX`].
     pub(super) async fn primary(&self) -> Result<Server> {
         let mut asking: FuturesUnordered<_> = self.nodes.iter().map(|node| self.ask(node)).collect();
         let (mut beliefs, mut reasons) = (Vec::new(), Vec::new());
         let enough = self.nodes.len() / 2 + 1;
-        let deadline = tokio::time::Instant::now() + ASK_MAX;
         while beliefs.len() < enough
-            && let Ok(Some(answer)) = tokio::time::timeout_at(deadline, asking.next()).await
+            && let Some(answer) = asking.next().await
         {
             match answer {
                 Ok(belief) => beliefs.push(belief),
                 Err(reason) => reasons.push(reason),
             }
         }
-        let latest = beliefs.into_iter().max_by_key(|belief| belief.epoch).ok_or_else(|| self.unknown(&reasons))?;
+        if beliefs.len() < enough {
+            return Err(self.no_majority(beliefs.len(), &reasons));
+        }
+        let latest = beliefs.into_iter().max_by_key(|belief| belief.epoch).expect("a majority is at least one");
         let (before, after) = &self.around;
         let host = if latest.host.contains(':') { format!("[{}]", latest.host) } else { latest.host };
         Server::at(&format!("{before}{host}:{}{after}", latest.port), self.ca.as_deref())
     }
 
-    /// Which of them answer, each with the primary that it believes in or with why it does not.
-    pub(super) async fn look(&self) -> Vec<(String, Result<String>)> {
+    /// What each of them says of all servers, or why it does not.
+    pub(super) async fn views(&self) -> Vec<(String, Result<View>)> {
         let looks = self.nodes.iter().map(async |node| {
-            let belief = self.ask(node).await.map_err(Error::unavailable);
-            (node.address.clone(), belief.map(|belief| format!("sentinel, knows {}:{}", belief.host, belief.port)))
+            let view = tokio::time::timeout(ASK_MAX, self.view(node)).await;
+            (node.address.clone(), self.answer(node, view).map_err(Error::unavailable))
         });
         futures::future::join_all(looks).await
     }
@@ -110,40 +132,75 @@ impl Sentinels {
 
     async fn ask(&self, node: &Server) -> std::result::Result<Belief, String> {
         let asked = tokio::time::timeout(ASK_MAX, self.belief(node)).await;
+        self.answer(node, asked)
+    }
+
+    fn answer<T>(
+        &self,
+        node: &Server,
+        asked: std::result::Result<RedisResult<Option<T>>, tokio::time::error::Elapsed>,
+    ) -> std::result::Result<T, String> {
         let told = |reason: String| format!("sentinel {}: {reason}", node.address);
         match asked {
             Err(_) => Err(told(format!("did not answer within {} s", ASK_MAX.as_secs()))),
             Ok(Err(error)) => Err(told(error.to_string())),
             Ok(Ok(None)) => Err(told(format!("knows no primary {:?}; see its line `sentinel monitor`", self.name))),
-            Ok(Ok(Some(belief))) => Ok(belief),
+            Ok(Ok(Some(answer))) => Ok(answer),
         }
     }
 
-    /// A connection a question: they come seldom, and a connection kept would be one more to be found dead.
     async fn belief(&self, node: &Server) -> RedisResult<Option<Belief>> {
-        let settings =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(ASK_MAX)).set_response_timeout(Some(ASK_MAX));
-        let mut connection = Box::pin(node.client.get_multiplexed_async_connection_with_config(&settings)).await?;
+        let view = self.begun_view(&mut connected(node).await?).await?;
+        Ok(view.map(|view| view.belief))
+    }
+
+    async fn view(&self, node: &Server) -> RedisResult<Option<View>> {
+        let mut connection = connected(node).await?;
+        let Some(mut view) = self.begun_view(&mut connection).await? else { return Ok(None) };
+        let mut ask_replicas = cmd("SENTINEL");
+        ask_replicas.arg("REPLICAS").arg(&self.name);
+        let replicas: Vec<Fields> = ask_replicas.query_async(&mut connection).await?;
+        let seen = replicas.iter().map(|replica| {
+            let field = |name: &str| replica.get(name).cloned().unwrap_or_default();
+            (format!("{}:{}", field("ip"), field("port")), field("flags"))
+        });
+        view.replicas.extend(seen);
+        Ok(Some(view))
+    }
+
+    /// Without the replicas.
+    async fn begun_view(&self, connection: &mut MultiplexedConnection) -> RedisResult<Option<View>> {
         // The address of a primary that is just being replaced is answered by the first alone; its age, by the second.
         let mut ask_address = cmd("SENTINEL");
         ask_address.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
-        let address: Option<(String, u16)> = ask_address.query_async(&mut connection).await?;
+        let address: Option<(String, u16)> = ask_address.query_async(connection).await?;
         let Some((host, port)) = address else { return Ok(None) };
-        let fields: std::collections::HashMap<String, String> =
-            cmd("SENTINEL").arg("MASTER").arg(&self.name).query_async(&mut connection).await?;
+        let fields: Fields = cmd("SENTINEL").arg("MASTER").arg(&self.name).query_async(connection).await?;
         let epoch = fields.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
-        Ok(Some(Belief { host, port, epoch }))
+        let flags = fields.get("flags").cloned().unwrap_or_default();
+        Ok(Some(View { belief: Belief { host, port, epoch }, flags, replicas: Vec::new() }))
     }
 
-    fn unknown(&self, reasons: &[String]) -> Error {
-        let reasons = match reasons {
-            [] => format!("none answers within {} s", ASK_MAX.as_secs()),
-            some => some.join("; "),
-        };
+    /// For tests.
+    #[cfg(test)]
+    pub(super) fn logins(&self) -> Vec<(Option<&str>, Option<&str>)> {
+        let settings = self.nodes.iter().map(|node| node.client.get_connection_info().redis_settings());
+        settings.map(|settings| (settings.username(), settings.password())).collect()
+    }
+
+    fn no_majority(&self, answered: usize, reasons: &[String]) -> Error {
+        let (all, reasons) = (self.nodes.len(), reasons.join("; "));
         Error::unavailable(format!(
-            "cannot find redis {self}: {reasons}; are they running, and is PACELINE_LEDGER_URL right?"
+            "cannot find redis {self}: {answered} of {all} answer, and it takes a majority: {reasons}; \
+             are they running, and is PACELINE_LEDGER_URL right?"
         ))
     }
+}
+
+/// A connection a question: they come seldom, and a connection kept would be one more to be found dead. Whoever asks bounds the time.
+async fn connected(node: &Server) -> RedisResult<MultiplexedConnection> {
+    let settings = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    Box::pin(node.client.get_multiplexed_async_connection_with_config(&settings)).await
 }
 
 /// With a login of its own, if the URL has one for sentinels: that of the servers is not tried on them.
@@ -154,10 +211,13 @@ fn sentinel(scheme: &str, node: &Url, ca: Option<&[u8]>) -> Result<Server> {
     let info = format!("{scheme}://{host}:{port}").into_connection_info();
     let info = info.map_err(|_| wrong_url(format!("not a sentinel URL; {FORM}")))?;
     let mut settings = info.redis_settings().clone();
-    for (key, value) in node.query_pairs() {
-        settings = match &*key {
-            "sentinel_user" => settings.set_username(&*value),
-            "sentinel_password" => settings.set_password(&*value),
+    // As in every other part of a URL a plus is a plus; `query_pairs` would make a space of it.
+    for pair in node.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = percent_decoded(value).ok_or_else(|| wrong_url("a sentinel's login is not percent-encoded text"));
+        settings = match key {
+            "sentinel_user" => settings.set_username(value?),
+            "sentinel_password" => settings.set_password(value?),
             _ => return Err(wrong_url("only sentinel_user and sentinel_password may follow the question mark")),
         };
     }

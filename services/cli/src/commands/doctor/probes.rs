@@ -92,7 +92,10 @@ pub async fn nodes(settings: &Settings) -> Vec<Check> {
         let name = format!("{} node {}", node.service, node.address);
         match node.answer {
             Ok(what) => Check::ok(name, what),
-            Err(error) => Check::failed(name, &error, "start it again; until then the others do its work"),
+            Err(error) if error.kind == ErrorKind::Unavailable => {
+                Check::failed(name, &error, "start it again; until then the others do its work")
+            }
+            Err(error) => Check::failed(name, &error, "see docs/clusters.md for what has to stand behind a URL"),
         }
     };
     nodes.into_iter().map(one).collect()
@@ -239,7 +242,12 @@ fn service(name: &str, url: &str, error: &Error) -> Check {
 /// A URL without what may be a secret in it. The last `@` counts, so a password with odd characters does not leak.
 fn redacted(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if query.contains('@') && !query.starts_with("sentinel_") {
+        // It may be the second half of a password, and what stands before it the first.
+        return format!("{scheme}://…");
+    }
+    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
     format!("{scheme}://{}", host.split(['/', '?', '#']).next().unwrap_or_default())
 }
 
@@ -253,6 +261,9 @@ mod tests {
         for (url, shown) in [
             ("amqp://user:secret@host:5672/vhost", "amqp://host:5672"),
             ("redis://:se/cr@et@host", "redis://host"),
+            ("redis://:se?cr@et@host", "redis://…"),
+            ("redis+sentinel://u:p@h1:1,h2:2/p?sentinel_password=ab@cd", "redis+sentinel://h1:1,h2:2"),
+            ("redis+sentinel://h1:1,h2:2/p?sentinel_user=x&sentinel_password=ab@cd", "redis+sentinel://h1:1,h2:2"),
             ("http://127.0.0.1:9200", "http://127.0.0.1:9200"),
             ("embedded:data", "embedded:data"),
         ] {

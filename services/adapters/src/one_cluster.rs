@@ -1,0 +1,48 @@
+//! Nodes that a URL names are one cluster, or what is written by way of one is not there by way of another.
+
+use paceline_core::{Error, Result};
+
+/// What a node is, and the cluster that it says it is of, if it does.
+pub struct Found {
+    pub words: String,
+    pub cluster: Option<String>,
+}
+
+/// A node that is of another cluster than the first that answers is wrong, however well it is.
+pub fn of_one_cluster(nodes: Vec<(String, Result<Found>)>) -> Vec<(String, Result<String>)> {
+    let named =
+        |(address, found): &(String, Result<Found>)| Some((address.clone(), found.as_ref().ok()?.cluster.clone()?));
+    let first = nodes.iter().find_map(named);
+    let judged = |address: &str, found: Found| match (&first, found.cluster) {
+        (Some((first, cluster)), Some(other)) if other != *cluster => Err(Error::failed_precondition(format!(
+            "{address} is of the cluster {other}, and {first} is of the cluster {cluster}: a URL names nodes of one cluster"
+        ))),
+        _ => Ok(found.words),
+    };
+    nodes
+        .into_iter()
+        .map(|(address, found)| (address.clone(), found.and_then(|found| judged(&address, found))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_of_another_cluster_is_named_and_one_that_says_nothing_is_not() {
+        let node = |address: &str, cluster: Option<&str>| {
+            let found = Found { words: format!("node {address}"), cluster: cluster.map(str::to_owned) };
+            (address.to_owned(), Ok(found))
+        };
+        let away = ("d".to_owned(), Err(Error::unavailable("away")));
+        let judged = of_one_cluster(vec![node("a", None), node("b", Some("x")), away, node("c", Some("y"))]);
+        let is_ok: Vec<bool> = judged.iter().map(|(_, node)| node.is_ok()).collect();
+        assert_eq!(is_ok, [true, true, false, false]);
+        let wrong = judged[3].1.clone().unwrap_err();
+        assert!(
+            wrong.message.contains("c is of the cluster y") && wrong.message.contains("b is of the cluster x"),
+            "{wrong}"
+        );
+    }
+}
