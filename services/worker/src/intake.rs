@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::Config;
+use crate::endings::Endings;
 use crate::execute::{Ended, Executed, Failed, execute};
 use crate::health::Health;
 use crate::measured::{DeathClass, Queue};
@@ -88,6 +89,7 @@ pub struct Intake {
     pub config: Arc<Config>,
     pub stats: Arc<Stats>,
     pub health: Arc<Health>,
+    pub endings: Arc<Endings>,
     /// To the flusher.
     pub ended: mpsc::Sender<Held>,
 }
@@ -115,6 +117,19 @@ pub async fn consume(intake: Intake, shutdown: Shutdown, crashed: Shutdown) {
     crashed.or(all).await;
 }
 
+/// Why a consumer ended.
+struct Why {
+    reason: String,
+    /// It is told in the log.
+    is_error: bool,
+}
+
+impl Why {
+    fn quiet(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), is_error: false }
+    }
+}
+
 /// One consumer after the other, of one queue.
 struct Reader {
     intake: Intake,
@@ -130,6 +145,8 @@ impl Reader {
         let health = self.intake.health.clone();
         let mut is_known_away = false;
         while !self.shutdown.is_triggered() {
+            // Why the consumer ended, if this one is to tell.
+            let mut ended = None;
             match self.shutdown.clone().or(self.open()).await {
                 None => return,
                 Some(Ok(consumer)) => {
@@ -137,7 +154,8 @@ impl Reader {
                     backoff.reset();
                     health.opened(&self.queue);
                     let why = self.work(consumer).await;
-                    health.closed(&self.queue, &why);
+                    health.closed(&self.queue, &why.reason);
+                    ended = why.is_error.then_some(why.reason);
                 }
                 Some(Err(error)) => {
                     health.not_opened(&self.queue, &error);
@@ -146,7 +164,12 @@ impl Reader {
                     }
                 }
             }
+            let tells = ended.filter(|reason| self.intake.endings.note(&self.queue, reason));
             self.shutdown.or(backoff.wait()).await;
+            if let Some(error) = tells {
+                let consumers = self.intake.endings.take(&self.queue, &error);
+                tracing::warn!(queue = self.queue, consumers, error, "consumers ended; making them anew");
+            }
         }
     }
 
@@ -158,7 +181,7 @@ impl Reader {
 
     /// Until the consumer ends; or until a stop comes, or a delivery cannot be settled, and all others that it handed out are.
     /// Answers why it ended.
-    async fn work(&self, mut consumer: Consumer) -> String {
+    async fn work(&self, mut consumer: Consumer) -> Why {
         let held = TaskTracker::new();
         let holding = Holding::new(self.intake.stats.clone(), &self.queue);
         // Made once: each would register anew with every delivery.
@@ -173,11 +196,8 @@ impl Reader {
                 Some(_) = running.join_next() => (),
                 delivery = consumer.deliveries.next() => match delivery {
                     Some(Ok(delivery)) => self.start(delivery, Hold::new(held.token(), &holding), &mut running).await,
-                    Some(Err(error)) => {
-                        tracing::warn!(queue = self.queue, %error, "consumer ended; making it anew");
-                        return error.message;
-                    }
-                    None => return "the broker ended it".to_owned(),
+                    Some(Err(error)) => return Why { reason: error.message, is_error: true },
+                    None => return Why::quiet("the broker ended it"),
                 }
             }
         }
@@ -186,8 +206,8 @@ impl Reader {
         held.wait().await;
         consumer.close().await;
         match self.shutdown.is_triggered() {
-            true => "it is stopping".to_owned(),
-            false => "a delivery could not be settled".to_owned(),
+            true => Why::quiet("it is stopping"),
+            false => Why::quiet("a delivery could not be settled"),
         }
     }
 

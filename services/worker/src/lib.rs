@@ -5,6 +5,7 @@
 //! [`registry`] announces the worker and its numbers, [`load`] how full its hands are, [`health`] whether it can
 //! work, and [`stall`] that it was stopped for a while. A stop takes no more, finishes what is held, gives the rest back.
 
+mod endings;
 mod execute;
 mod flush;
 pub mod handlers;
@@ -106,7 +107,8 @@ pub async fn run(config: Config, readiness: Readiness, shutdown: Shutdown) -> Re
     let (crashed, settled) = (Shutdown::new(), Shutdown::new());
     let announcing =
         registry::announce(config.clone(), stats.clone(), health.clone(), (shutdown.clone(), settled.clone()));
-    let intake = Intake { config: config.clone(), stats: stats.clone(), health: health.clone(), ended };
+    let endings = Arc::default();
+    let intake = Intake { config: config.clone(), stats: stats.clone(), health: health.clone(), endings, ended };
     let consuming = intake::consume(intake, shutdown.clone(), crashed.clone());
     let flushing = flush::Flusher::new(config.clone(), stats.clone(), health.clone(), crashed.clone()).run(ended_queue);
     let watching = settled.or(health.watch(&config, &stats, &shutdown));
