@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::plan::Victim;
 use crate::faults::Struck;
 use crate::plan::Blow;
 use crate::recovery::standstill;
@@ -10,6 +11,11 @@ use crate::services::Service;
 
 /// Shorter gaps are between two looks.
 const STANDSTILL_MIN: Duration = Duration::from_millis(300);
+
+/// From one strike to the next, at most: 18 s of harm, the pause, and until the service is whole and jobs keep pace.
+const STRIKE_MAX: Duration = Duration::from_secs(60);
+/// Three services, three harms.
+const LEADERS_TIMES_HARMS: u64 = 9;
 
 /// One strike, and what it cost.
 #[derive(Debug, Clone)]
@@ -59,10 +65,29 @@ pub fn elections(struck: &[Struck], moved: &[Duration], until: Duration) -> Vec<
     struck.iter().zip(nexts).filter_map(one).collect()
 }
 
+/// What a run of this length has not struck and should have. Leaders come first in every plan, each with every harm.
+pub fn not_struck(struck: &[Struck], length: Duration) -> Vec<String> {
+    let mut pairs = Vec::new();
+    for struck in struck {
+        if let Blow::Node(harm, Victim::Leader(service)) = &struck.planned.blow
+            && !pairs.contains(&(harm.name(), *service))
+        {
+            pairs.push((harm.name(), *service));
+        }
+    }
+    let services = Service::ALL.into_iter().filter(|service| !pairs.iter().any(|(_, struck)| struck == service));
+    let mut missing: Vec<_> = services.map(|service| format!("no leader of {} was struck", service.name())).collect();
+    let room = (length.as_secs() / STRIKE_MAX.as_secs()).min(LEADERS_TIMES_HARMS);
+    if (pairs.len() as u64) < room {
+        missing.push(format!("leaders were struck in {} ways, and the time had room for {room}", pairs.len()));
+    }
+    missing
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Harm, Victim};
+    use crate::cluster::Harm;
     use crate::plan::Planned;
     use crate::recovery::Span;
 
@@ -85,6 +110,18 @@ mod tests {
         assert!((found[0].stood_still.as_secs_f64() - 11.05).abs() < 0.1, "{found:?}");
         assert!(found[0].violation().unwrap().contains("10 s are allowed"));
         assert_eq!((found[1].stood_still, found[1].violation()), (Duration::ZERO, None));
+    }
+
+    #[test]
+    fn a_run_without_strikes_or_with_too_few_has_shown_nothing() {
+        let minute = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert_eq!(not_struck(&[], minute(2)).len(), 4);
+        let each: Vec<Struck> =
+            Service::ALL.into_iter().zip(1..).map(|(service, number)| struck(number, 1.0, service)).collect();
+        assert!(not_struck(&each, minute(2)).is_empty());
+        assert!(not_struck(&each[1..], minute(2))[0].contains(Service::ALL[0].name()));
+        let too_few = not_struck(&each, minute(10));
+        assert!(too_few[0].contains("in 3 ways") && too_few[0].contains("room for 9"), "{too_few:?}");
     }
 
     #[test]

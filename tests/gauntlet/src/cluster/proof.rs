@@ -1,7 +1,11 @@
 //! What the nodes themselves say when all is over: a service that answers well may have one copy left of what it answers.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use redis::cmd;
+use serde_json::Value;
+use tokio::time::Instant;
 
 use super::nodes::redis_at;
 use crate::http;
@@ -9,6 +13,11 @@ use crate::proof::Proof;
 use crate::world::{NAMESPACE, World};
 
 const COPIES: usize = 3;
+/// RabbitMQ tells of its queues what it last noted, every few seconds.
+const NOTED_MAX: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_secs(1);
+/// Of queues that are kept for people.
+const DEAD: &str = ".dead";
 
 /// What is wrong, in words.
 pub async fn every_node(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<String>> {
@@ -18,8 +27,19 @@ pub async fn every_node(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<S
     Ok(wrong)
 }
 
-/// Every queue is on all nodes, and none of ours holds anything.
+/// Every queue is on all nodes, and none of ours holds anything, but for those of dead letters.
 async fn rabbitmq(world: &World) -> anyhow::Result<Vec<String>> {
+    let deadline = Instant::now() + NOTED_MAX;
+    loop {
+        let wrong = rabbitmq_now(world).await?;
+        if wrong.is_empty() || Instant::now() > deadline {
+            return Ok(wrong);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn rabbitmq_now(world: &World) -> anyhow::Result<Vec<String>> {
     let nodes = world.nodes.as_ref().context("there is no cluster")?;
     let mut wrong = Vec::new();
     for (node, address) in nodes.addresses("rabbitmq", "management") {
@@ -28,14 +48,22 @@ async fn rabbitmq(world: &World) -> anyhow::Result<Vec<String>> {
         if queues.is_empty() {
             wrong.push(format!("{node} knows no queue"));
         }
-        for queue in queues {
-            let count = |key: &str| queue[key].as_array().map_or(0, Vec::len);
-            if queue["type"] != "quorum" || count("members") != COPIES || count("online") != COPIES {
-                wrong.push(format!("{node}: a queue is not on all nodes: {queue}"));
-            }
-        }
+        wrong.extend(queues.iter().filter_map(|queue| Some(format!("{node}: {}", queue_is_wrong(queue)?))));
     }
     Ok(wrong)
+}
+
+fn queue_is_wrong(queue: &Value) -> Option<String> {
+    let count = |key: &str| queue[key].as_array().map_or(0, Vec::len);
+    if queue["type"] != "quorum" || count("members") != COPIES || count("online") != COPIES {
+        return Some(format!("a queue is not on all nodes: {queue}"));
+    }
+    let is_ours = queue["name"].as_str().is_some_and(|name| name.starts_with(&format!("{NAMESPACE}.")));
+    let is_for_people = queue["name"].as_str().is_some_and(|name| name.ends_with(DEAD));
+    // No number is none that is known, and so wrong too.
+    let holds_something = queue["messages"].as_u64() != Some(0);
+    (is_ours && !is_for_people && holds_something)
+        .then(|| format!("a queue holds messages after the end of all runs: {queue}"))
 }
 
 /// One primary; and every server has the same counts of every run.
@@ -93,4 +121,24 @@ async fn elasticsearch(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<St
         }
     }
     Ok(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_queue_must_be_on_all_nodes_and_empty_unless_it_is_for_people() {
+        let queue = |name: &str, messages: Value, online: usize| json!({ "name": name, "type": "quorum", "members": ["a", "b", "c"], "online": vec!["a"; online], "messages": messages });
+        let name = |rest: &str| format!("{NAMESPACE}.default.main{rest}");
+        for rest in ["", ".given-up", ".retry.15"] {
+            assert_eq!(queue_is_wrong(&queue(&name(rest), json!(0), 3)), None);
+            assert!(queue_is_wrong(&queue(&name(rest), json!(2), 3)).unwrap().contains("holds messages"));
+            assert!(queue_is_wrong(&queue(&name(rest), Value::Null, 3)).is_some(), "unknown is not zero");
+        }
+        assert_eq!(queue_is_wrong(&queue(&name(".dead"), json!(2), 3)), None);
+        assert!(queue_is_wrong(&queue(&name(""), json!(0), 2)).unwrap().contains("not on all nodes"));
+    }
 }
