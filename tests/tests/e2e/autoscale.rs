@@ -151,13 +151,14 @@ async fn a_worker_that_cannot_work_ends_it_with_the_reason() {
     assert!(code == 2 && err.contains("--autoscale"), "{code}: {err}");
     let (code, _, err) = run(&["worker", "--autoscale", "1..2", "--id", "BAD NAME"], &[]).await;
     assert!(code == 2 && err.contains("is not a name"), "{code}: {err}");
-    // The broker's address is read by workers alone: the first one says what is wrong with it, and no second is started.
+    // The certificates of an amqps broker are read by workers alone: the first one says what is wrong, and no second is started.
     let mesh = Mesh::new(Backend::Services).await;
     let mut wrong = environment(&mesh).to_vec();
-    wrong.push(("PACELINE_BROKER_URL", "pigeon://somewhere".to_owned()));
+    wrong.push(("PACELINE_BROKER_URL", "amqps://paceline:none@127.0.0.1:1".to_owned()));
+    wrong.push(("PACELINE_CA_FILE", "/no/such/file".to_owned()));
     let (code, _, err) = run(&["worker", "--autoscale", "1..2"], &wrong).await;
     assert_eq!(code, 2, "{err}");
-    for part in ["pigeon", "cannot start with these options and settings (exit code 2)"] {
+    for part in ["cannot read /no/such/file", "cannot start with these options and settings (exit code 2)"] {
         assert!(err.contains(part), "{part}: {err}");
     }
     assert_eq!(err.matches("worker started").count(), 1, "{err}");
