@@ -121,8 +121,8 @@ pub async fn scheduler(arguments: Scheduler, context: &Context) -> anyhow::Resul
     };
     settings.check()?;
     let caller = Caller::new(Build::THIS.protocol, settings.token.as_deref())?;
-    let producers = Producers::remote(&settings.producer_addresses(), caller)?;
     let listener = bind(&arguments.listen, settings, DEFAULT_SCHEDULER).await?;
+    let producers = Producers::remote(&settings.producer_addresses(), caller)?;
     let port = arguments.listen.admin.bind(admin::SCHEDULER_PORT, settings).await?;
     announce(context, "scheduler", Some(&listener), port.as_ref())?;
     let readiness = Readiness::new("scheduler", &id);
