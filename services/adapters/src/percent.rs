@@ -1,20 +1,13 @@
 //! Parts of a URL as they were meant: `%40` is an at sign, and a plus is a plus.
 
+use percent_encoding::percent_decode_str;
+
 /// `None` if a `%` is not followed by two digits, or what comes out is no text.
 pub fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let decoded = match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            plain => plain,
-        };
-        bytes.push(decoded);
-    }
-    String::from_utf8(bytes).ok()
+    let is_a_byte = |after: &str| after.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    let is_well_formed = text.split('%').skip(1).all(is_a_byte);
+    let decoded = is_well_formed.then(|| percent_decode_str(text).decode_utf8().ok())?;
+    decoded.map(Into::into)
 }
 
 #[cfg(test)]

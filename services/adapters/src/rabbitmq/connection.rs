@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::acker::{self, Acker, Acking};
-use super::config::Endpoint;
+use super::endpoint::Endpoint;
 use super::guard::{Greeting, Guard};
 use super::lock::locked;
 use super::priority::Places;

@@ -5,8 +5,8 @@ use std::io;
 use lapin::ErrorKind as Lapin;
 use paceline_core::{Error, ErrorKind};
 
-use super::config::Endpoint;
 use super::connection::HEARTBEAT_S;
+use super::endpoint::Endpoint;
 
 const ACCESS_REFUSED: u16 = 403;
 const CONNECTION_FORCED: u16 = 320;

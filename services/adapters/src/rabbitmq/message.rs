@@ -9,7 +9,7 @@ use paceline_core::ids::NAME_BYTES_MAX;
 use paceline_core::ports::broker::Message;
 use paceline_core::{Error, Result};
 
-use super::config::SHORT_STRING_BYTES_MAX;
+use super::endpoint::SHORT_STRING_BYTES_MAX;
 use super::properties::{self, Properties, Value};
 
 const RUN: &str = "x-paceline-run";

@@ -11,6 +11,7 @@ mod chunk;
 mod config;
 mod connection;
 mod consumer;
+mod endpoint;
 mod errors;
 #[cfg(test)]
 mod fake_broker;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, ErrorKind, Result};
 
-use super::config::Endpoint;
 use super::connection::{CONNECT_TIMEOUT, Connection};
+use super::endpoint::Endpoint;
 use crate::one_cluster::{Found, of_one_cluster};
 
 /// The longest that one node of several may take until a connection to it is open. One that is frozen takes all of it.

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::config::Endpoint;
+use super::endpoint::Endpoint;
 
 /// A socket that is ready for AMQP's first byte.
 pub type Transport = Box<dyn Bytes>;

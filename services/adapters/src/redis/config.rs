@@ -1,20 +1,15 @@
-//! Where the Redis is, and how its client is built: plain or TLS, with the operating system's roots or an own CA file.
+//! Where the Redis is, from its URL: one [`Server`], or [`Sentinels`] that know which one.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use paceline_core::ids::check_name;
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, Result};
-use redis::io::tcp::TcpSettings;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 
 use super::sentinels::Sentinels;
-
-/// How long sent bytes may stay unacknowledged before the connection counts as dead: a silent network must not keep it.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+use super::server::{Server, wrong_url};
 
 #[derive(Clone)]
 pub struct RedisConfig {
@@ -32,14 +27,6 @@ pub(super) enum Place {
     Server(Box<Server>),
     /// They know which server is the primary now.
     Sentinels(Arc<Sentinels>),
-}
-
-/// One Redis process, not yet connected to.
-#[derive(Clone)]
-pub(super) struct Server {
-    pub(super) client: Client,
-    /// `host:port`, for messages.
-    pub(super) address: String,
 }
 
 /// The URL may hold a password, so it is never printed.
@@ -90,34 +77,6 @@ impl Place {
             Self::Sentinels(sentinels) => sentinels.to_string(),
         }
     }
-}
-
-impl Server {
-    pub(super) fn at(url: &str, ca: Option<&[u8]>) -> Result<Self> {
-        // The reason of the parser is left out: it may quote what it could not read, and so a password.
-        let unreadable = "not a redis URL; write redis://host:6379 or rediss://user:password@host:6379";
-        Self::with(url.into_connection_info().map_err(|_| wrong_url(unreadable))?, ca)
-    }
-
-    pub(super) fn with(info: ConnectionInfo, ca: Option<&[u8]>) -> Result<Self> {
-        let tcp = TcpSettings::default().set_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(UNACKNOWLEDGED_MAX);
-        let info = info.set_tcp_settings(tcp);
-        let address = info.addr().to_string();
-        let client = match ca {
-            None => Client::open(info),
-            Some(pem) => {
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.to_owned()) })
-            }
-        };
-        let client = client.map_err(|e| wrong_url(format!("no client for redis at {address}: {e}")))?;
-        Ok(Self { client, address })
-    }
-}
-
-pub(super) fn wrong_url(what: impl Into<String>) -> Error {
-    Error::invalid_field("ledger_url", what.into())
 }
 
 #[cfg(test)]

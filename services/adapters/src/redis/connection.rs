@@ -19,8 +19,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::barrier::{Barrier, few_enough};
-use super::config::{Place, RedisConfig, Server};
+use super::config::{Place, RedisConfig};
 use super::sentinels::Sentinels;
+use super::server::Server;
 use super::watch::Word;
 use crate::link::{Epoch, Link};
 

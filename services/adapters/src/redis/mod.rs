@@ -26,6 +26,7 @@ mod scripts;
 #[cfg(test)]
 mod sentinel_tests;
 mod sentinels;
+mod server;
 mod snapshot;
 mod unkept;
 mod watch;

@@ -12,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, IntoConnectionInfo, RedisResult, cmd};
 use url::Url;
 
-use super::config::{Server, wrong_url};
+use super::server::{Server, wrong_url};
 use crate::percent::percent_decoded;
 
 /// How long all of them together may take: one that is away or frozen costs no more, and nothing when the others answer.
