@@ -13,7 +13,7 @@ pub mod v1 {
 }
 
 pub mod externalscaler {
-    //! What KEDA calls, as in `proto/externalscaler/externalscaler.proto`.
+    //! KEDA's calls, as in `proto/externalscaler/externalscaler.proto`.
     #![allow(clippy::all, rust_2018_idioms, missing_docs)]
     tonic::include_proto!("externalscaler");
 }

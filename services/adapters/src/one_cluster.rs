@@ -2,7 +2,7 @@
 
 use paceline_core::{Error, Result};
 
-/// What a node is, and the cluster that it says it is of, if it does.
+/// A node's product and version, and the cluster that it says it is of, if it does.
 pub struct Found {
     pub words: String,
     pub cluster: Option<String>,

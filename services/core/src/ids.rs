@@ -138,7 +138,7 @@ pub fn process_name(role: &str, host: &str, pid: u32) -> String {
     format!("{role}-{host}-{pid}-{}", random_tail())
 }
 
-/// What tells two processes of one name apart.
+/// The part that tells two processes of one name apart.
 pub fn random_tail() -> String {
     let random = ulid::Ulid::generate().to_string().to_ascii_lowercase();
     random[random.len() - RANDOM_CHARS..].to_owned()

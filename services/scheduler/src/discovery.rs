@@ -53,7 +53,7 @@ pub struct Name {
 struct Found {
     /// Of the last answers that had any, in order.
     addresses: Vec<SocketAddr>,
-    /// How many answers in a row have left an address out, for those that are waited for.
+    /// The number of answers in a row that have left an address out, for those that are waited for.
     misses: BTreeMap<SocketAddr, u32>,
     /// The reason for which the last lookup brought nothing.
     why: Option<String>,

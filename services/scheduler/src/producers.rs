@@ -158,7 +158,7 @@ impl Producers {
         answer.unwrap_or_else(|_| Err(self.none_usable()))
     }
 
-    /// What the broker says about a queue by its name, asked through a producer.
+    /// The broker's word about a queue by its name, asked through a producer.
     pub async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
         let ask = |publisher: Arc<dyn RangePublisher>| async move {
             match publisher.depth_of(queue, group).await {
@@ -175,7 +175,7 @@ impl Producers {
         }
     }
 
-    /// Whether ranges can be published now; the error says for the first producers why not.
+    /// `Ok` if ranges can be published now; the error says for the first producers why not.
     pub fn check(&self) -> Result<()> {
         if self.members().iter().any(|member| member.condition().0) { Ok(()) } else { Err(self.none_usable()) }
     }

@@ -16,7 +16,7 @@ impl Endings {
         *count == 1
     }
 
-    /// How many have ended so until now; they are noted no more.
+    /// The number that has ended so until now; they are noted no more.
     pub fn take(&self, queue: &str, reason: &str) -> usize {
         self.ended().remove(&(queue.to_owned(), reason.to_owned())).unwrap_or(0)
     }

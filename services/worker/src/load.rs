@@ -1,4 +1,4 @@
-//! How full the worker's hands are, queue by queue, and how busy its threads: for its heartbeat, by which the scheduler says how many
+//! The jobs in the worker's hands, queue by queue, and how busy its threads are: for its heartbeat, by which the scheduler says how many
 //! workers a queue needs.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,7 +9,7 @@ use paceline_core::ports::ledger::QueueLoad;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-/// What is measured is of about so long.
+/// A measurement is of about so long.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Samples are taken once a second; more than these are never kept.
 const SAMPLES_MAX: usize = 32;

@@ -1,4 +1,4 @@
-//! How many workers a queue needs, as the scheduler tells it to people and to KEDA: with work and without, and when it cannot know.
+//! The number of workers that a queue needs, as the scheduler tells it to people and to KEDA: with work and without, and when it cannot know.
 
 use std::collections::HashMap;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use elasticsearch::http::transport::Transport;
 use tokio::time::Instant;
 
-/// How long a node is left out that was away. After that one request tries it, and the others go on without it until that one is
+/// The time for which a node is left out that was away. After that one request tries it, and the others go on without it until that one is
 /// answered: a frozen node costs one request its whole time, every so often.
 const LEFT_OUT: Duration = Duration::from_secs(30);
 

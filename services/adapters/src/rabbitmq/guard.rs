@@ -36,7 +36,7 @@ const TLS_ALERT: u8 = 0x15;
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotAmqp(pub String);
 
-/// What a broker says of itself before anything else.
+/// The broker's word of itself before anything else.
 #[derive(Debug)]
 pub struct Greeting {
     /// And its version.
@@ -63,7 +63,7 @@ pub struct Guard {
     moving_on: [u8; 2],
     /// Small deliveries that came with one look at the socket.
     bundles: Bundles,
-    /// What the broker is, once it has said so.
+    /// The broker's product and version, once it has said so.
     server: Arc<OnceLock<Greeting>>,
     /// Channels that the broker closed. lapin uses their numbers no more.
     closed: BTreeSet<u16>,

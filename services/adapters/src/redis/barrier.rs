@@ -1,7 +1,7 @@
 //! The proof that what a primary has answered is on a replica too, and that it is the primary still: `WAIT`, on a connection of its
 //! own beside that of the calls, so that it holds up none of them. Calls that wait for it at the same time share one.
 //!
-//! What is published goes to the replicas and not into the append-only file, so it costs no fsync here; a replica that has it has
+//! The published message goes to the replicas and not into the append-only file, so it costs no fsync here; a replica that has it has
 //! everything that was answered before. With one primary and two replicas, what one replica has is on a majority, and a replica
 //! that follows two primaries in turn cannot prove the earlier one after the later: no answer that counts is older than another
 //! that counted before it.
@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 const REPLICAS_MIN: u64 = 1;
 /// Replicas that a primary may have: of three servers two are a majority, of four they are none.
 pub(super) const REPLICAS_MAX: usize = 2;
-/// How long they may take. A replica answers at once, after its own fsync.
+/// The longest that the replicas may take. A replica answers at once, after its own fsync.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
 pub(super) struct Barrier {

@@ -30,7 +30,7 @@ impl RedisLedger {
     }
 }
 
-/// Who else has what the primary has.
+/// The replicas that have what the primary has.
 fn replication(server: &str, name: &str, info: &str) -> Result<String> {
     let lines = info.lines().filter(|line| line.starts_with("slave") && line.contains("state="));
     let (addresses, replicas): (Vec<String>, Vec<String>) = lines.filter_map(replica).unzip();

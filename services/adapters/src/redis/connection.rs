@@ -209,7 +209,7 @@ async fn multiplexed(server: &Server) -> Result<MultiplexedConnection> {
     connected.map_err(|e| into_error(&server.address, &e))
 }
 
-/// Whether a connection that has answered so is of no use any more: it failed, or leads to a server that is no primary.
+/// True if a connection that has answered so is of no use any more: it failed, or leads to a server that is no primary.
 fn is_final(error: &RedisError) -> bool {
     const NO_PRIMARY: [&str; 4] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS"];
     error.is_io_error() || error.is_unrecoverable_error() || error.code().is_some_and(|code| NO_PRIMARY.contains(&code))

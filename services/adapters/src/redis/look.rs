@@ -16,7 +16,7 @@ pub(super) async fn look(sentinels: &Sentinels) -> Vec<(String, Result<String>)>
     let primary = latest.belief.address();
     let mut nodes: Vec<_> =
         views.iter().map(|(address, view)| (address.clone(), believes(view.as_ref(), &primary))).collect();
-    // Who knows of an earlier election sees other servers in these places.
+    // A sentinel that knows of an earlier election sees other servers in these places.
     let seeing: Vec<&View> = seeing.iter().copied().filter(|view| view.belief.address() == primary).collect();
     let flags = seeing.iter().map(|view| view.flags.as_str());
     let is_primary = reached(&format!("primary of {}", sentinels.name()), flags);

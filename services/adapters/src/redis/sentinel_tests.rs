@@ -172,7 +172,7 @@ async fn a_primary_with_more_replicas_than_the_proof_holds_for_is_refused() {
     assert!(error.kind == ErrorKind::FailedPrecondition && error.message.contains("has 3 replicas"), "{error}");
 }
 
-/// What `doctor` shows: a server that is dead is named though all sentinels answer and agree about the primary.
+/// `doctor`'s words: a server that is dead is named though all sentinels answer and agree about the primary.
 #[tokio::test]
 async fn a_replica_that_the_sentinels_do_not_reach_is_a_failed_node() {
     let sees = |flags: &'static str| {

@@ -15,7 +15,7 @@ use url::Url;
 use super::server::{Server, wrong_url};
 use crate::percent::percent_decoded;
 
-/// How long all of them together may take: one that is away or frozen costs no more, and nothing when the others answer.
+/// The longest that all of them together may take: one that is away or frozen costs no more, and nothing when the others answer.
 const ASK_MAX: Duration = Duration::from_secs(1);
 const PORT_DEFAULT: u16 = 26379;
 const FORM: &str = "write redis+sentinel://sentinel1:26379,sentinel2:26379,sentinel3:26379/<the primary's name>";
@@ -24,12 +24,12 @@ pub(super) struct Sentinels {
     nodes: Vec<Server>,
     /// Of the primary, in the sentinels' settings.
     name: String,
-    /// What stands before and after a server's address in its URL: scheme and login, database.
+    /// The parts before and after a server's address in its URL: scheme and login, database.
     around: (String, String),
     ca: Option<Vec<u8>>,
 }
 
-/// What one sentinel believes.
+/// The primary that one sentinel believes in.
 pub(super) struct Belief {
     host: String,
     port: u16,
@@ -37,7 +37,7 @@ pub(super) struct Belief {
     pub(super) epoch: u64,
 }
 
-/// What one sentinel sees.
+/// The servers that one sentinel sees.
 pub(super) struct View {
     pub(super) belief: Belief,
     /// Of the primary; such as `master`, or `s_down,master` when this sentinel does not reach it.
@@ -117,7 +117,7 @@ impl Sentinels {
         Server::at(&format!("{before}{host}:{}{after}", latest.port), self.ca.as_deref())
     }
 
-    /// What each of them says of all servers, or why it does not.
+    /// Each sentinel's word of all servers, or why it has none.
     pub(super) async fn views(&self) -> Vec<(String, Result<View>)> {
         let looks = self.nodes.iter().map(async |node| {
             let view = tokio::time::timeout(ASK_MAX, self.view(node)).await;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// From one question to the next.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a primary is used without a majority's word, reckoned from when that was asked for. Sentinels that have lost a primary need longer
+/// The longest that a primary is used without a majority's word, reckoned from when that was asked for. Sentinels that have lost a primary need longer
 /// to replace it: `down-after-milliseconds` in infra/redis/sentinel.conf, and their vote.
 const WORD_MAX: Duration = Duration::from_secs(3);
 

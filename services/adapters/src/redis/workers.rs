@@ -11,7 +11,7 @@ use super::leases::ttl_ms;
 use super::ledger::RedisLedger;
 use super::runs::{from_json, to_json};
 
-/// What `heartbeat.lua` adds to a worker's word; that of an older version does not.
+/// The fields that `heartbeat.lua` adds to a worker's word; the script of an older version adds none.
 #[derive(Deserialize)]
 struct Told {
     told_at_ms: Option<i64>,

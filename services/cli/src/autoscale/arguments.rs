@@ -10,7 +10,7 @@ const WORKERS_MAX: u32 = 256;
 const WITH_VALUE: [&str; 5] = ["--autoscale", "--drain-seconds", "--scale-in-after", "--id", "--grace"];
 const STOP_WITH_STDIN: &str = "--stop-with-stdin";
 
-/// How many workers there may be.
+/// The fewest and the most workers that there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     pub min: u32,

@@ -1,4 +1,4 @@
-//! What the scheduler wants of this host: the workers that the queues need, without those that others run.
+//! The scheduler's wish for this host: the workers that the queues need, without those that others run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

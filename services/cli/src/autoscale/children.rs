@@ -26,7 +26,7 @@ const PROCESSES_FACTOR: usize = 2;
 /// A worker that lived longer says nothing about the next one.
 const LIVED_WELL: Duration = Duration::from_secs(60);
 
-/// How a worker ended, other than by being told to.
+/// The end of a worker that nobody told to end.
 pub enum Ended {
     /// It was told to stop, or another may take its place.
     Replaceable,
@@ -34,7 +34,7 @@ pub enum Ended {
     ForGood(i32),
 }
 
-/// What starts a worker: of a name, with the patience that it may have.
+/// Makes the command of a worker: its name, and the patience that it may have.
 type Worker = fn(&str, Duration) -> anyhow::Result<Command>;
 
 pub struct Children {

@@ -48,7 +48,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     if (1.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("must be 1 to 3600".to_owned()) }
 }
 
-/// What the workers are started with, and how long a stop of all of them may take.
+/// The settings that workers are started with, and how long a stop of all of them may take.
 pub struct Workers {
     pub queues: Vec<(String, Policy)>,
     pub id: Option<String>,
@@ -64,7 +64,7 @@ pub async fn supervise(
     shutdown: Shutdown,
 ) -> anyhow::Result<Exit> {
     let timeout = workers.queues.iter().map(|(_, policy)| policy.timeout()).max().unwrap_or_default();
-    // Who leaves because there is less to do may finish whatever it has begun.
+    // A worker that leaves because there is less to do may finish whatever it has begun.
     let patience = workers.grace.max(timeout + FINISH_MARGIN);
     let mut children = Children::new(workers.id.clone(), range.max, patience)?;
     let queues = workers.queues.into_iter().map(|(queue, _)| queue).collect();

@@ -56,7 +56,7 @@ pub async fn execute(Command::Explain(arguments): Command, context: &Context) ->
     Ok(Exit::Done)
 }
 
-/// What is printed: the wire's names, and `null` for what is not known.
+/// The printed object: the wire's names, and `null` for what is not known.
 #[derive(Debug, Serialize)]
 struct View {
     queue: String,

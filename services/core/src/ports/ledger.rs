@@ -149,7 +149,7 @@ pub struct Recorded {
     pub foreign: u64,
 }
 
-/// How a worker does on one of its queues.
+/// A worker's state on one of its queues.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct QueueLoad {
     /// Jobs that it may hold at once.

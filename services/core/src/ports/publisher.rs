@@ -23,7 +23,7 @@ pub trait RangePublisher: Send + Sync + 'static {
     /// not there is empty.
     async fn depth(&self, run: &RunId) -> Result<Depth>;
 
-    /// What the broker says about a queue by its name, for one group. A queue that is not there is empty.
+    /// The broker's word about a queue by its name, for one group. A queue that is not there is empty.
     async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
         Err(Error::unavailable(format!("this producer cannot look at queue {queue} for group {group}")))
     }

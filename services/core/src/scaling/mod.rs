@@ -1,10 +1,10 @@
-//! How many workers a queue needs: pure arithmetic on readings that somebody else took, and the words that explain it.
+//! The number of workers that a queue needs: pure arithmetic on readings that somebody else took, and the words that explain it.
 //!
 //! Two laws carry it. A worker with so many slots, each taken for `hold` by a job, does slots ÷ hold jobs a second (Little); one that is busy
 //! for a share of the time while it does `x` jobs a second can do x ÷ share (utilisation). The lower one is what it can do. Both are measured,
 //! so the answer corrects itself: a worker that is full has jobs in hand for longer, and then counts for less.
 //!
-//! What is not known never lowers the answer: it is an error, or the workers that are there are kept ([`decide`]). Who acts on the answer
+//! An unknown reading never lowers the answer: it is an error, or the workers that are there are kept ([`decide`]). Who acts on the answer
 //! keeps it from flapping in time, with a [`Stabiliser`].
 
 mod explain;
@@ -22,7 +22,7 @@ pub use stabiliser::{Stabiliser, WINDOW_MS_DEFAULT};
 /// The backlog is to be done within this time, unless told otherwise.
 pub const DRAIN_SECONDS_DEFAULT: f64 = 60.0;
 const DRAIN_SECONDS_MAX: f64 = 86_400.0;
-/// What one worker is taken to do a second where none has measured it, unless told otherwise. Low: too many workers leave again.
+/// The rate of one worker a second where none has measured it, unless told otherwise. Low: too many workers leave again.
 pub const JOBS_PER_SECOND_DEFAULT: f64 = 100.0;
 pub const WORKERS_MAX_DEFAULT: u32 = 1_000;
 /// Workers are planned to do this share of what they could, so that noise and retries find room.
@@ -31,18 +31,18 @@ pub const UTILISATION: f64 = 0.8;
 pub const SCALE_IN_MARGIN: f64 = 1.2;
 /// A heartbeat comes each second. Of a worker that missed three nobody knows how it is.
 pub const HEARTBEAT_AGE_MS_MAX: u64 = 3_000;
-/// What a worker measured longer before its heartbeat is of another time than its share of the time that it computes.
+/// A rate that a worker measured longer before its heartbeat is of another time than its share of the time that it computes.
 const MEASURED_AGE_MS_MAX: u64 = 10_000;
 /// A worker that is less busy says nothing about what it could do.
 const BUSY_MIN: f64 = 0.1;
 
-/// What the answer shall keep to.
+/// The limits that the answer keeps to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Aim {
     pub drain_seconds: f64,
     pub min_workers: u32,
     pub max_workers: u32,
-    /// What one worker is taken to do where none has measured it.
+    /// The rate of one worker where none has measured it.
     pub jobs_per_second: f64,
 }
 
@@ -73,7 +73,7 @@ impl Aim {
     }
 }
 
-/// What was read of a queue for one group, and how long ago.
+/// The readings of a queue for one group, and how old they are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readings {
     pub depth: Depth,
@@ -158,7 +158,7 @@ impl Worker {
         self.age_ms > HEARTBEAT_AGE_MS_MAX
     }
 
-    /// What it could do a second; `None` where it does not say, or has done nothing yet.
+    /// The jobs that it could do a second; `None` where it does not say, or has done nothing yet.
     pub fn capacity_per_second(&self) -> Option<f64> {
         let load = self.load.as_ref()?;
         let by_slots = load.hold_ms.filter(|hold_ms| *hold_ms > 0.0).map(|hold_ms| load.slots as f64 * 1e3 / hold_ms);
@@ -168,7 +168,7 @@ impl Worker {
     }
 }
 
-/// What is wanted, and every number on the way there. [`Decision::steps`] says it in words.
+/// The number of workers wanted, and every number on the way there. [`Decision::steps`] says it in words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     pub aim: Aim,
@@ -201,7 +201,7 @@ pub struct Decision {
     pub needed: u32,
 }
 
-/// How many workers the queue needs by these readings. `Unavailable`: the workers that there are do not say how they are.
+/// The number of workers that the queue needs by these readings. `Unavailable`: the workers that there are do not say how they are.
 pub fn decide(aim: Aim, readings: Readings) -> Result<Decision> {
     let there = || readings.workers.iter().filter(|worker| !worker.is_stopping);
     let stale = there().filter(|worker| worker.is_stale()).count();
@@ -275,7 +275,7 @@ pub fn decide(aim: Aim, readings: Readings) -> Result<Decision> {
     })
 }
 
-/// What all workers hold by their own word, also those that stop; `None` where one does not say it, or said it too long ago.
+/// The jobs that all workers hold by their own word, also those that stop; `None` where one does not say it, or said it too long ago.
 fn held(workers: &[Worker]) -> Option<u64> {
     let held = |worker: &Worker| worker.load.as_ref().filter(|_| !worker.is_stale()).map(|load| load.held);
     workers.iter().map(held).sum()
@@ -294,7 +294,7 @@ fn moved_meanwhile(arrival_per_second: f64, workers: &[Worker]) -> u64 {
     ((arrival_per_second + settled) * HEARTBEAT_AGE_MS_MAX as f64 / 1e3) as u64
 }
 
-/// What one worker does a second, and how many have measured it.
+/// The rate of one worker a second, and how many have measured it.
 fn capacity<'a>(aim: Aim, workers: impl Iterator<Item = &'a Worker>) -> (f64, u32) {
     let measured: Vec<f64> =
         workers.filter(|worker| !worker.is_stale()).filter_map(Worker::capacity_per_second).collect();

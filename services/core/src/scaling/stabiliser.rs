@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-/// How long the signal must ask for less, unless told otherwise.
+/// The time for which the signal must ask for less, unless told otherwise.
 pub const WINDOW_MS_DEFAULT: u64 = 60_000;
 
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ impl Stabiliser {
         Self { window_ms, known_since_ms: None, highest: VecDeque::new() }
     }
 
-    /// How many workers there shall be now, where there are `current` and the signal says `wanted`; `None`: it is not known.
+    /// The number of workers that there shall be now, where there are `current` and the signal says `wanted`; `None`: it is not known.
     pub fn target(&mut self, now_ms: u64, current: u32, wanted: Option<u32>) -> u32 {
         let Some(wanted) = wanted else {
             self.known_since_ms = None;

@@ -7,7 +7,7 @@ use paceline_core::nodes::node_urls;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// What packages, images and examples come with. Besides these: the user's own name, and all that begin with `change`.
+/// The passwords that packages, images and examples come with. Besides these: the user's own name, and all that begin with `change`.
 const DEFAULTS: [&str; 11] =
     ["guest", "password", "passwd", "secret", "admin", "elastic", "rabbitmq", "redis", "paceline", "default", "test"];
 
@@ -44,7 +44,7 @@ impl Login {
     }
 }
 
-/// What the URL logs in with, decoded: at the service, and at the sentinels before it. None is AMQP without a password, for which
+/// The logins of the URL, decoded: at the service, and at the sentinels before it. None is AMQP without a password, for which
 /// the adapter logs in with the one that RabbitMQ comes with.
 fn logins(url: &Url) -> Option<[Login; 2]> {
     let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();

@@ -37,7 +37,7 @@ const TOKEN_KEY: &str = "tokenFromEnv";
 /// KEDA's own keys of an external trigger, which it sends along.
 const KEDA_KEYS: [&str; 7] =
     ["scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsCertFile", "tlsClientCert", "tlsClientKey"];
-/// How often a stream looks for a change.
+/// The time between two looks of a stream for a change.
 const STREAM_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! How many workers a queue needs: takes the readings, lets [`paceline_core::scaling`] do the arithmetic. Asked by [`service`], for
+//! The number of workers that a queue needs: takes the readings, lets [`paceline_core::scaling`] do the arithmetic. Asked by [`service`], for
 //! `paceline scale explain` and `paceline worker --autoscale`, and by [`keda`].
 //!
 //! Nothing is kept between two questions, so any scheduler gives the same answer. A reading that fails is the answer's failure: what is
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{Context, Rules};
 
-/// Who asks gives up soon after that, and should hear why.
+/// A caller gives up soon after that, and should hear why.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// Runs that are read at once.
 const RUN_READS_MAX: usize = 16;

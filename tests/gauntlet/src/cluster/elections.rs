@@ -1,4 +1,4 @@
-//! How long jobs stood still after a node was struck, and how long they may: no longer than its service needs to find that the node
+//! The time for which jobs stood still after a node was struck, and how long they may: no longer than its service needs to find that the node
 //! is gone, to elect another and to be found by the roles. Pure.
 
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Election {
     pub stood_still: Duration,
 }
 
-/// What the settings of infra/ add up to, and what the roles need to notice.
+/// The sum of the settings of infra/, and what the roles need to notice.
 pub fn standstill_max(service: Service) -> Duration {
     Duration::from_secs(match service {
         // `net_ticktime` gives a frozen node up after 6 to 10 s, until which the other nodes wait for it too; 5 s to elect and to hand
@@ -65,7 +65,7 @@ pub fn elections(struck: &[Struck], moved: &[Duration], until: Duration) -> Vec<
     struck.iter().zip(nexts).filter_map(one).collect()
 }
 
-/// What a run of this length has not struck and should have. Leaders come first in every plan, each with every harm.
+/// The strikes that a run of this length should have had and had not. Leaders come first in every plan, each with every harm.
 pub fn not_struck(struck: &[Struck], length: Duration) -> Vec<String> {
     let mut pairs = Vec::new();
     for struck in struck {

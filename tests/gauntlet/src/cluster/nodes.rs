@@ -17,7 +17,7 @@ pub struct Nodes {
     gates: BTreeMap<String, Gate>,
     /// Past the gates: by node, then by the name of the port.
     ports: BTreeMap<String, BTreeMap<String, u16>>,
-    /// What the roles are told.
+    /// The URLs that the roles are given.
     urls: BTreeMap<Service, String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the nodes themselves say when all is over: a service that answers well may have one copy left of what it answers.
+//! The nodes' own word when all is over: a service that answers well may have one copy left of what it answers.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Of queues that are kept for people.
 const DEAD: &str = ".dead";
 
-/// What is wrong, in words.
+/// Everything that is wrong, in words.
 pub async fn every_node(world: &World, proofs: &[Proof]) -> anyhow::Result<Vec<String>> {
     let mut wrong = rabbitmq(world).await?;
     wrong.extend(redis(world, proofs).await?);

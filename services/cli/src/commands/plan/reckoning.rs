@@ -54,7 +54,7 @@ impl Reckoning {
     }
 
     fn workers(&mut self, asked: &Arguments, rate: f64) -> f64 {
-        // Who computes is at work for that long, whatever was said of waiting.
+        // A job that computes is at work for that long, whatever was said of waiting.
         let work_ms = asked.service_ms.max(asked.cpu_ms);
         let at_work = self.line(
             "jobs at work at once",

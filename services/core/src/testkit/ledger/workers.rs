@@ -38,7 +38,7 @@ fn load() -> QueueLoad {
     }
 }
 
-/// What was told, without how long ago.
+/// The heartbeat as it was told, without its age.
 async fn told(ledger: &dyn Ledger) -> Vec<WorkerInfo> {
     let known = ledger.workers().await.unwrap();
     known.into_iter().map(|worker| WorkerInfo { age_ms: 0, ..worker }).collect()
