@@ -15,9 +15,9 @@ use tonic::{Code, Request, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-/// How long a call may take that is answered at once.
+/// The longest call of those that are answered at once.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long to look for a scheduler that may well not be there.
+/// The longest look for a scheduler that may well not be there.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The name for the newest run.
 pub const LAST: &str = "last";
@@ -35,7 +35,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Connects when it is first used.
+    /// A connection that is made when it is first used. The error names a wrong address or token.
     pub fn new(settings: &Settings) -> Result<Self> {
         let address = settings.server.clone();
         let channel = |timeout| authorized(&address, settings, timeout);
@@ -48,7 +48,7 @@ impl Scheduler {
         result.map(Response::into_inner).map_err(|status| self.failure(&status))
     }
 
-    /// A status as our error. Whether nobody answered or the scheduler refused are different stories with different remedies.
+    /// A status as our error. Silence and a refusal are told apart, because their remedies differ.
     pub fn failure(&self, status: &Status) -> Error {
         match status.code() {
             Code::Unavailable if is_ours(status) => unreachable(&self.address),
@@ -60,7 +60,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether anybody answers at the address.
+    /// True if anybody answers at the address.
     pub async fn answers(&self) -> bool {
         let mut health = HealthClient::new(self.patient.clone());
         let request = Request::new(HealthCheckRequest { service: String::new() });
@@ -71,7 +71,7 @@ impl Scheduler {
         }
     }
 
-    /// A run's id; `last` is the newest run.
+    /// The id of a run; `last` is the newest run. NOT_FOUND if there is none yet.
     pub async fn resolve(&self, run: &str) -> Result<String> {
         if run != LAST {
             return Ok(run.to_owned());
@@ -87,7 +87,7 @@ pub fn authorized(address: &str, settings: &Settings, timeout: Option<Duration>)
     authorized_as(address, None, settings, timeout)
 }
 
-/// The same to one machine of several that share the name in `origin`.
+/// A channel with the token to one machine of several that share the name in `origin`.
 pub fn authorized_as(
     address: &str,
     origin: Option<&str>,
@@ -103,7 +103,7 @@ pub fn no_runs() -> Error {
     Error::not_found("there are no runs yet; start one with `paceline run start`")
 }
 
-/// Made on our side of the wire, because nobody answered; a status that was sent has no source here.
+/// True if the status was made on our side of the wire, because nobody answered; a status that was sent has no source here.
 fn is_ours(status: &Status) -> bool {
     status.source().is_some()
 }

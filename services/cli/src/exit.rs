@@ -1,4 +1,4 @@
-//! How the process ends: the documented exit codes, and what an error looks like on stderr.
+//! The end of the process: the documented exit codes, and the text of an error on stderr.
 
 use std::io::{ErrorKind as IoErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ impl From<ErrorKind> for Exit {
     }
 }
 
-/// Says what went wrong and answers the exit code. Who stopped reading our output is told nothing.
+/// Prints the error on stderr and answers the exit code. A reader that closed the pipe of our output is told nothing.
 pub fn report(error: &anyhow::Error) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
@@ -61,7 +61,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
     find(error).map_or(Exit::Other, |error| error.kind.into())
 }
 
-/// The message, a line for each bad field, and when to try again.
+/// The text of an error: its message, a line for each bad field, and the time after which to try again.
 pub fn describe(error: &anyhow::Error) -> String {
     let Some(ours) = find(error) else { return format!("{error:#}") };
     let mut lines = match ours.fields.as_slice() {

@@ -16,7 +16,7 @@ use paceline_runtime::telemetry::traces::Traces;
 use paceline_runtime::{grpc, status};
 use tonic::{Request, Response, Status};
 
-use crate::commands::Context;
+use crate::context::Context;
 use crate::output::Output;
 
 /// The most runs on a page of the fake, so that a few runs are several pages.
@@ -26,7 +26,7 @@ const PAGE_RUNS: usize = 2;
 pub struct Fake {
     /// Newest first.
     pub runs: Vec<v1::Run>,
-    /// What each watch sends, one stream after the other; a stream that has been sent ends.
+    /// The updates of each watch, one stream after the other; a stream that has been sent ends.
     pub watches: Mutex<VecDeque<Vec<v1::Run>>>,
     pub verification: v1::VerifyRunResponse,
 }

@@ -21,7 +21,7 @@ use paceline_worker::{Config, Handlers};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::commands::serve::{limits, rules};
+use crate::roles::{limits, rules};
 
 /// How much a worker holds and sends at once.
 #[derive(Debug, Clone, Copy)]

@@ -1,16 +1,23 @@
-//! The one binary `paceline`: options, settings, telemetry, run, exit code. What each command does is in [`commands`].
+//! The one binary `paceline`, from the command line to the exit code: options, settings, log, command.
+//!
+//! `main → options → commands → shared leaves`: [`commands`] has a file or folder for each command; the leaves ([`client`], [`output`],
+//! [`exit`], [`views`], [`flags`] and their like) know no command.
 
 mod autoscale;
 mod client;
 mod commands;
+mod connections;
+mod context;
 mod exit;
 #[cfg(test)]
 mod fake_scheduler;
+mod flags;
 mod in_process;
 mod observed;
 mod options;
 mod output;
 mod payload;
+mod roles;
 mod version;
 mod views;
 mod waiting;
@@ -18,16 +25,14 @@ mod waiting;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 use paceline_core::Error;
 use paceline_runtime::telemetry::log;
 
-use commands::Context;
 use exit::Exit;
 use options::Options;
-use output::Output;
 
-/// How long the end of the process may wait for what cannot be cancelled, such as the lookup of a name.
+/// The longest that the end of the process waits for work that cannot be cancelled, such as the lookup of a name.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
@@ -35,13 +40,13 @@ fn main() -> ExitCode {
 }
 
 fn start(options: Options) -> anyhow::Result<Exit> {
-    if let Some(ended) = options.command.alone(Output { json: options.global.json }) {
+    if let Some(ended) = options.command.alone(options.global.output(), Options::command) {
         return ended;
     }
     let settings = options.global.settings()?;
     let filter = options.log_filter(&settings);
     let log = log::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
-    let context = Context::new(&options.global, settings, log);
+    let context = options.global.context(settings, log);
 
     let runtime = runtime(options.command.threads()).enable_all().build()?;
     let outcome = runtime.block_on(options.command.execute(&context));

@@ -14,7 +14,7 @@ use paceline_runtime::telemetry::metrics::{Metrics, push};
 use paceline_runtime::telemetry::otlp::Otlp;
 use paceline_runtime::telemetry::traces::Traces;
 
-use crate::commands::Context;
+use crate::context::Context;
 
 /// Runs a role and measures it. Its spans are kept if the settings name a place for them, or else in `folder` if there is one; its
 /// metrics are pushed if the settings name a receiver.

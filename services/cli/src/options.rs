@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 use paceline_core::Result;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::Log;
 
 use crate::commands::Command;
+use crate::context::Context;
 use crate::exit;
+use crate::output::Output;
 use crate::version::version;
 
-/// What the commands for people log, unless told otherwise: only what is wrong, because their answer is their output.
+/// The log filter of the commands for people, unless told otherwise: only what is wrong, because their answer is their output.
 const QUIET_LOG: &str = "warn";
 
 /// Turns "X jobs every Y minutes" into stored documents, each exactly once, and proves it.
@@ -44,9 +47,18 @@ pub struct Global {
 }
 
 impl Global {
-    /// File and environment, then the flags; all of it checked.
+    /// The settings of file and environment, then of the flags; all of them checked. The error names every mistake.
     pub fn settings(&self) -> Result<Settings> {
         self.applied_to(Settings::load(self.config.as_deref())?)
+    }
+
+    pub fn output(&self) -> Output {
+        Output { json: self.json }
+    }
+
+    /// The context of the command, from settings that are read and a log that is started.
+    pub fn context(&self, settings: Settings, log: Log) -> Context {
+        Context { settings, output: self.output(), server_is_explicit: self.server.is_some(), log }
     }
 
     fn applied_to(&self, mut settings: Settings) -> Result<Settings> {

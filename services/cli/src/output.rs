@@ -1,4 +1,4 @@
-//! What a command prints: data on stdout, as text or as JSON; talk on stderr, where no pipe trips over it.
+//! The output of a command: data on stdout, as text or as JSON; talk on stderr, where no pipe trips over it.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -6,25 +6,26 @@ use std::io::{self, Write};
 use anyhow::Context as _;
 use serde::Serialize;
 
+/// The form in which a command answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     pub json: bool,
 }
 
 impl Output {
-    /// Data: `value` as one line of JSON, or what `text` makes of it.
+    /// Prints data: `value` as one line of JSON, or what `text` makes of it.
     pub fn data<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         let line = if self.json { serde_json::to_string(value)? } else { text(value) };
         print(&mut io::stdout().lock(), &line)
     }
 
-    /// For the person; nothing is lost when nobody reads it.
+    /// Says something to the person, on stderr; nothing is lost when nobody reads it.
     pub fn talk(self, text: impl Display) {
         _ = writeln!(io::stderr().lock(), "{text}");
     }
 }
 
-/// At once, so that a reader of the pipe sees a line when it is written.
+/// Prints at once, so that a reader of the pipe sees a line when it is written.
 fn print(out: &mut impl Write, line: &str) -> anyhow::Result<()> {
     writeln!(out, "{}", line.trim_end_matches('\n')).and_then(|()| out.flush()).context("cannot write the output")
 }

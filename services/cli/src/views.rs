@@ -1,4 +1,4 @@
-//! What people and scripts see of a run: the JSON shape, and its text.
+//! A run as people and scripts see it: the JSON shape, and its text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Who may call: on loopback anybody, elsewhere only who carries the token (or everybody, if that was said aloud).
+//! The right to call: on loopback anybody, elsewhere only callers with the token (or everybody, if that was said aloud).
 
 use std::net::SocketAddr;
 
@@ -11,6 +11,8 @@ use tonic::{Request, Status};
 pub const TOKEN_BYTES_MIN: usize = 16;
 
 /// Checks a bind address against the token before anything listens.
+///
+/// Errors: INVALID_ARGUMENT for a token that is short or a default; FAILED_PRECONDITION for an address beyond loopback without a token.
 pub fn check_bind(address: SocketAddr, token: Option<&str>, allow_anonymous: bool) -> Result<()> {
     if let Some(token) = token.filter(|token| token.len() < TOKEN_BYTES_MIN || token.starts_with("change")) {
         let found = token.len();
@@ -38,7 +40,7 @@ impl RequireToken {
         Self(token.map(|token| format!("Bearer {token}").into()))
     }
 
-    /// Whether the `authorization` header's value is good enough.
+    /// True if the value of the `authorization` header is good enough; without a token every value is.
     pub fn admits(&self, given: Option<&[u8]>) -> bool {
         let right = |expected: &str| given.is_some_and(|given| equal_in_constant_time(given, expected.as_bytes()));
         self.0.as_deref().is_none_or(right)

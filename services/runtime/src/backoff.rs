@@ -1,5 +1,5 @@
-//! Pauses between tries of the same thing: each twice as long as the one before, with jitter, so that those who failed together do
-//! not come back together.
+//! Pauses between tries of the same thing: each twice as long as the one before, with jitter, so that callers that
+//! failed together do not come back together.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ impl Backoff {
         self.wait_at_least(Duration::ZERO).await;
     }
 
-    /// The same for somebody who asked for a pause; at most the maximum all the same.
+    /// Sleeps at least as long as the other side asked for, and at most the maximum; the next time twice as long.
     pub async fn wait_at_least(&mut self, asked: Duration) {
         let pause = asked.max(self.next).min(self.max);
         tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
         self.next = (self.next * 2).min(self.max);
     }
 
-    /// It worked: the next failure begins anew.
+    /// Notes a success: the next failure begins anew.
     pub fn reset(&mut self) {
         self.next = self.min;
     }

@@ -20,9 +20,9 @@ use crate::telemetry::traces::Traces;
 
 /// The largest request: a payload of 256 KiB as a Struct, which is larger on the wire than as JSON, and room.
 pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How long a call to another role may take to connect.
+/// The longest that a call to another role may take to connect.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long open calls may go on after a stop.
+/// The longest that open calls may go on after a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The health service of a role, and the handle that changes what it says.
@@ -100,7 +100,7 @@ pub fn channel(address: &str, call_timeout: Option<Duration>) -> Result<Channel>
     channel_as(address, None, call_timeout)
 }
 
-/// The same to one machine of several that share the name in `origin`, by which calls go all the same.
+/// A channel to one machine of several that share the name in `origin`, by which calls go all the same.
 pub fn channel_as(address: &str, origin: Option<&str>, call_timeout: Option<Duration>) -> Result<Channel> {
     let wrong = |address: &str, e: &dyn std::fmt::Display| {
         Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}"))
@@ -120,7 +120,7 @@ pub fn channel_as(address: &str, origin: Option<&str>, call_timeout: Option<Dura
     })
 }
 
-/// Binds; the error says who else may have the port.
+/// Binds `address`. UNAVAILABLE if it is taken; the error says who else may have the port.
 pub async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {
         Error::unavailable(format!(

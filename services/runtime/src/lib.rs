@@ -1,7 +1,7 @@
-//! What every role needs around its work; the roles themselves are `paceline-scheduler`, `-producer` and `-worker`.
+//! Everything that a role needs around its work; the roles themselves are `paceline-scheduler`, `-producer` and `-worker`.
 //!
 //! `main` reads [`settings`], starts [`telemetry`], binds, and runs roles under one [`lifecycle::Shutdown`]; a role serves
-//! gRPC through [`grpc`], its errors become statuses in [`status`], and whether it can do its work is its [`readiness`], which
+//! gRPC through [`grpc`], its errors become statuses in [`status`], and its [`readiness`] is whether it can do its work, which
 //! [`admin`] shows. [`protocol`] keeps roles apart that do not understand each other.
 
 pub mod admin;

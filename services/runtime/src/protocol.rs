@@ -17,7 +17,7 @@ use tonic::{Request, Status};
 use crate::auth::{AddToken, RequireToken};
 use crate::status::to_status;
 
-/// Where an operator reads how a mesh gets another protocol.
+/// The page that tells an operator how a mesh gets another protocol.
 const PAGE: &str = "docs/operations/upgrade.md";
 
 /// The software of a role, as others hear of it.
@@ -33,7 +33,7 @@ impl Build {
 }
 
 /// Joins `mesh`, whose ledger this is: the first role notes its protocol there, all others must have the same. Answers the ledger as the
-/// role may use it. The error is for good.
+/// role may use it. FAILED_PRECONDITION on a mesh of another protocol; trying again does not help.
 pub async fn join(ledger: Arc<dyn Ledger>, mesh: &str, build: Build) -> Result<Arc<dyn Ledger>> {
     let found = ledger.protocol().await?;
     refuse_other(found, mesh, build)?;

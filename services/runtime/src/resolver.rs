@@ -1,4 +1,4 @@
-//! Names of machines: who looks them up, so that a test can answer in the place of DNS.
+//! The look-up of names of machines, behind a trait, so that a test can answer in the place of DNS.
 
 use std::net::SocketAddr;
 

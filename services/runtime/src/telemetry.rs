@@ -1,4 +1,4 @@
-//! What a process says of itself: its log, the traces of jobs, its metrics.
+//! The telemetry of a process: its log, the traces of jobs, its metrics.
 
 pub mod calls;
 pub mod export;

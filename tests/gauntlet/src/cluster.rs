@@ -1,23 +1,14 @@
-//! The gauntlet of clusters: three nodes of each service, and one of them at a time is killed, frozen or cut off while runs go on,
-//! most often the one that leads. Besides the laws and the proof of every gauntlet: how long jobs stood still has a limit for each
+//! The gauntlet of clusters: three nodes of each service; one node at a time is killed, frozen or cut off while runs go on,
+//! most often the leading one. Besides the laws and the proof of every gauntlet: how long jobs stood still has a limit for each
 //! service, which is that of its election, every service must have been struck, and in the end every node is asked for itself.
 //! A cut is between a node and the roles; for Redis also between it and its peers. RabbitMQ's and Elasticsearch's own connections among their nodes
 //! are never cut: those that are frozen come nearest to it.
 //!
-//!   plan.rs → strike.rs → nodes.rs              which node, what is done to it, the gates before all of them
-//!   elections.rs                                how long jobs stood still, and how long they may
+//!   plan.rs                                     which node, what is done to it, and how long
 //!   proof.rs                                    what the nodes themselves say
 
-mod elections;
-mod nodes;
 mod plan;
 mod proof;
-mod strike;
-
-pub use elections::{Election, standstill_max};
-pub use nodes::Nodes;
-pub use plan::{Harm, Victim};
-pub use strike::strike_node;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +16,12 @@ use std::time::Duration;
 use paceline_proto::v1::StartRunRequest;
 
 use crate::course::{background, end_runs, finish, steady};
+use crate::elections::{self, Election};
+use crate::faults::plan::QUIET;
 use crate::faults::{Struck, strike};
-use crate::plan::QUIET;
 use crate::report::Report;
-use crate::world::{Place, Watched, World};
+use crate::world::place::Place;
+use crate::world::{Watched, World};
 
 /// The small run's rate, jobs a minute.
 const SMALL_PER_MINUTE: u64 = 1_200;

@@ -9,21 +9,23 @@ use anyhow::Context as _;
 use paceline_proto::v1::StartRunRequest;
 use tokio::task::JoinSet;
 
-use crate::api::Change;
+use crate::faults::blow::Planned;
+use crate::faults::plan::plan;
 use crate::faults::{Struck, strike};
-use crate::plan::{Planned, plan};
 use crate::proof;
 use crate::recovery::progress;
-use crate::refusals::Refusals;
 use crate::report::Report;
 use crate::sampler;
-use crate::world::{Place, Watched, World, say};
+use crate::world::api::Change;
+use crate::world::place::{Place, say};
+use crate::world::refusals::Refusals;
+use crate::world::{Watched, World};
 
 /// The small run's first rate, jobs a minute: 50 a second.
 const SMALL_PER_MINUTE: u64 = 3_000;
-/// What the small run has left when its total is set.
+/// The jobs that the small run has left when its total is set.
 const SMALL_LAST_JOBS: u64 = 200;
-/// How long everything is well before the runs are ended, so that the last fault has a recovery too.
+/// The time for which everything is well before the runs are ended, so that the last fault has a recovery too.
 const CALM: Duration = Duration::from_secs(5);
 const NEWS_INTERVAL: Duration = Duration::from_secs(10);
 

@@ -1,25 +1,26 @@
-//! What no crash does, but an operator can: RabbitMQ's data is gone, or Redis comes back from an older file. Both lose what
-//! was promised to be kept, and both must close exactly, because the sink knows what was done.
+//! Disasters that no crash causes, but an operator can: RabbitMQ's data is gone, or Redis comes back from an older file. Both lose things
+//! that were promised to be kept, and both must close exactly, because the sink knows which jobs were done.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::api::Change;
 use crate::course::{background, finish, steady};
-use crate::plan::QUIET;
+use crate::faults::plan::QUIET;
 use crate::proof;
 use crate::report::Report;
-use crate::roles::Kind;
-use crate::services::Service;
-use crate::world::{Place, Watched, World, say};
+use crate::world::api::Change;
+use crate::world::place::{Place, say};
+use crate::world::roles::Kind;
+use crate::world::services::Service;
+use crate::world::{Watched, World};
 
-/// How long the run goes on before and after the disaster.
+/// The time for which the run goes on before and after the disaster.
 const WELL: Duration = Duration::from_secs(10);
-/// How long messages pile up that will be lost, or effects that the ledger will forget.
+/// The time for which messages pile up that will be lost, or effects that the ledger will forget.
 const AT_STAKE: Duration = Duration::from_secs(5);
-/// How long after the ledger is back an answer from before may still arrive.
+/// The time after the return of the ledger in which an answer from before may still arrive.
 const FORGIVEN: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

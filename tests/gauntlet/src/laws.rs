@@ -1,13 +1,13 @@
-//! What every snapshot must obey, whatever is broken at the moment: L1, no step back, no zero for "unknown" (L8), the
+//! The laws that every snapshot must obey, whatever is broken at the moment: L1, no step back, no zero for "unknown" (L8), the
 //! ceiling of the pace (L6), and no run that FAILED. Pure: readings in, violations out.
 
 use std::time::Duration;
 
 use paceline_proto::v1::{Run, RunState};
 
-/// What L6 allows above the schedule, besides one job.
+/// The work that L6 allows above the schedule, besides one job.
 const WORK_ALLOWED: Duration = Duration::from_millis(20);
-/// How long ago a rate may have been in force and still explain a job: a change takes effect within 1 s, and an owner that
+/// The time after which a rate that was in force no longer explains a job: a change takes effect within 1 s, and an owner that
 /// takes over earns the time since the last write, up to a lease and a scan, at the rate that it finds.
 const RATE_MEMORY: Duration = Duration::from_secs(4);
 
@@ -91,7 +91,7 @@ impl Watch {
         self.may_step_back = may_step_back;
     }
 
-    /// What is wrong with a reading; it is kept in any case.
+    /// Keeps a reading and answers everything that is wrong with it.
     pub fn take(&mut self, reading: Reading) -> Vec<String> {
         let mut wrong = counts_close(&reading);
         wrong.extend(has_failed(&reading));

@@ -1,30 +1,26 @@
 //! The gauntlet: the real binary, as processes of its own, on the real services, under every fault that can be had on one
 //! machine; one seed says which, on whom, when and how long. At the end every job must be stored and counted exactly once.
 //!
-//!   plan.rs → course.rs → faults.rs → world.rs (services.rs, gate.rs, refusals.rs, roles.rs, api.rs)
-//!   sampler.rs → laws.rs                        what every snapshot must obey meanwhile
-//!   proof.rs, recovery.rs → report.rs           what came of it
+//!   faults/ (blow → plan → strike)              which faults a seed says, and how they are done and undone
+//!   world/ (services, gates, roles, …)          everything that is struck and everything that strikes
+//!   course.rs                                   one way through it: runs, faults, drain, proof
 //!   disaster.rs                                 harder, by name: data that is gone
 //!   cluster.rs                                  three nodes of each service, of which one at a time is away
+//!   sampler.rs → laws.rs                        the laws that every snapshot must obey meanwhile
+//!   proof.rs, recovery.rs, elections.rs → report/   what came of it
 //!
 //! The table goes to stdout, everything else to stderr; the exit code is the verdict.
 
-mod api;
 mod cluster;
 mod course;
 mod disaster;
+mod elections;
 mod faults;
-mod gate;
-mod http;
 mod laws;
-mod plan;
 mod proof;
 mod recovery;
-mod refusals;
 mod report;
-mod roles;
 mod sampler;
-mod services;
 mod world;
 
 use std::path::PathBuf;
@@ -38,12 +34,14 @@ use tokio::task::JoinSet;
 
 use crate::course::Course;
 use crate::disaster::Disaster;
+use crate::faults::plan;
 use crate::report::Report;
-use crate::world::{Place, say};
+use crate::world::place::{Place, repository, say};
+use crate::world::services;
 
 /// Jobs a second of the big run.
 const RATE: u64 = 2_000;
-/// The same where nine nodes share the machine.
+/// Jobs a second of the big run where nine nodes share the machine.
 const RATE_OF_CLUSTERS: u64 = 300;
 
 /// Kills, freezes, cuts and refuses everything that can be, while runs go on; then proves that no job was lost or doubled.
@@ -98,43 +96,17 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether everything asked for has passed.
+/// Runs everything that was asked for; true if all of it has passed.
 async fn all(options: &Options) -> anyhow::Result<bool> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
     ensure!(options.minutes > 0.0 && options.rate != Some(0), "minutes and rate must be above 0");
     let length = Duration::from_secs_f64(options.minutes * 60.0);
     say(&format!("seed {seed}"));
-    let mut reports = Vec::new();
-    match options.command.clone() {
-        Some(Command::Plan) => {
-            for planned in plan::plan(&mut fastrand::Rng::with_seed(seed), length) {
-                println!(
-                    "{:7.2} s  {:5.2} s  {}: {}",
-                    planned.at.as_secs_f64(),
-                    planned.lasts.as_secs_f64(),
-                    planned.blow.name(),
-                    planned.blow.target()
-                );
-            }
-            return Ok(true);
-        }
-        None => {
-            let (jobs_per_second, without) = (options.rate.unwrap_or(RATE), options.without.clone());
-            let course = Course { seed, length, jobs_per_second, without };
-            reports.push(in_its_own_place(options, seed, |place| course::run(course, place)).await?);
-        }
-        Some(Command::Cluster) => {
-            let rate = options.rate.unwrap_or(RATE_OF_CLUSTERS);
-            reports.push(in_its_own_place(options, seed, |place| cluster::run(seed, length, rate, place)).await?);
-        }
-        Some(Command::Disaster { which }) => {
-            for disaster in if which.is_empty() { Disaster::ALL.to_vec() } else { which } {
-                let rate = options.rate.unwrap_or(RATE);
-                reports
-                    .push(in_its_own_place(options, seed, |place| disaster::run(disaster, seed, rate, place)).await?);
-            }
-        }
+    if matches!(options.command, Some(Command::Plan)) {
+        print_plan(seed, length);
+        return Ok(true);
     }
+    let reports = reports(options, seed, length).await?;
     if let Some(file) = &options.json {
         let all: Vec<_> = reports.iter().map(Report::json).collect();
         std::fs::write(file, serde_json::to_vec_pretty(&all)?).with_context(|| file.display().to_string())?;
@@ -144,12 +116,48 @@ async fn all(options: &Options) -> anyhow::Result<bool> {
     Ok(reports.iter().all(Report::has_passed))
 }
 
+fn print_plan(seed: u64, length: Duration) {
+    for planned in plan::plan(&mut fastrand::Rng::with_seed(seed), length) {
+        println!(
+            "{:7.2} s  {:5.2} s  {}: {}",
+            planned.at.as_secs_f64(),
+            planned.lasts.as_secs_f64(),
+            planned.blow.name(),
+            planned.blow.target()
+        );
+    }
+}
+
+/// A report of each gauntlet that the command asks for, one after the other.
+async fn reports(options: &Options, seed: u64, length: Duration) -> anyhow::Result<Vec<Report>> {
+    let rate = options.rate.unwrap_or(RATE);
+    match options.command.clone() {
+        Some(Command::Cluster) => {
+            let rate = options.rate.unwrap_or(RATE_OF_CLUSTERS);
+            let report = in_its_own_place(options, seed, |place| cluster::run(seed, length, rate, place)).await?;
+            Ok(vec![report])
+        }
+        Some(Command::Disaster { which }) => {
+            let mut reports = Vec::new();
+            for disaster in if which.is_empty() { Disaster::ALL.to_vec() } else { which } {
+                let one = in_its_own_place(options, seed, |place| disaster::run(disaster, seed, rate, place));
+                reports.push(one.await?);
+            }
+            Ok(reports)
+        }
+        Some(Command::Plan) | None => {
+            let course = Course { seed, length, jobs_per_second: rate, without: options.without.clone() };
+            Ok(vec![in_its_own_place(options, seed, |place| course::run(course, place)).await?])
+        }
+    }
+}
+
 /// Runs in a folder of its own, and leaves nothing behind whatever happens: an error, a panic, a signal.
 async fn in_its_own_place<F>(options: &Options, seed: u64, work: impl FnOnce(Place) -> F) -> anyhow::Result<Report>
 where
     F: Future<Output = anyhow::Result<Report>> + Send + 'static,
 {
-    let repository = world::repository();
+    let repository = repository();
     let binary = options.binary.clone().unwrap_or_else(|| repository.join("target/release/paceline"));
     let binary = binary.canonicalize().with_context(|| {
         format!("there is no {}; build it with `make build`, or name another with --binary", binary.display())

@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::http;
 use crate::laws::Reading;
-use crate::services::Service;
-use crate::world::{NAMESPACE, Watched, World, say};
+use crate::world::place::{NAMESPACE, say};
+use crate::world::services::Service;
+use crate::world::{Watched, World, http};
 
-/// How long runs may take to drain when everything is well again; what is still missing then is lost.
+/// The longest that runs may take to drain when everything is well again; jobs that are still missing then are lost.
 const DRAIN_MAX: Duration = Duration::from_secs(120);
 const VERIFY_MAX: Duration = Duration::from_secs(300);
 const READ_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(200);
 
-/// What is known of one run in the end.
+/// One run at the end: its numbers, and all that is wrong with them.
 #[derive(Debug, Clone, Default)]
 pub struct Proof {
     pub name: String,
@@ -35,11 +35,11 @@ pub struct Proof {
     pub lost: u64,
     /// Counted or stored more often than they exist.
     pub double: u64,
-    /// Whatever is wrong, in words; empty exactly if it is proved.
+    /// Everything that is wrong, in words; empty exactly if it is proved.
     pub problems: Vec<String>,
 }
 
-/// What Elasticsearch itself says of a run.
+/// The documents of a run, by Elasticsearch's own count.
 #[derive(Debug, Default)]
 struct Stored {
     completed: u64,
@@ -123,7 +123,7 @@ fn compare(proof: &mut Proof, stored: &Stored, missing: u64, is_refused: bool) {
     differ("highest seq of a document, and enqueued", stored.seq_max.map_or(0, |seq| seq + 1), enqueued);
     if is_refused {
         differ("jobs that Elasticsearch refuses, and dead jobs", enqueued, proof.dead);
-        // Its own words, not ours.
+        // The words must be Elasticsearch's own.
         if !stored.reason.contains("flattened") {
             proof.problems.push(format!("the dead have another reason than Elasticsearch's: {:?}", stored.reason));
         }

@@ -1,4 +1,4 @@
-//! How long jobs stood still after a fault was over. Pure: moments of progress and faults in, recovery times out.
+//! Recovery: the time for which jobs stood still after a fault was over. Pure: moments of progress and faults in, recovery times out.
 //!
 //! When faults overlap, one standstill has one cause that counts: the fault that ended last before jobs flowed again. The
 //! others are `Masked`: their own time cannot be told apart. A fault that is struck when jobs should long have flowed again
@@ -11,10 +11,10 @@ use crate::laws::Reading;
 /// Jobs that moved this long before the end of a fault flowed in spite of it.
 const FLOWING_GAP: Duration = Duration::from_millis(500);
 
-/// How soon after the end of a fault the next one still hides its recovery.
+/// The time after the end of a fault within which the next fault still hides its recovery.
 const EXCUSED: Duration = Duration::from_secs(3);
 
-/// What happened, on the gauntlet's own clock.
+/// The time of a fault, on the gauntlet's own clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     pub began: Duration,

@@ -1,7 +1,17 @@
 //! Everything that is struck and everything that strikes: the services, the gates before them, the roles, the runs.
+//!
+//! This file puts them together; the folder has a file for each kind of thing, which knows none of the others above it.
+
+pub mod api;
+pub mod gate;
+pub mod http;
+pub mod nodes;
+pub mod place;
+pub mod refusals;
+pub mod roles;
+pub mod services;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,36 +20,14 @@ use anyhow::{Context as _, bail};
 use paceline_proto::v1::StartRunRequest;
 use tokio::time::Instant;
 
-use crate::api::Api;
-use crate::cluster::Nodes;
-use crate::gate::Gate;
 use crate::laws::Watch;
-use crate::plan::speaks;
-use crate::refusals::Refusals;
-use crate::roles::{Kind, Role, free_ports};
-use crate::services::{Service, Stack};
-
-/// Prefix of queues, indices and keys; the stack is our own, so any will do.
-pub const NAMESPACE: &str = "gauntlet";
-
-/// Where things are.
-#[derive(Debug, Clone)]
-pub struct Place {
-    pub repository: PathBuf,
-    pub binary: PathBuf,
-    /// Of this gauntlet alone: logs and the services' data.
-    pub folder: PathBuf,
-}
-
-impl Place {
-    pub fn stack(&self) -> PathBuf {
-        self.folder.join("stack")
-    }
-
-    pub fn logs(&self) -> PathBuf {
-        self.folder.join("logs")
-    }
-}
+use api::Api;
+use gate::Gate;
+use nodes::Nodes;
+use place::{NAMESPACE, Place, say};
+use refusals::Refusals;
+use roles::{Kind, Role, free_ports};
+use services::{Service, Stack};
 
 /// A run that is sampled until it has ended, and proved afterwards.
 pub struct Watched {
@@ -56,6 +44,7 @@ impl Watched {
     }
 }
 
+/// All of it together, for the time of one gauntlet.
 pub struct World {
     pub place: Place,
     began: Instant,
@@ -67,7 +56,7 @@ pub struct World {
     pub roles: BTreeMap<String, Role>,
     pub api: Api,
     runs: Mutex<Vec<Arc<Watched>>>,
-    /// What must never happen, with when and where it did.
+    /// Everything that happened and must never happen, with its time.
     violations: Mutex<Vec<String>>,
     pub snapshots: AtomicU64,
     pub reads_failed: AtomicU64,
@@ -78,13 +67,13 @@ pub struct World {
 }
 
 impl World {
-    /// Starts services and roles; returns when the first scheduler has accepted a call is up to the caller.
+    /// Starts services and roles, and waits for no role: the first call has to be tried until a scheduler accepts it.
     pub async fn build(place: Place, rng: &mut fastrand::Rng) -> anyhow::Result<Self> {
         let stack = Stack::up(&place.repository, place.stack()).await?;
         let refusals = Refusals::before(stack.address(Service::Elasticsearch)?, rng.u64(..)).await?;
         let mut gates = BTreeMap::new();
         for (kind, service) in Kind::ALL.into_iter().flat_map(|kind| Service::ALL.map(|service| (kind, service))) {
-            for name in kind.members().filter(|_| speaks(kind, service)) {
+            for name in kind.members().filter(|_| kind.speaks_to(service)) {
                 let upstream = match service {
                     Service::Elasticsearch => refusals.address,
                     _ => stack.address(service)?,
@@ -95,7 +84,7 @@ impl World {
         Self::assemble(place, stack, Some(refusals), gates, None, rng).await
     }
 
-    /// The same on three nodes of each service.
+    /// Starts three nodes of each service, and the roles.
     pub async fn build_cluster(place: Place, rng: &mut fastrand::Rng) -> anyhow::Result<Self> {
         let (stack, nodes) = Nodes::up(&place).await?;
         Self::assemble(place, stack, None, BTreeMap::new(), Some(nodes), rng).await
@@ -111,31 +100,9 @@ impl World {
     ) -> anyhow::Result<Self> {
         let ports = free_ports(Kind::Scheduler.count() + Kind::Producer.count(), rng)?;
         let (scheduler_ports, producer_ports) = ports.split_at(Kind::Scheduler.count());
-        let mut roles = BTreeMap::new();
-        for kind in Kind::ALL {
-            for (name, number) in kind.members().zip(0..) {
-                let mut environment = common(producer_ports);
-                for service in Service::ALL.into_iter().filter(|service| speaks(kind, *service)) {
-                    let url = match (&nodes, gates.get(&(name.clone(), service))) {
-                        (Some(nodes), _) => nodes.url(service).to_owned(),
-                        (None, Some(gate)) => stack.url_at(service, gate.address)?,
-                        (None, None) => bail!("{name} has no gate to {}", service.name()),
-                    };
-                    environment.insert(service.variable().to_owned(), url);
-                }
-                let listen = match kind {
-                    Kind::Scheduler => Some(scheduler_ports[number]),
-                    Kind::Producer => Some(producer_ports[number]),
-                    Kind::Worker => None,
-                };
-                let role = Role::new(kind, &name, &place.binary, &place.logs(), listen, environment);
-                role.start().await?;
-                roles.insert(name, role);
-            }
-        }
-        let services = Service::ALL.iter().map(|service| service.name().to_owned());
-        let things = roles.keys().cloned().chain(services).chain([CALLS.to_owned()]);
-        let things = things.map(|thing| (thing, tokio::sync::Mutex::default())).collect();
+        let ways = Ways { stack: &stack, nodes: nodes.as_ref(), gates: &gates };
+        let roles = start_roles(&place, &ways, scheduler_ports, producer_ports).await?;
+        let things = things(roles.keys());
         Ok(Self {
             place,
             began: Instant::now(),
@@ -208,21 +175,63 @@ impl World {
 /// The thing that calls on the small run hold, because they are made one after the other.
 pub const CALLS: &str = "calls";
 
+/// The ways from roles to services.
+struct Ways<'a> {
+    stack: &'a Stack,
+    nodes: Option<&'a Nodes>,
+    gates: &'a BTreeMap<(String, Service), Gate>,
+}
+
+impl Ways<'_> {
+    /// The URL by which the role `name` reaches `service`: through the gates of the nodes, or through a gate of its own.
+    fn url(&self, name: &str, service: Service) -> anyhow::Result<String> {
+        match (self.nodes, self.gates.get(&(name.to_owned(), service))) {
+            (Some(nodes), _) => Ok(nodes.url(service).to_owned()),
+            (None, Some(gate)) => self.stack.url_at(service, gate.address),
+            (None, None) => bail!("{name} has no gate to {}", service.name()),
+        }
+    }
+}
+
+/// Starts every role of every kind, by name.
+async fn start_roles(
+    place: &Place,
+    ways: &Ways<'_>,
+    scheduler_ports: &[u16],
+    producer_ports: &[u16],
+) -> anyhow::Result<BTreeMap<String, Role>> {
+    let mut roles = BTreeMap::new();
+    for kind in Kind::ALL {
+        for (name, number) in kind.members().zip(0..) {
+            let mut environment = common(producer_ports);
+            for service in Service::ALL.into_iter().filter(|service| kind.speaks_to(*service)) {
+                environment.insert(service.variable().to_owned(), ways.url(&name, service)?);
+            }
+            let listen = match kind {
+                Kind::Scheduler => Some(scheduler_ports[number]),
+                Kind::Producer => Some(producer_ports[number]),
+                Kind::Worker => None,
+            };
+            let role = Role::new(kind, &name, &place.binary, &place.logs(), listen, environment);
+            role.start().await?;
+            roles.insert(name, role);
+        }
+    }
+    Ok(roles)
+}
+
+/// A lock for each thing that can be struck.
+fn things<'a>(roles: impl Iterator<Item = &'a String>) -> BTreeMap<String, tokio::sync::Mutex<()>> {
+    let services = Service::ALL.iter().map(|service| service.name().to_owned());
+    let things = roles.cloned().chain(services).chain([CALLS.to_owned()]);
+    things.map(|thing| (thing, tokio::sync::Mutex::default())).collect()
+}
+
+/// The environment that all roles share.
 fn common(producer_ports: &[u16]) -> BTreeMap<String, String> {
     let producers: Vec<String> = producer_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     BTreeMap::from([
         ("PACELINE_NAMESPACE".to_owned(), NAMESPACE.to_owned()),
         ("PACELINE_PRODUCERS".to_owned(), producers.join(",")),
     ])
-}
-
-/// Words for whoever looks on; the result goes to stdout.
-pub fn say(words: &str) {
-    eprintln!("gauntlet: {words}");
-}
-
-/// The repository that this program was built from.
-pub fn repository() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_owned()
 }

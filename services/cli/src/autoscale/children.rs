@@ -1,26 +1,22 @@
-//! The workers of a supervisor, each a process of this same binary. The pipe on a worker's stdin is its leash: closed, by intent or because
-//! the supervisor has ended in whatever way, it is the stop in order that SIGTERM is.
+//! The workers of a supervisor: started until enough are there, let go when fewer are wanted, replaced when they die. Each is a
+//! [`process`](super::process).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use paceline_core::ids;
 use paceline_runtime::lifecycle::Shutdown;
-use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::arguments::of_worker;
+use super::process::{KILL_MARGIN, Worker, follow, spawn, this_binary};
 use crate::exit::Exit;
+use crate::roles::process_name;
 
 /// After a worker that died nobody is started for this long; twice as long after each one that dies soon again.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// A worker that was asked to leave has its own patience. So much later something is wrong with it: stopped, or hung.
-const KILL_MARGIN: Duration = Duration::from_secs(5);
 /// Of the most workers that may be wanted: those that leave are processes too.
 const PROCESSES_FACTOR: usize = 2;
 /// A worker that lived longer says nothing about the next one.
@@ -28,14 +24,11 @@ const LIVED_WELL: Duration = Duration::from_secs(60);
 
 /// The end of a worker that nobody told to end.
 pub enum Ended {
-    /// It was told to stop, or another may take its place.
+    /// The worker was told to stop, or another may take its place.
     Replaceable,
-    /// Whoever is started like that cannot work: with this exit code.
+    /// No worker that is started like that can work; it ended with this exit code.
     ForGood(i32),
 }
-
-/// Makes the command of a worker: its name, and the patience that it may have.
-type Worker = fn(&str, Duration) -> anyhow::Result<Command>;
 
 pub struct Children {
     /// Of the names of the workers, if one was given.
@@ -98,7 +91,7 @@ impl Children {
         }
     }
 
-    /// Says so once when it begins.
+    /// True unless the processes, those that leave included, are as many as there may be. The beginning of that is logged once.
     fn has_room(&mut self) -> bool {
         let is_full = self.running.len() >= self.processes_max;
         if is_full && !self.is_full {
@@ -109,12 +102,12 @@ impl Children {
         !is_full
     }
 
-    /// The names of those that are not leaving.
+    /// The names of the workers that are not leaving.
     pub fn ids(&self) -> BTreeSet<String> {
         self.staying().map(|running| running.id.clone()).collect()
     }
 
-    /// Waits for the next one that ends.
+    /// Waits for the next worker that ends.
     pub async fn ended(&mut self) -> Ended {
         match self.ends.join_next().await {
             Some(Ok((number, status))) => self.note(number, status),
@@ -123,7 +116,7 @@ impl Children {
         }
     }
 
-    /// When one may be started that may not be now.
+    /// The time at which a worker may be started again after a death; `None`: now.
     pub fn start_at(&self) -> Option<Instant> {
         self.start_at
     }
@@ -146,13 +139,8 @@ impl Children {
     fn start(&mut self) -> anyhow::Result<()> {
         self.started += 1;
         let number = self.started;
-        let id = match &self.prefix {
-            Some(prefix) => format!("{prefix}-{number}"),
-            None => {
-                let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-                ids::process_name("worker", &host, std::process::id())
-            }
-        };
+        let prefixed = self.prefix.as_ref().map(|prefix| format!("{prefix}-{number}"));
+        let id = prefixed.unwrap_or_else(|| process_name("worker"));
         let (mut process, leash) = spawn((self.worker)(&id, self.patience)?)?;
         let overdue = self.patience + KILL_MARGIN;
         let (stop, kill) = (Shutdown::new(), Shutdown::new());
@@ -195,54 +183,10 @@ impl Children {
     }
 }
 
-/// This binary as a worker.
-fn this_binary(id: &str, patience: Duration) -> anyhow::Result<Command> {
-    let mut command = Command::new(executable()?);
-    command.args(of_worker(std::env::args_os().skip(1), id, patience));
-    Ok(command)
-}
-
-/// An upgrade may have put another file in this one's place, or none. Linux keeps the one that runs, and workers of it fit to their supervisor.
-fn executable() -> anyhow::Result<PathBuf> {
-    let named = std::env::current_exe().context("cannot find this executable")?;
-    let running = Path::new("/proc/self/exe");
-    Ok(if !named.exists() && running.exists() { running.to_owned() } else { named })
-}
-
-/// A Ctrl-C is for the supervisor, which stops its workers in order.
-fn spawn(mut command: Command) -> anyhow::Result<(Child, ChildStdin)> {
-    command.process_group(0).stdin(Stdio::piped()).kill_on_drop(true);
-    let mut process = command.spawn().context("cannot start a worker")?;
-    let leash = process.stdin.take().expect("stdin is piped");
-    Ok((process, leash))
-}
-
-/// Until the process has ended. One that was told to stop, and has not so long after that, is killed: what it holds goes back to its queue.
-async fn follow(
-    process: &mut Child,
-    leash: ChildStdin,
-    (stop, kill): (Shutdown, Shutdown),
-    overdue: Duration,
-) -> std::io::Result<ExitStatus> {
-    let too_long = async {
-        stop.triggered().await;
-        drop(leash);
-        tokio::time::sleep(overdue).await;
-    };
-    tokio::select! {
-        biased;
-        status = process.wait() => return status,
-        () = kill.triggered() => (),
-        () = too_long => {
-            tracing::warn!(pid = process.id(), "a worker did not leave in time and is killed; what it holds goes back to its queue");
-        }
-    }
-    process.start_kill()?;
-    process.wait().await
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::process::Command;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(6);

@@ -1,12 +1,12 @@
 //! `paceline worker --autoscale 1..8`: one process that starts and stops workers of this host, as many as the scheduler says the queues need.
 //!
-//! It asks every few seconds. More workers start at once; fewer only after the scheduler has asked for no more than that all through a
-//! window. A worker that leaves takes no more and finishes what it holds. A scheduler that is away, or does not know, changes nothing. Each
+//! The supervisor asks every few seconds. More workers start at once; fewer only after fewer have been enough all through a window. A worker that leaves takes no more and finishes what it holds. A scheduler that is away, or does not know, changes nothing. Each
 //! worker is a process of its own ([`children`]), so it has its own core, admin port and fate.
 
 mod arguments;
 mod ask;
 mod children;
+mod process;
 
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::commands::Context;
+use crate::context::Context;
 use crate::exit::Exit;
+use crate::flags;
 use ask::Asker;
 use children::{Children, Ended};
 
@@ -44,8 +45,7 @@ pub struct Autoscale {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
-    if (1.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("must be 1 to 3600".to_owned()) }
+    flags::seconds(text, 1.0..=3600.0)
 }
 
 /// The settings that workers are started with, and how long a stop of all of them may take.
@@ -55,7 +55,8 @@ pub struct Workers {
     pub grace: Duration,
 }
 
-/// Until `shutdown`; then every worker is stopped, and waited for.
+/// Keeps as many workers as are wanted, until `shutdown`; then stops every worker and waits for all. The error says that no worker can
+/// start with these options and settings.
 pub async fn supervise(
     autoscale: &Autoscale,
     range: Range,
@@ -68,41 +69,63 @@ pub async fn supervise(
     let patience = workers.grace.max(timeout + FINISH_MARGIN);
     let mut children = Children::new(workers.id.clone(), range.max, patience)?;
     let queues = workers.queues.into_iter().map(|(queue, _)| queue).collect();
-    let mut asker = Asker::new(queues, autoscale.drain_seconds, &context.settings)?;
-    let mut stabiliser = Stabiliser::new((autoscale.scale_in_after * 1e3) as u64);
-    let begun = Instant::now();
-    let mut ask = tokio::time::interval(ASK_INTERVAL);
-    ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut target = range.min;
-    let outcome: anyhow::Result<Exit> = loop {
-        children.fill(target);
-        let start_at = children.start_at();
-        let step = tokio::select! {
-            biased;
-            () = shutdown.triggered() => break Ok(Exit::Done),
-            ended = children.ended() => Some(ended),
-            () = until(start_at) => None,
-            _ = ask.tick() => {
-                let Some(wanted) = shutdown.or(asker.ask(&children.ids())).await else { break Ok(Exit::Done) };
-                let now_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let next = range.clamp(stabiliser.target(now_ms, target, wanted));
-                if next != target {
-                    tracing::info!(before = target, next, wanted, "the number of workers changes");
-                }
-                target = next;
-                None
-            }
-        };
-        if let Some(Ended::ForGood(code)) = step {
-            break Err(Error::invalid_field(
-                "worker",
-                format!("cannot start with these options and settings (exit code {code}); its words are above"),
-            )
-            .into());
-        }
+    let wanted = Wanted {
+        asker: Asker::new(queues, autoscale.drain_seconds, &context.settings)?,
+        stabiliser: Stabiliser::new((autoscale.scale_in_after * 1e3) as u64),
+        begun: Instant::now(),
+        range,
+        target: range.min,
     };
+    let outcome = follow(wanted, &mut children, &shutdown).await;
     children.stop_all(workers.grace).await;
     outcome.context("autoscaling ended")
+}
+
+/// The number of workers that there should be.
+struct Wanted {
+    asker: Asker,
+    stabiliser: Stabiliser,
+    begun: Instant,
+    range: Range,
+    target: u32,
+}
+
+impl Wanted {
+    /// Asks the scheduler anew. A number that is not known changes nothing.
+    async fn ask(&mut self, children: &Children) {
+        let wanted = self.asker.ask(&children.ids()).await;
+        let now_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let next = self.range.clamp(self.stabiliser.target(now_ms, self.target, wanted));
+        if next != self.target {
+            tracing::info!(before = self.target, next, wanted, "the number of workers changes");
+        }
+        self.target = next;
+    }
+}
+
+async fn follow(mut wanted: Wanted, children: &mut Children, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let mut ask = tokio::time::interval(ASK_INTERVAL);
+    ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        children.fill(wanted.target);
+        let start_at = children.start_at();
+        tokio::select! {
+            biased;
+            () = shutdown.triggered() => return Ok(Exit::Done),
+            ended = children.ended() => if let Ended::ForGood(code) = ended {
+                return Err(cannot_start(code).into());
+            },
+            () = until(start_at) => (),
+            _ = ask.tick() => if shutdown.or(wanted.ask(children)).await.is_none() {
+                return Ok(Exit::Done);
+            },
+        }
+    }
+}
+
+fn cannot_start(code: i32) -> Error {
+    let words = format!("cannot start with these options and settings (exit code {code}); its words are above");
+    Error::invalid_field("worker", words)
 }
 
 async fn until(at: Option<Instant>) {

@@ -1,14 +1,14 @@
-//! `paceline completions` and `paceline man`: what a shell and `man` know of the commands, made from their one definition.
+//! `paceline completions` and `paceline man`: scripts for shells and pages for `man`, made from the one definition of the command line,
+//! which the caller gives.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
-use crate::options::Options;
 use crate::output::{Output, counted};
 
 const NAME: &str = "paceline";
@@ -27,25 +27,27 @@ pub struct Man {
     folder: PathBuf,
 }
 
-pub fn completions(arguments: &Completions) -> anyhow::Result<Exit> {
+/// Prints the script of a shell, made from the definition of the command line.
+pub fn completions(arguments: &Completions, mut definition: Command) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Options::command(), NAME, &mut script);
+    clap_complete::generate(arguments.shell, &mut definition, NAME, &mut script);
     std::io::stdout().lock().write_all(&script).context("cannot write the output")?;
     Ok(Exit::Done)
 }
 
-pub fn man(arguments: &Man, output: Output) -> anyhow::Result<Exit> {
+/// Writes the man pages, made from the definition of the command line.
+pub fn man(arguments: &Man, definition: Command, output: Output) -> anyhow::Result<Exit> {
     let folder = &arguments.folder;
-    let pages = write_pages(folder).with_context(|| format!("cannot write man pages to {}", folder.display()))?;
+    let pages =
+        write_pages(folder, definition).with_context(|| format!("cannot write man pages to {}", folder.display()))?;
     output.talk(format!("{} in {}", counted(pages as u64, "page"), folder.display()));
     Ok(Exit::Done)
 }
 
-/// A page for each command, `paceline-run-start.1`; answers how many.
-fn write_pages(folder: &Path) -> std::io::Result<usize> {
+/// Writes a page for each command, such as `paceline-run-start.1`, and answers their number.
+fn write_pages(folder: &Path, definition: Command) -> std::io::Result<usize> {
     std::fs::create_dir_all(folder)?;
-    let command = Options::command().disable_help_subcommand(true);
-    clap_mangen::generate_to(command, folder)?;
+    clap_mangen::generate_to(definition.disable_help_subcommand(true), folder)?;
     Ok(std::fs::read_dir(folder)?.filter_map(Result::ok).filter(|entry| is_ours(&entry.path())).count())
 }
 
@@ -55,7 +57,10 @@ fn is_ours(page: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::options::Options;
 
     #[test]
     fn every_shell_gets_a_script_that_knows_the_commands() {
@@ -70,7 +75,7 @@ mod tests {
     #[test]
     fn each_command_has_its_page() {
         let folder = tempfile::tempdir().unwrap();
-        let pages = write_pages(&folder.path().join("man1")).unwrap();
+        let pages = write_pages(&folder.path().join("man1"), Options::command()).unwrap();
         for name in ["paceline", "paceline-run-start", "paceline-worker", "paceline-bench-drain"] {
             let page = std::fs::read_to_string(folder.path().join(format!("man1/{name}.1"))).unwrap();
             assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{name}");

@@ -20,13 +20,14 @@ use paceline_worker::{BATCH_MAX_DEFAULT, Config};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::admin_flags::AdminFlags;
-use super::serve::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, url};
-use super::{Context, run};
+use super::run;
+use crate::context::Context;
 use crate::exit::Exit;
+use crate::flags::{self, AdminFlags};
 use crate::in_process::{self, Limits, Shared};
 use crate::observed::observed;
 use crate::output::table;
+use crate::roles::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, url};
 
 /// Consumers of each worker: in one process more would only share the same lock.
 const LIMITS: Limits =
@@ -44,7 +45,7 @@ pub struct Arguments {
     #[arg(long, value_name = "X", requires = "per_minutes", value_parser = clap::value_parser!(u64).range(1..))]
     jobs: Option<u64>,
     /// Y of that run; may have a fraction
-    #[arg(long, value_name = "Y", requires = "jobs", value_parser = run::minutes)]
+    #[arg(long, value_name = "Y", requires = "jobs", value_parser = flags::minutes)]
     per_minutes: Option<f64>,
     /// Stop that run at exactly this many jobs [default: go on until stopped]
     #[arg(long, value_name = "T", requires = "jobs", value_parser = clap::value_parser!(u64).range(1..))]

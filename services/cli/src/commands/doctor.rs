@@ -1,17 +1,23 @@
 //! `paceline doctor`: reaches everything that Paceline needs, all at once, and says what to do about the rest.
 //!
-//! It only looks: it declares no queue, makes no index and no folder. [`probes`] and [`workers`] reach, [`checkup`] is what they find.
-//! Only with `--rebuild-counters` and `--adopt-protocol` it writes: see [`rebuild`] and [`adopt`].
+//! Doctor only looks: it declares no queue, makes no index and no folder. [`services`], [`ledger`], [`workers`] and [`roles`] make the
+//! checks, [`checkup`] is the list of them. Two flags write instead of looking: `--rebuild-counters` ([`rebuild`]) and `--adopt-protocol`
+//! ([`adopt`]).
 
 mod adopt;
 mod checkup;
-mod probes;
+mod ledger;
+mod reach;
 mod rebuild;
+mod roles;
+mod services;
 mod workers;
 
 use clap::Args;
+use paceline_runtime::settings::Settings;
 
-use super::{Context, connections};
+use crate::connections;
+use crate::context::Context;
 use crate::exit::Exit;
 use checkup::{Check, Checkup};
 
@@ -29,35 +35,41 @@ pub struct Arguments {
 }
 
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
-    let settings = &context.settings;
     if arguments.rebuild_counters {
         return rebuild::execute(context).await;
     }
     if arguments.adopt_protocol {
         return adopt::execute(context).await;
     }
-    let (broker, sink, ledger, nodes, scheduler, producers) = tokio::join!(
-        probes::broker(settings),
-        probes::sink(settings),
-        probes::ledger(settings),
-        probes::nodes(settings),
-        probes::role("scheduler", &settings.server, settings),
-        probes::producers(settings),
-    );
-    let mut checks: Vec<Check> = broker.into_iter().chain([sink]).chain(ledger).chain(nodes).collect();
-    if scheduler.is_ok() && !arguments.strict {
-        let urls = [("broker", &settings.broker_url), ("sink", &settings.sink_url), ("ledger", &settings.ledger_url)];
-        for (name, url) in urls {
-            let is_its_own = connections::is_embedded(url) || connections::are_default(settings);
-            checks
-                .iter_mut()
-                .filter(|check| is_its_own && check.name == name)
-                .for_each(|check| check.excuse(&settings.server));
-        }
-    }
-    checks.push(scheduler);
-    checks.extend(producers);
-    let checkup = Checkup::new(checks, arguments.strict);
+    let checkup = Checkup::new(checks(&context.settings, arguments.strict).await, arguments.strict);
     context.output.data(&checkup, Checkup::text)?;
     Ok(if checkup.ok { Exit::Done } else { Exit::No })
+}
+
+/// Every check, services first, in the order in which they are shown.
+async fn checks(settings: &Settings, strict: bool) -> Vec<Check> {
+    let (broker, sink, ledger, nodes, scheduler, producers) = tokio::join!(
+        services::broker(settings),
+        services::sink(settings),
+        ledger::ledger(settings),
+        services::nodes(settings),
+        roles::role("scheduler", &settings.server, settings),
+        roles::producers(settings),
+    );
+    let mut checks: Vec<Check> = broker.into_iter().chain([sink]).chain(ledger).chain(nodes).collect();
+    if scheduler.is_ok() && !strict {
+        excuse_its_own(&mut checks, settings);
+    }
+    checks.into_iter().chain([scheduler]).chain(producers).collect()
+}
+
+/// Services that a scheduler serves with may be its own: embedded ones, or those of `paceline dev` where nothing is configured.
+fn excuse_its_own(checks: &mut [Check], settings: &Settings) {
+    for (name, url) in
+        [("broker", &settings.broker_url), ("sink", &settings.sink_url), ("ledger", &settings.ledger_url)]
+    {
+        let is_its_own = connections::is_embedded(url) || connections::are_default(settings);
+        let named = checks.iter_mut().filter(|check| is_its_own && check.name == name);
+        named.for_each(|check| check.excuse(&settings.server));
+    }
 }

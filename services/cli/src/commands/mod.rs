@@ -1,46 +1,24 @@
-//! The commands, one file each. Every one takes the [`Context`] and answers how the process ends.
+//! The commands, a file or folder for each, named after it. Each takes the [`Context`] and answers how the process ends.
+//!
+//! A command may use the leaves beside this folder, and none of its parents.
 
-mod admin_flags;
 pub mod bench;
 pub mod completions;
-mod connections;
 pub mod dev;
 pub mod doctor;
 pub mod health;
 pub mod plan;
 pub mod run;
-mod scale;
+pub mod scale;
 pub mod serve;
-mod stop_flag;
 pub mod trace;
 pub mod verify;
-pub mod watch;
 
 use clap::Subcommand;
-use paceline_runtime::settings::Settings;
-use paceline_runtime::telemetry::Log;
 
+use crate::context::Context;
 use crate::exit::Exit;
-use crate::options::Global;
 use crate::output::Output;
-
-/// What every command gets.
-#[derive(Debug)]
-pub struct Context {
-    pub settings: Settings,
-    pub output: Output,
-    /// Named on the command line, so this scheduler and no other way shall answer.
-    pub server_is_explicit: bool,
-    /// The log of this process, and its warnings.
-    pub log: Log,
-}
-
-impl Context {
-    pub fn new(global: &Global, settings: Settings, log: Log) -> Self {
-        let output = Output { json: global.json };
-        Self { settings, output, server_is_explicit: global.server.is_some(), log }
-    }
-}
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -58,13 +36,11 @@ pub enum Command {
     /// How many workers a queue needs
     #[command(subcommand)]
     Scale(scale::Command),
-    // Its help is with its arguments: it says whom it asks.
+    // The help of a command without a line here is with its arguments.
     Verify(verify::Arguments),
-    // Its help is with its arguments.
     Trace(trace::Arguments),
     /// Reach everything that Paceline needs and say what to do about the rest
     Doctor(doctor::Arguments),
-    // Its help is with its arguments.
     Health(health::Arguments),
     /// Measure Paceline on the configured services, in a namespace of its own, and prove the run
     ///
@@ -72,7 +48,6 @@ pub enum Command {
     /// makes is named `bench-…` and removed at the end; `--namespace` does not apply.
     #[command(subcommand)]
     Bench(bench::Command),
-    // Its help is with its arguments.
     Plan(plan::Arguments),
     /// Print what a shell needs to complete commands and options
     Completions(completions::Completions),
@@ -81,12 +56,13 @@ pub enum Command {
 }
 
 impl Command {
-    /// The end of a command that needs no settings, which may be broken, and nobody else; `None` for all others.
-    pub fn alone(&self, output: Output) -> Option<anyhow::Result<Exit>> {
+    /// Runs a command that needs neither settings, which may be broken, nor a service, and answers its end; `None` for all others.
+    /// `definition` is that of the whole command line.
+    pub fn alone(&self, output: Output, definition: fn() -> clap::Command) -> Option<anyhow::Result<Exit>> {
         match self {
             Self::Plan(arguments) => Some(plan::execute(arguments, output)),
-            Self::Completions(arguments) => Some(completions::completions(arguments)),
-            Self::Man(arguments) => Some(completions::man(arguments, output)),
+            Self::Completions(arguments) => Some(completions::completions(arguments, definition())),
+            Self::Man(arguments) => Some(completions::man(arguments, definition(), output)),
             _ => None,
         }
     }
@@ -108,7 +84,7 @@ impl Command {
         }
     }
 
-    /// How many threads run the tasks; `None`: one a core.
+    /// The number of threads that run the tasks; `None`: one a core.
     pub fn threads(&self) -> Option<usize> {
         match self {
             Self::Worker(arguments) => Some(arguments.threads()),
@@ -118,7 +94,7 @@ impl Command {
         }
     }
 
-    /// Its output is the answer to a person, rather than the log of a process that serves.
+    /// True if the output is the answer to a person, rather than the log of a process that serves.
     pub fn answers_a_person(&self) -> bool {
         match self {
             Self::Dev(_)

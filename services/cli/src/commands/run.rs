@@ -1,138 +1,27 @@
 //! `paceline run …`: the scheduler's gRPC API for people and scripts.
+//!
+//! [`arguments`] are the flags, [`watch`] follows a run and [`display`] shows it.
 
-use std::path::PathBuf;
+mod arguments;
+mod display;
+#[cfg(test)]
+mod tests;
+mod watch;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use paceline_core::run::RunState;
+pub use arguments::Command;
+
 use paceline_proto::v1;
 use paceline_runtime::settings::Settings;
 
-use super::{Context, watch};
 use crate::client::Scheduler;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::payload;
 use crate::views::{self, RunView};
+use arguments::{CatchUp, List, Named, Start, Total, Update};
 
 /// The most runs that one page of the API holds.
 const PAGE_RUNS_MAX: u32 = 1_000;
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Start a run and print its id
-    Start(Start),
-    /// Change the rate, the total, or both, of a run that is going
-    Update(Update),
-    /// Enqueue no more until it is resumed
-    Pause(Named),
-    /// Go on where the pause began, or after the run failed
-    Resume(Named),
-    /// Enqueue no more, let what is enqueued drain, and end
-    Stop(Named),
-    /// Show a run with its numbers
-    Get(Named),
-    /// Show runs, newest first
-    List(List),
-    /// Follow a run until it has ended; exit code 1 if it failed
-    Watch(Named),
-}
-
-#[derive(Debug, Args)]
-pub struct Named {
-    /// A run's id, or `last`
-    #[arg(value_name = "RUN")]
-    run: String,
-}
-
-#[derive(Debug, Args)]
-pub struct Start {
-    /// X of "X jobs every Y minutes"
-    #[arg(long, value_name = "X", value_parser = clap::value_parser!(u64).range(1..))]
-    jobs: u64,
-    /// Y of "X jobs every Y minutes"; may have a fraction
-    #[arg(long, value_name = "Y", value_parser = minutes)]
-    per_minutes: f64,
-    /// Stop at exactly this many jobs [default: go on until stopped]
-    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u64).range(1..))]
-    total: Option<u64>,
-    /// A configured queue [default: default]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    queue: String,
-    /// What does the jobs [default: record]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    handler: String,
-    /// A JSON object that every job gets; `-` reads stdin
-    #[arg(long, value_name = "JSON", conflicts_with = "payload_file", allow_hyphen_values = true)]
-    payload: Option<String>,
-    /// A file with that JSON object; `-` reads stdin
-    #[arg(long, value_name = "FILE")]
-    payload_file: Option<PathBuf>,
-    /// What happens to the jobs that an outage held back
-    #[arg(long, value_enum, default_value = "all")]
-    catch_up: CatchUp,
-    /// Idempotency key: the same one again answers the same run and starts no second one
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    request_id: String,
-    /// Then follow it, as `run watch` does
-    #[arg(long)]
-    watch: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum CatchUp {
-    /// They are sent, at no more than twice the rate
-    All,
-    /// They are left out
-    Skip,
-}
-
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").required(true).multiple(true).args(["jobs", "per_minutes", "total"]))]
-pub struct Update {
-    /// A run's id, or `last`
-    #[arg(value_name = "RUN")]
-    run: String,
-    /// The new X of "X jobs every Y minutes"
-    #[arg(long, value_name = "X", requires = "per_minutes", value_parser = clap::value_parser!(u64).range(1..))]
-    jobs: Option<u64>,
-    /// The new Y
-    #[arg(long, value_name = "Y", requires = "jobs", value_parser = minutes)]
-    per_minutes: Option<f64>,
-    /// The new total; `none` removes it
-    #[arg(long, value_name = "T|none", value_parser = total_or_none)]
-    total: Option<Total>,
-}
-
-/// A new total; `None` removes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Total(Option<u64>);
-
-#[derive(Debug, Args)]
-pub struct List {
-    /// At most this many
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// Only those in this state
-    #[arg(long, value_name = "STATE", value_parser = run_state)]
-    state: Option<RunState>,
-}
-
-pub fn minutes(text: &str) -> Result<f64, String> {
-    let minutes: f64 = text.parse().map_err(|_| "must be a number of minutes".to_owned())?;
-    if minutes.is_finite() && minutes > 0.0 { Ok(minutes) } else { Err("must be above 0".to_owned()) }
-}
-
-fn total_or_none(text: &str) -> Result<Total, String> {
-    match text.parse() {
-        _ if text == "none" => Ok(Total(None)),
-        Ok(total) if total > 0 => Ok(Total(Some(total))),
-        _ => Err("must be at least 1, or `none`".to_owned()),
-    }
-}
-
-fn run_state(text: &str) -> Result<RunState, String> {
-    let names = RunState::ALL.map(RunState::name).join(", ");
-    RunState::parse(&text.to_ascii_uppercase()).ok_or_else(|| format!("must be one of {names}"))
-}
 
 pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
     let scheduler = Scheduler::new(&context.settings)?;
@@ -150,24 +39,35 @@ pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit
             let run = scheduler.answer(scheduler.calls.clone().get_run(request).await)?.run;
             context.output.data(&view(run)?, RunView::text)?;
         }
-        Command::Update(arguments) => changed(update(&arguments, &scheduler).await?, context)?,
-        Command::Pause(Named { run }) => {
-            let request = v1::PauseRunRequest { run_id: scheduler.resolve(&run).await? };
-            changed(scheduler.answer(scheduler.calls.clone().pause_run(request).await)?.run, context)?;
-        }
-        Command::Resume(Named { run }) => {
-            let request = v1::ResumeRunRequest { run_id: scheduler.resolve(&run).await? };
-            changed(scheduler.answer(scheduler.calls.clone().resume_run(request).await)?.run, context)?;
-        }
-        Command::Stop(Named { run }) => {
-            let request = v1::StopRunRequest { run_id: scheduler.resolve(&run).await? };
-            changed(scheduler.answer(scheduler.calls.clone().stop_run(request).await)?.run, context)?;
-        }
+        change => changed(self::change(change, &scheduler).await?, context)?,
     }
     Ok(Exit::Done)
 }
 
-/// The id alone on stdout, so that a script can take it; the rest is talk.
+/// The run after a command that changes it.
+async fn change(command: Command, scheduler: &Scheduler) -> anyhow::Result<Option<v1::Run>> {
+    let mut calls = scheduler.calls.clone();
+    Ok(match command {
+        Command::Update(arguments) => update(&arguments, scheduler).await?,
+        Command::Pause(Named { run }) => {
+            let request = v1::PauseRunRequest { run_id: scheduler.resolve(&run).await? };
+            scheduler.answer(calls.pause_run(request).await)?.run
+        }
+        Command::Resume(Named { run }) => {
+            let request = v1::ResumeRunRequest { run_id: scheduler.resolve(&run).await? };
+            scheduler.answer(calls.resume_run(request).await)?.run
+        }
+        Command::Stop(Named { run }) => {
+            let request = v1::StopRunRequest { run_id: scheduler.resolve(&run).await? };
+            scheduler.answer(calls.stop_run(request).await)?.run
+        }
+        Command::Start(_) | Command::Watch(_) | Command::List(_) | Command::Get(_) => {
+            unreachable!("these commands change no run that is there")
+        }
+    })
+}
+
+/// Prints the id alone on stdout, so that a script can take it; the rest is talk.
 fn changed(run: Option<v1::Run>, context: &Context) -> anyhow::Result<()> {
     let view = view(run)?;
     context.output.data(&view, |view| view.run_id.clone())?;
@@ -183,10 +83,7 @@ fn view(run: Option<v1::Run>) -> anyhow::Result<RunView> {
 
 async fn start(arguments: Start, scheduler: &Scheduler, context: &Context) -> anyhow::Result<Exit> {
     let watch = arguments.watch;
-    let request = start_request(arguments)?;
-    let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;
-    let run_id = run.as_ref().map(|run| run.run_id.clone()).unwrap_or_default();
-    changed(run, context)?;
+    let run_id = started(start_request(arguments)?, scheduler, context).await?;
     if watch {
         return watch::execute(scheduler, run_id, context).await;
     }
@@ -198,7 +95,15 @@ async fn start(arguments: Start, scheduler: &Scheduler, context: &Context) -> an
     Ok(Exit::Done)
 }
 
-/// For `paceline dev`: starts a plain run at the scheduler of `settings` and follows it to its end.
+/// Starts a run, prints it and answers its id.
+async fn started(request: v1::StartRunRequest, scheduler: &Scheduler, context: &Context) -> anyhow::Result<String> {
+    let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;
+    let run_id = run.as_ref().map(|run| run.run_id.clone()).unwrap_or_default();
+    changed(run, context)?;
+    Ok(run_id)
+}
+
+/// Starts a plain run at the scheduler of `settings` and follows it to its end, for `paceline dev`.
 pub async fn start_and_follow(
     jobs: u64,
     per_minutes: f64,
@@ -208,9 +113,7 @@ pub async fn start_and_follow(
 ) -> anyhow::Result<Exit> {
     let scheduler = Scheduler::new(settings)?;
     let request = v1::StartRunRequest { jobs, per_minutes, total, ..Default::default() };
-    let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;
-    let run_id = run.as_ref().map(|run| run.run_id.clone()).unwrap_or_default();
-    changed(run, context)?;
+    let run_id = started(request, &scheduler, context).await?;
     watch::execute(&scheduler, run_id, context).await
 }
 
@@ -261,7 +164,3 @@ async fn list(arguments: &List, scheduler: &Scheduler) -> anyhow::Result<Vec<Run
         }
     }
 }
-
-#[cfg(test)]
-#[path = "run_tests.rs"]
-mod tests;

@@ -21,18 +21,18 @@ use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::{Metrics, metered};
 use paceline_runtime::telemetry::traces::Traces;
-use paceline_scheduler::{Caller, Context as SchedulerContext, Limits as SchedulerLimits, Producers, Rules};
-use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, Handlers, consumers_default};
+use paceline_scheduler::{Caller, Context as SchedulerContext, Producers};
+use paceline_worker::{BATCH_MAX_DEFAULT, Config, GRACE_DEFAULT, consumers_default};
 use tokio::net::TcpListener;
 
-use super::Context;
-use super::admin_flags::AdminFlags;
-use super::connections::connections;
-use super::stop_flag::StopFlag;
 use crate::autoscale::{self, Autoscale};
+use crate::connections::connections;
+use crate::context::Context;
 use crate::exit::Exit;
+use crate::flags::{AdminFlags, StopFlag};
 use crate::in_process::{self, Limits};
 use crate::observed::observed;
+use crate::roles::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, limits, process_name, rules, url};
 use crate::waiting::connected;
 
 #[derive(Debug, Args)]
@@ -267,9 +267,6 @@ async fn checked_ledger(at: &Connections, clock: &SharedClock) -> Result<Arc<dyn
     protocol::join(ledger, &at.namespace, Build::THIS).await
 }
 
-pub const DEFAULT_SCHEDULER: &str = "127.0.0.1:50051";
-pub const DEFAULT_PRODUCER: &str = "127.0.0.1:50052";
-
 async fn bind(listen: &Listen, settings: &Settings, default: &str) -> anyhow::Result<TcpListener> {
     let address = listen.listen.unwrap_or_else(|| default.parse().expect("the default is an address"));
     check_bind(address, settings.token.as_deref(), listen.admin.allow_anonymous)?;
@@ -298,29 +295,9 @@ fn announce(
     context.output.data(&data, |_| text)
 }
 
-pub fn url(listener: &TcpListener) -> anyhow::Result<String> {
-    Ok(format!("http://{}", listener.local_addr()?))
-}
-
-/// What a run may name, by the settings.
-pub fn rules(settings: &Settings) -> Rules {
-    Rules { queues: settings.queues.keys().cloned().collect(), handlers: Handlers::builtin().names() }
-}
-
-/// Where a scheduler holds back, by the settings.
-pub fn limits(settings: &Settings) -> SchedulerLimits {
-    SchedulerLimits::of(settings.high_water, settings.queues.values().copied())
-}
-
 /// The default is of this process alone, wherever it runs.
 fn name(asked: Option<&str>, role: &str) -> Result<String> {
-    let name = match asked {
-        Some(name) => name.to_owned(),
-        None => {
-            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            ids::process_name(role, &host, std::process::id())
-        }
-    };
+    let name = asked.map_or_else(|| process_name(role), str::to_owned);
     ids::check_name("id", &name).map(|()| name)
 }
 

@@ -18,8 +18,9 @@ use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::settings::Settings;
 use serde::Serialize;
 
-use super::{Context, connections};
 use crate::client::{self, LAST, Scheduler};
+use crate::connections;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::views;
 
@@ -87,13 +88,13 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
     Ok(if proof.verification.ok { Exit::Done } else { Exit::No })
 }
 
-/// Whether a scheduler, if there is one, knows better than our own connections would.
+/// True if a scheduler, where there is one, knows better than our own connections would.
 fn prefers_scheduler(settings: &Settings) -> bool {
     let is_embedded = [&settings.ledger_url, &settings.sink_url].into_iter().any(|url| connections::is_embedded(url));
     is_embedded || connections::are_default(settings)
 }
 
-/// Who relies on `paceline dev` must hear that it is not running, not only that there is no service.
+/// An error that says first that no scheduler runs: a person who relies on `paceline dev` must not hear only that there is no service.
 fn no_scheduler_either(error: Error, scheduler: &Scheduler) -> anyhow::Error {
     let context = format!("no scheduler answers at {}, and without it", scheduler.address);
     anyhow::Error::from(error).context(context)

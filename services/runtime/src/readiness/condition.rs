@@ -1,16 +1,14 @@
 //! One named condition of a role: well or not, since when, why, and how often it failed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use paceline_core::Result;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::lock;
-
-/// How long a call to a service may take before it counts as failing, although it may still succeed.
+/// The longest call to a service that does not count as failing; a later one may still succeed.
 pub const LATE: Duration = Duration::from_millis(1_500);
 const RECHECK_DELAY: Duration = Duration::from_millis(500);
 
@@ -37,12 +35,12 @@ struct State {
 pub struct Check {
     pub name: String,
     pub ok: bool,
-    /// What is wrong; also while that is still tolerated as a hiccup.
+    /// The failure, also while it is still tolerated as a hiccup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// For how long it has been well, or not.
+    /// Milliseconds since it became well, or failed.
     pub since_ms: u64,
-    /// How often it was well and then failed.
+    /// The number of times that it was well and then failed.
     pub failures: u64,
 }
 
@@ -81,7 +79,7 @@ impl Condition {
         self.0.is_ok.store(false, Ordering::Release);
     }
 
-    /// Sets what `outcome` says.
+    /// Sets the condition by `outcome`: an error is its reason.
     pub fn set<T>(&self, outcome: &Result<T>) {
         match outcome {
             Ok(_) => self.set_ok(),
@@ -89,14 +87,14 @@ impl Condition {
         }
     }
 
-    /// Awaits a call to a service and sets what it says; also that it is [`LATE`], meanwhile.
+    /// Awaits a call to a service and sets the condition by its outcome; meanwhile, that it is [`LATE`].
     pub async fn observe<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         let outcome = self.unless_late(call).await;
         self.set(&outcome);
         outcome
     }
 
-    /// The same for a call whose outcome the caller judges: says only that it is late.
+    /// Awaits a call whose outcome the caller judges, and sets only that it is [`LATE`].
     pub async fn unless_late<T>(&self, call: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let mut call = std::pin::pin!(call);
@@ -142,8 +140,12 @@ impl Condition {
 }
 
 impl State {
-    /// What was never well gets no tolerance.
+    /// A condition that was never well gets no tolerance.
     fn is_red(&self, now: Instant, tolerated: Duration) -> bool {
         self.why.is_some() && (!self.was_ever_ok || now.saturating_duration_since(self.since) >= tolerated)
     }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no code panics while it holds a part of the readiness")
 }

@@ -23,6 +23,7 @@ impl From<Text> for String {
     }
 }
 
+/// A text, also where it looks like a number or a flag.
 pub fn plain<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
     Text::deserialize(source).map(String::from)
 }
@@ -33,7 +34,7 @@ pub fn optional<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, 
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// The same for the token, whose value no error may show. Digits lose their leading zeros on the way, so they are refused.
+/// The token, whose value no error may show; `None` where there is none. Digits lose their leading zeros on the way, so they are refused.
 pub fn secret<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     match Option::<Text>::deserialize(source) {
         Ok(None) => Ok(None),

@@ -31,7 +31,7 @@ const BEGIN_A_TRACE: [&str; 5] = ["StartRun", "UpdateRun", "PauseRun", "ResumeRu
 /// The code of a call without the token.
 const UNAUTHENTICATED: &str = "16";
 
-/// Where the spans of calls go; a clone is the same place.
+/// The place of the spans of calls; a clone is the same place.
 #[derive(Debug, Clone, Default)]
 pub struct CallSpans(Arc<OnceLock<Traces>>);
 

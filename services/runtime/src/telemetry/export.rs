@@ -41,7 +41,7 @@ pub async fn beside<T>(
     tokio::join!(Box::pin(working), Box::pin(exporting)).0
 }
 
-/// Until `shutdown`, and then what is left. A receiver that fails is told once, and once more when it is back.
+/// Brings spans until `shutdown`, and then those that are left. A receiver that fails is told once, and once more when it is back.
 async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally: Arc<Tally>, shutdown: Shutdown) {
     let mut is_away = false;
     let overdue = async {
@@ -51,15 +51,7 @@ async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally
     tokio::pin!(overdue);
     while let Some(Some(first)) = shutdown.or(spans.recv()).await {
         let mut batch = vec![first];
-        let gathering = async {
-            loop {
-                let room = BATCH_SPANS_MAX - batch.len();
-                if room == 0 || spans.recv_many(&mut batch, room).await == 0 {
-                    return;
-                }
-            }
-        };
-        _ = shutdown.or(tokio::time::timeout(GATHER, gathering)).await;
+        _ = shutdown.or(tokio::time::timeout(GATHER, gather(&mut spans, &mut batch))).await;
         let count = batch.len();
         tokio::select! {
             biased;
@@ -77,13 +69,21 @@ async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally
             left -= batch.len();
         }
     };
-    let is_late = tokio::select! {
+    tokio::select! {
         biased;
-        () = keeping => false,
-        () = overdue => true,
-    };
-    if is_late {
-        Tally::add(&tally.failed, left);
+        () = keeping => (),
+        () = overdue => (),
+    }
+    Tally::add(&tally.failed, left);
+}
+
+/// Fills the batch; returns when it is full or no more spans can come.
+async fn gather(spans: &mut mpsc::Receiver<Span>, batch: &mut Vec<Span>) {
+    loop {
+        let room = BATCH_SPANS_MAX - batch.len();
+        if room == 0 || spans.recv_many(batch, room).await == 0 {
+            return;
+        }
     }
 }
 

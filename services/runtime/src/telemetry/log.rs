@@ -9,8 +9,8 @@ use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
-use super::Warnings;
 use super::calls::CallSpans;
+use super::warnings::Warnings;
 
 /// The longest filter that is taken at run time, in bytes.
 pub const FILTER_BYTES_MAX: usize = 4_096;

@@ -16,12 +16,12 @@ use paceline_core::trace::TraceContext;
 use paceline_core::trace::span::{Kind, Span, Value};
 use paceline_core::{Error, Result};
 
-/// How long a request may take; whoever exports is no more patient.
+/// The longest that a request may take; the exporter is no more patient.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
-/// Where OTLP over HTTP takes traces, if the endpoint names no path.
+/// The path at which OTLP over HTTP takes traces, if the endpoint names no path.
 const HTTP_PATH: &str = "/v1/traces";
 
-/// How OTLP is spoken.
+/// The transport of OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -30,7 +30,7 @@ pub enum Protocol {
     Http,
 }
 
-/// Where a receiver is, as people may see it. The endpoint itself is repeated nowhere: it may hold a password or a key.
+/// The address of a receiver, as people may see it. The endpoint itself is repeated nowhere: it may hold a password or a key.
 #[derive(Debug)]
 pub(super) struct Place {
     host_and_port: String,
@@ -58,7 +58,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a process is to a receiver.
+/// The identity of a process to a receiver.
 pub(super) fn identity(role: &str, id: &str) -> [(&'static str, String); 4] {
     [
         ("service.name", format!("paceline-{role}")),

@@ -1,4 +1,5 @@
-//! Where roles hand their spans over: a bounded queue to [`export`](super::export). Never waits; what has no room is counted and dropped.
+//! The hand-over of spans: a bounded queue from roles to [`export`](super::export). No role ever waits; a span without room is counted and
+//! dropped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ const TREE_SPANS: usize = 8;
 /// From being due to its end, a job that takes longer is slow, unless told otherwise.
 pub const SLOW_DEFAULT: Duration = Duration::from_secs(10);
 
-/// What is recorded.
+/// The traces that are recorded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice {
     /// Traces that all runs together record from their beginning.
@@ -93,7 +94,7 @@ impl Traces {
         (Self(Some(Arc::new(Inner { queue, choice, tally: tally.clone(), calls }))), spans, tally)
     }
 
-    /// What became of the spans; `None` while off.
+    /// The counts of exported, dropped and failed spans; `None` while off.
     pub fn tally(&self) -> Option<Arc<Tally>> {
         self.0.as_ref().map(|inner| inner.tally.clone())
     }
@@ -107,13 +108,13 @@ impl Traces {
         self.0.as_ref().map(|inner| inner.choice.slow)
     }
 
-    /// Which traces a run of so many jobs a second records from their beginning, one of `runs` that go on.
+    /// The sampling by which a run of so many jobs a second records from their beginning, one of `runs` that go on.
     pub fn sampling(&self, jobs_per_second: f64, runs: usize) -> Sampling {
         let share = |inner: &Arc<Inner>| Sampling::bounded(inner.choice.per_second, jobs_per_second, runs);
         self.0.as_ref().map_or(Sampling::NONE, share)
     }
 
-    /// Whether a call of the API may be recorded: of all that ask, as many a second as there are traces.
+    /// True if a call of the API may be recorded: of all that ask, as many a second as there are traces.
     pub fn may_begin_call(&self) -> bool {
         self.0.as_ref().is_some_and(|inner| {
             let mut calls = inner.calls.lock().expect("no code panics while it holds the bucket");
@@ -128,7 +129,7 @@ impl Traces {
         }
     }
 
-    /// Whether there is room for the tree of a job: who has many spans to make asks before, and says if it made none.
+    /// True if there is room for the tree of a job. A caller with many spans to make asks before, and says if it made none.
     pub fn has_room(&self) -> bool {
         self.0.as_ref().is_some_and(|inner| inner.queue.capacity() >= TREE_SPANS)
     }

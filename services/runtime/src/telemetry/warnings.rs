@@ -9,7 +9,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// How many are kept by word; the first ones are the cause, those that follow mostly suffer from it.
+/// The number of warnings that are kept by word; the first ones are the cause, those that follow mostly suffer from it.
 const KEPT_MAX: usize = 5;
 /// The longest that is kept of one.
 const CHARS_MAX: usize = 300;
@@ -22,12 +22,12 @@ pub struct Warnings(Arc<Memory>);
 #[derive(Debug, Default)]
 struct Memory {
     heard: Mutex<Heard>,
-    /// What this process itself has logged, by level.
+    /// The number of lines that this process itself has logged, by level.
     warned: AtomicU64,
     failed: AtomicU64,
 }
 
-/// What was heard up to now.
+/// The warnings that were heard up to now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Heard {
     /// WARN and ERROR.

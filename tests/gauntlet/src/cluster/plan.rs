@@ -1,71 +1,16 @@
-//! Which node, what is done to it and how long, drawn from one seed; how many strikes a time has room for is the machine's matter.
+//! The plan of a cluster: the node, the harm and its length, drawn from one seed; the number of strikes that fit is the machine's matter.
 //! The services take turns, so that one heals while another is struck; the leading node of each service meets every harm before
 //! any other node meets one.
 
 use std::time::Duration;
 
-use crate::plan::{Blow, Planned};
-use crate::roles::Kind;
-use crate::services::Service;
+use crate::faults::blow::{Blow, Planned};
+use crate::faults::victim::{Harm, Victim};
+use crate::world::roles::Kind;
+use crate::world::services::Service;
 
 /// From the end of a strike, when jobs flow again, to the next.
 const PAUSE_MS: std::ops::Range<u64> = 2_000..5_000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Harm {
-    /// SIGKILL, and the start after some time.
-    Kill,
-    /// SIGSTOP: it keeps every connection and says nothing.
-    Freeze,
-    /// Nobody reaches it; for Redis that includes replicas and sentinels.
-    Cut,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Victim {
-    /// Whichever node it is then: Redis' primary, Elasticsearch's master, the leader of RabbitMQ's main queue.
-    Leader(Service),
-    Node(String),
-}
-
-impl Harm {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kill => "kill a node",
-            Self::Freeze => "freeze a node",
-            Self::Cut => "cut off a node",
-        }
-    }
-
-    /// Longer than any election, so that there has to be one.
-    fn lasts(self, rng: &mut fastrand::Rng) -> Duration {
-        let ms = match self {
-            Self::Kill => 8_000..12_000,
-            Self::Freeze => 14_000..18_000,
-            Self::Cut => 10_000..14_000,
-        };
-        Duration::from_millis(rng.u64(ms))
-    }
-}
-
-impl Victim {
-    pub fn service(&self) -> Service {
-        match self {
-            Self::Leader(service) => *service,
-            Self::Node(node) if node.starts_with("rabbitmq") => Service::RabbitMq,
-            Self::Node(node) if node.starts_with("elasticsearch") => Service::Elasticsearch,
-            // Sentinels are the ledger's.
-            Self::Node(_) => Service::Redis,
-        }
-    }
-
-    pub fn name(&self) -> String {
-        match self {
-            Self::Leader(service) => format!("leader of {}", service.name()),
-            Self::Node(node) => node.clone(),
-        }
-    }
-}
 
 /// Strikes without end; `at` is the pause after each.
 pub fn plan(rng: &mut fastrand::Rng) -> impl Iterator<Item = Planned> + use<> {

@@ -7,10 +7,10 @@ use redis::cmd;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::nodes::redis_at;
-use crate::http;
 use crate::proof::Proof;
-use crate::world::{NAMESPACE, World};
+use crate::world::nodes::redis_at;
+use crate::world::place::NAMESPACE;
+use crate::world::{World, http};
 
 const COPIES: usize = 3;
 /// RabbitMQ tells of its queues what it last noted, every few seconds.

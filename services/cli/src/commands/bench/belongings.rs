@@ -14,7 +14,7 @@ use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
 
 use super::left::{self, Left};
-use crate::commands::connections::is_embedded;
+use crate::connections::is_embedded;
 
 const EMBEDDED: &str = "embedded:";
 /// Characters of a ULID's random end: no two benchmarks meet.

@@ -6,7 +6,7 @@ use paceline_core::nodes::node_urls;
 use paceline_runtime::settings::Settings;
 use url::{Url, form_urlencoded};
 
-use crate::commands::connections::is_embedded;
+use crate::connections::is_embedded;
 
 /// Something that is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,7 +26,7 @@ mod usage;
 use clap::Subcommand;
 use paceline_runtime::lifecycle::Shutdown;
 
-use super::Context;
+use crate::context::Context;
 use crate::exit::Exit;
 use belongings::Belongings;
 use report::Report;

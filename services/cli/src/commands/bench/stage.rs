@@ -10,8 +10,8 @@ use paceline_runtime::telemetry::Warnings;
 
 use super::belongings::Belongings;
 use super::machine;
-use crate::commands::Context;
-use crate::commands::connections::connections;
+use crate::connections::connections;
+use crate::context::Context;
 use crate::output::Output;
 
 pub struct Stage {

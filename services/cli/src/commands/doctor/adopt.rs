@@ -1,7 +1,7 @@
 //! `paceline doctor --adopt-protocol`: gives a mesh whose work is done the protocol of this build.
 //!
-//! It refuses while a run goes on or a worker is alive, because they are of the other protocol. Schedulers and producers leave no trace in
-//! the ledger while no run goes on, so that they are stopped is for the operator to see to.
+//! The command refuses while a run goes on or a worker is alive, because those are of the other protocol. Schedulers and producers leave no
+//! trace in the ledger while no run goes on, so the operator has to see that they are stopped.
 
 use paceline_adapters::resolve;
 use paceline_core::clock::SystemClock;
@@ -10,7 +10,8 @@ use paceline_core::{Error, Result};
 use paceline_proto::PROTOCOL;
 use serde::Serialize;
 
-use crate::commands::{Context, connections};
+use crate::connections;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::counted;
 

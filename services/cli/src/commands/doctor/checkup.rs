@@ -1,4 +1,4 @@
-//! What doctor found: a line for each check, with its remedy, and whether all of it will do.
+//! The findings of doctor: a line for each check, with its remedy, and the verdict on all of them.
 
 use std::fmt::Write as _;
 
@@ -20,9 +20,9 @@ pub struct Check {
     pub verdict: Verdict,
     /// Nothing works without it; another failure is only named, unless --strict.
     pub required: bool,
-    /// What was found.
+    /// The finding, in words.
     pub what: String,
-    /// What to do about it.
+    /// The advice, if there is something to do.
     pub remedy: Option<String>,
 }
 
@@ -52,7 +52,7 @@ impl Check {
         self.verdict == Verdict::Ok
     }
 
-    /// A scheduler serves, so it has what it needs, and this one could not be reached only by us.
+    /// Turns a failure into a skipped check: the scheduler at `server` serves, so this service failed for this process alone.
     pub fn excuse(&mut self, server: &str) {
         if self.verdict == Verdict::Failed {
             self.verdict = Verdict::Skipped;

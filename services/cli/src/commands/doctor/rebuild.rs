@@ -13,14 +13,15 @@ use paceline_core::run::KeptRun;
 use paceline_runtime::protocol::{self, Build};
 use serde::Serialize;
 
-use crate::commands::{Context, connections};
+use crate::connections;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{counted, table};
 
 /// Kept runs that one request asks for.
 const PAGE_RUNS: usize = 1_000;
 
-/// What became of one run.
+/// The outcome for one run.
 #[derive(Debug, Serialize)]
 struct Rebuilt {
     run_id: RunId,
@@ -30,7 +31,7 @@ struct Rebuilt {
     counted: u64,
     /// Neither counted nor stored: queued, at work, or lost and then sent again by the run's scheduler.
     missing: u64,
-    /// Whether the ledger did not know it, or knew less.
+    /// True if the ledger did not know the run, or knew less of it.
     restored: bool,
 }
 

@@ -1,16 +1,17 @@
-//! The workers that the ledger knows: each with the age of its heartbeat, what it holds, and whether it seems to be stalled.
+//! Checks of the workers that the ledger knows: each with the age of its heartbeat and the jobs that it holds. [`super::ledger`] asks for
+//! them.
 
 use paceline_core::Error;
 use paceline_core::ports::Ledger;
 use paceline_core::ports::ledger::WorkerInfo;
 
 use super::checkup::Check;
-use super::probes::within;
+use super::reach::within;
 
 /// A heartbeat comes each second; a worker that missed three is stopped, hung, cut off, or has just died.
 const HEARTBEAT_AGE_MS_MAX: u64 = 3_000;
 
-/// A check for each.
+/// A check for each worker that the ledger knows, or one that says why there is none.
 pub async fn workers(ledger: &dyn Ledger) -> Vec<Check> {
     match within(ledger.workers()).await {
         Ok(known) if known.is_empty() => {

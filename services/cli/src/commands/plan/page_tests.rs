@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::costs::{COSTS, CURVES, MARGINS, RATES};
+use super::costs::{COSTS, MARGINS};
+use super::curves::{CURVES, RATES};
 
 const PAGE: &str = "docs/operations/sizing.md";
 

@@ -1,9 +1,10 @@
 //! The warnings of a plan: where it leaves what was measured, and what its pace runs into. [`super::reckoning`] asks for them.
 
-use super::Arguments;
-use super::costs::RATE_MEASURED_MAX;
-use super::reckoning::number;
+use super::asked::Arguments;
+use super::curves::RATE_MEASURED_MAX;
+use super::number::number;
 
+/// The warnings, in words. `rate` is in jobs a second, `days_of_an_index` the time after which an index is full.
 pub fn of(asked: &Arguments, rate: f64, days_of_an_index: f64) -> Vec<String> {
     let mut warnings = Vec::new();
     if rate > RATE_MEASURED_MAX {
@@ -30,8 +31,8 @@ pub fn of(asked: &Arguments, rate: f64, days_of_an_index: f64) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::asked::tests::asked;
     use super::super::reckoning::Reckoning;
-    use super::super::tests::asked;
     use super::*;
 
     #[test]

@@ -14,7 +14,7 @@ use paceline_proto::v1::verify_service_client::VerifyServiceClient;
 
 use crate::client::Scheduler;
 
-/// How often the run is looked at while workers do what was published again.
+/// The time between two looks at the run while workers do the jobs that were published again.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// This process, as the producer of what it publishes.
 const PRODUCER: &str = "verify";

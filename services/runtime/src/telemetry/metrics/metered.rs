@@ -14,8 +14,9 @@ use paceline_core::trace::TraceId;
 use paceline_core::{Error, Result};
 use tokio::time::Instant;
 
-use super::names;
-use super::{Counter, Histogram, Metrics};
+use super::cells::Histogram;
+use super::handle::Metrics;
+use super::{Counter, names};
 
 /// The kind of a call that its caller gave up, as at a deadline of its own.
 const GIVEN_UP: &str = "given_up";

@@ -19,7 +19,7 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
-/// Who has a metric.
+/// The part of Paceline that has a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     EveryRole,
@@ -39,7 +39,7 @@ pub struct Metric {
     /// Besides `role`, which all have but those of the process.
     pub labels: &'static [&'static str],
     pub help: &'static str,
-    /// Whether buckets carry the trace of one of their jobs.
+    /// True if buckets carry the trace of one of their jobs.
     pub has_exemplars: bool,
 }
 

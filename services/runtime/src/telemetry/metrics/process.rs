@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::expose::Readings;
 use super::names;
+use super::series::Readings;
 
 /// Of `/proc/self/stat`: Linux shows times in hundredths of a second, on every machine that Rust knows.
 const TICKS_PER_SECOND: f64 = 100.0;

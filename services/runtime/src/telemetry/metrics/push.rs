@@ -13,13 +13,13 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::MissedTickBehavior;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
-use super::Metrics;
+use super::handle::Metrics;
 use crate::telemetry::otlp::{Place, Protocol, TIMEOUT};
 use convert::Told;
 
 mod convert;
 
-/// Where OTLP over HTTP takes metrics, if the endpoint names no path.
+/// The path at which OTLP over HTTP takes metrics, if the endpoint names no path.
 const HTTP_PATH: &str = "/v1/metrics";
 /// The longest that a stop waits for the last numbers to be taken.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
-//! What every role shows of itself: which build it is, whether it can do its work, its log, its spans.
+//! The metrics that every role shows of itself: its build, its readiness, its log, its spans.
 
-use super::{Metrics, names};
+use super::handle::Metrics;
+use super::names;
 use crate::readiness::Readiness;
 use crate::telemetry::Warnings;
 use crate::telemetry::traces::{Tally, Traces};

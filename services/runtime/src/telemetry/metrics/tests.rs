@@ -1,9 +1,9 @@
-//! What is shown: each family once, roles told apart, exemplars, sums; and that nothing is shown that nobody counted.
+//! The text that is shown: each family once, roles told apart, exemplars, sums; and that nothing is shown that nobody counted.
 
 use paceline_core::clock::SystemClock;
 use paceline_core::trace::TraceId;
 
-use super::names::{self, ALL};
+use super::names::{self, ALL, Kind};
 use super::*;
 
 fn dev() -> Metrics {

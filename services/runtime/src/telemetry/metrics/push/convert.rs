@@ -12,7 +12,7 @@ use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as p
 
 use crate::telemetry::otlp;
 
-/// Who tells, and since when it counts.
+/// The process that tells, and the time since when it counts.
 pub struct Told {
     resource: Resource,
     since_ns: u64,

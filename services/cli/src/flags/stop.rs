@@ -1,4 +1,4 @@
-//! What stops a role besides a signal.
+//! The hidden flag by which a role stops with the process that started it.
 
 use clap::Args;
 use paceline_runtime::lifecycle::Shutdown;
@@ -11,6 +11,7 @@ pub struct StopFlag {
 }
 
 impl StopFlag {
+    /// The signal by which the role stops: SIGTERM, SIGINT, and the end of stdin if that was asked for.
     pub fn shutdown(&self) -> anyhow::Result<Shutdown> {
         let shutdown = Shutdown::on_signal()?;
         Ok(if self.stop_with_stdin { shutdown.also_at_end_of(std::io::stdin()) } else { shutdown })

@@ -15,7 +15,7 @@ use tonic::{Code, Request, Status};
 type Client = SchedulerServiceClient<Channel>;
 
 const CONNECT_MAX: Duration = Duration::from_secs(1);
-/// How long one try of a change may take, and all of them.
+/// The longest that one try of a change may take, and all of them.
 const TRY_MAX: Duration = Duration::from_secs(3);
 const CHANGE_MAX: Duration = Duration::from_secs(120);
 const TRY_AGAIN: Duration = Duration::from_millis(200);

@@ -150,7 +150,7 @@ impl Visit {
 }
 
 struct Chosen {
-    /// What goes on to Elasticsearch.
+    /// The part of the request that goes on to Elasticsearch.
     body: Vec<u8>,
     is_refused: Vec<bool>,
     refused: usize,

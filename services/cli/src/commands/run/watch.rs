@@ -1,23 +1,21 @@
-//! `paceline run watch`: follows a run until it has ended; a bar on a terminal, lines in a pipe, objects with --json.
+//! `paceline run watch`: follows a run until it has ended, and gives each update to the [`display`](super::display).
 //!
 //! A watch outlives its scheduler: when the stream breaks, another scheduler takes the run over, and the watch goes on there.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use paceline_core::Error;
 use paceline_core::run::RunState;
 use paceline_proto::v1;
 use paceline_proto::v1::scheduler_service_client::SchedulerServiceClient;
 
-use super::Context;
+use super::display::Display;
 use crate::client::Scheduler;
+use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::Output;
 use crate::views::{self, RunView};
 
-/// How often a watch that has begun tries to get its stream back, and how long it waits in between: a fail-over takes 3 s.
+/// The number of times that a watch that has begun tries to get its stream back, and the wait in between: a fail-over takes 3 s.
 const RECONNECTS_MAX: u32 = 30;
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -73,7 +71,7 @@ impl Watch<'_> {
         }
     }
 
-    /// One stream, to its end. `Err` is the output's, `Broken` is the stream's.
+    /// Shows one stream, to its end. `Err` is the output's, `Broken` is the stream's.
     async fn stream(&mut self) -> anyhow::Result<Streamed> {
         let mut client = SchedulerServiceClient::new(self.scheduler.patient.clone());
         let request = v1::WatchRunRequest { run_id: self.run_id.clone() };
@@ -85,83 +83,26 @@ impl Watch<'_> {
             let run = match updates.message().await {
                 Ok(Some(update)) => update.run,
                 Ok(None) => {
-                    return Ok(Streamed::Broken(Error::unavailable(
-                        "the scheduler ended the stream before the run ended",
-                    )));
+                    let words = "the scheduler ended the stream before the run ended";
+                    return Ok(Streamed::Broken(Error::unavailable(words)));
                 }
                 Err(status) => return Ok(Streamed::Broken(self.scheduler.failure(&status))),
             };
             let Some(run) = run else { continue };
             (self.reconnects, self.has_begun) = (0, true);
-            let has_ended = views::state(run.state).is_some_and(RunState::is_terminal);
-            let view = RunView::from(run);
-            self.display.show(&view)?;
-            if has_ended {
-                return Ok(Streamed::Ended(Box::new(view)));
-            }
-        }
-    }
-}
-
-/// Where the updates go.
-enum Display {
-    Lines(Output),
-    Bar(Output, ProgressBar),
-}
-
-impl Display {
-    fn new(output: Output) -> Self {
-        let is_terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        if output.json || !is_terminal { Self::Lines(output) } else { Self::Bar(output, ProgressBar::no_length()) }
-    }
-
-    fn show(&mut self, run: &RunView) -> anyhow::Result<()> {
-        match self {
-            Self::Lines(output) => output.data(run, RunView::progress),
-            Self::Bar(_, bar) => {
-                draw(bar, run);
-                Ok(())
+            if let Some(ended) = self.show(run)? {
+                return Ok(ended);
             }
         }
     }
 
-    /// What stays on the terminal when the bar has gone; a pipe has it already.
-    fn last(&self, run: &RunView) -> anyhow::Result<()> {
-        match self {
-            Self::Lines(_) => Ok(()),
-            Self::Bar(output, _) => output.data(run, RunView::progress),
-        }
+    /// Shows an update; answers it if the run has ended.
+    fn show(&mut self, run: v1::Run) -> anyhow::Result<Option<Streamed>> {
+        let has_ended = views::state(run.state).is_some_and(RunState::is_terminal);
+        let view = RunView::from(run);
+        self.display.show(&view)?;
+        Ok(has_ended.then(|| Streamed::Ended(Box::new(view))))
     }
-
-    fn talk(&self, text: &str) {
-        match self {
-            Self::Lines(output) => output.talk(text),
-            Self::Bar(output, bar) => bar.suspend(|| output.talk(text)),
-        }
-    }
-
-    fn clear(&self) {
-        if let Self::Bar(_, bar) = self {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// With a total a bar, without one a spinner. A total may come and go while the run is watched.
-fn draw(bar: &ProgressBar, run: &RunView) {
-    let template = match run.total {
-        Some(_) => "{bar:30.cyan} {percent:>3}%  {wide_msg}",
-        None => "{spinner:.cyan}  {wide_msg}",
-    };
-    if bar.length() != run.total || bar.position() == 0 {
-        run.total.map_or_else(|| bar.unset_length(), |total| bar.set_length(total));
-        bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
-    }
-    if let Some(numbers) = &run.numbers {
-        bar.set_position(numbers.processed + numbers.dead);
-    }
-    bar.set_message(run.progress());
-    bar.tick();
 }
 
 #[cfg(test)]
@@ -169,22 +110,7 @@ mod tests {
     use super::*;
     use crate::exit;
     use crate::fake_scheduler::{self, Fake};
-
-    fn run(total: Option<u64>, processed: u64) -> RunView {
-        let snapshot = v1::Snapshot { processed, dead: 1, ..v1::Snapshot::default() };
-        RunView::from(v1::Run { total, snapshot: Some(snapshot), ..v1::Run::default() })
-    }
-
-    #[test]
-    fn the_bar_follows_a_total_that_comes_and_goes() {
-        let bar = ProgressBar::hidden();
-        draw(&bar, &run(Some(10), 3));
-        assert_eq!((bar.length(), bar.position()), (Some(10), 4));
-        draw(&bar, &run(None, 5));
-        assert_eq!((bar.length(), bar.position()), (None, 6));
-        draw(&bar, &run(Some(20), 9));
-        assert_eq!((bar.length(), bar.position()), (Some(20), 10));
-    }
+    use crate::output::Output;
 
     #[tokio::test]
     async fn a_watch_that_never_began_does_not_wait_for_a_scheduler() {

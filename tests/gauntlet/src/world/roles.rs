@@ -10,6 +10,8 @@ use anyhow::{Context as _, ensure};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
+use super::services::Service;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     Scheduler,
@@ -28,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// How many of them run.
+    /// The number of roles of this kind.
     pub fn count(self) -> usize {
         match self {
             Self::Scheduler | Self::Producer => 2,
@@ -39,6 +41,15 @@ impl Kind {
     /// `scheduler-1`, `scheduler-2`, …
     pub fn members(self) -> impl Iterator<Item = String> + use<> {
         (1..=self.count()).map(move |number| format!("{}-{number}", self.name()))
+    }
+
+    /// True if roles of this kind have anything to do with the service.
+    pub fn speaks_to(self, service: Service) -> bool {
+        match (self, service) {
+            (_, Service::Redis) | (Self::Worker, _) => true,
+            (Self::Scheduler, service) => service == Service::Elasticsearch,
+            (Self::Producer, service) => service == Service::RabbitMq,
+        }
     }
 }
 
@@ -108,7 +119,7 @@ impl Role {
         child.as_ref().and_then(Child::id).with_context(|| format!("{} does not run", self.name))
     }
 
-    /// How it ended, if it ended by itself; that is never right here.
+    /// The end of a role that ended by itself, in words; that is never right here.
     pub async fn ended(&self) -> Option<String> {
         let mut child = self.child.lock().await;
         let status = child.as_mut()?.try_wait().ok().flatten()?;

@@ -8,10 +8,10 @@ use anyhow::{Context as _, bail};
 use redis::cmd;
 use serde_json::Value;
 
-use crate::gate::Gate;
-use crate::http;
-use crate::services::{Service, Stack};
-use crate::world::{NAMESPACE, Place};
+use super::gate::Gate;
+use super::http;
+use super::place::{NAMESPACE, Place};
+use super::services::{Service, Stack};
 
 pub struct Nodes {
     gates: BTreeMap<String, Gate>,

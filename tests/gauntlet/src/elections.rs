@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::plan::Victim;
 use crate::faults::Struck;
-use crate::plan::Blow;
+use crate::faults::blow::Blow;
+use crate::faults::victim::Victim;
 use crate::recovery::standstill;
-use crate::services::Service;
+use crate::world::services::Service;
 
 /// Shorter gaps are between two looks.
 const STANDSTILL_MIN: Duration = Duration::from_millis(300);
@@ -87,8 +87,8 @@ pub fn not_struck(struck: &[Struck], length: Duration) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Harm;
-    use crate::plan::Planned;
+    use crate::faults::blow::Planned;
+    use crate::faults::victim::Harm;
     use crate::recovery::Span;
 
     fn s(seconds: f64) -> Duration {

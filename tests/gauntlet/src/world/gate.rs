@@ -12,17 +12,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 const CHUNK_BYTES: usize = 64 << 10;
-/// How long one side of a half-open connection may live on after the other has gone.
+/// The longest that one side of a half-open connection lives on after the other has gone.
 const HALF_OPEN_MAX: Duration = Duration::from_secs(90);
 
-/// Which way bytes go: up is from the role to the service.
+/// The direction of bytes: up is from the role to the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Up,
     Down,
 }
 
-/// What the gate does with bytes.
+/// The treatment of bytes at the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     Open,

@@ -2,6 +2,7 @@
 
 use super::*;
 use clap::Parser;
+use paceline_core::run::RunState;
 
 use crate::exit;
 use crate::fake_scheduler::{Fake, run};

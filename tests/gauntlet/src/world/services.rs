@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-/// How long any command of the stack may take; a start of Elasticsearch is the longest.
+/// The longest that any command of the stack may take; a start of Elasticsearch is the longest.
 const COMMAND_MAX: Duration = Duration::from_secs(180);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +77,7 @@ impl Stack {
         self.run("ports", &[]).await
     }
 
-    /// Where others reach the Redis servers, in their order.
+    /// The ports at which others reach the Redis servers, in their order.
     pub fn announce_redis_at(&mut self, ports: Vec<u16>) {
         self.redis_announced_at = ports;
     }
@@ -106,7 +106,7 @@ impl Stack {
         address.parse().with_context(|| format!("{url:?} has no address"))
     }
 
-    /// The same service, reached at another address.
+    /// The URL of a service that is reached at another address.
     pub fn url_at(&self, service: Service, address: SocketAddr) -> anyhow::Result<String> {
         Ok(self.url(service).replace(&self.address(service)?.to_string(), &address.to_string()))
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::plan::{Harm, Victim};
-use crate::gate::Flow;
-use crate::world::{World, say};
+use super::victim::{Harm, Victim};
+use crate::world::World;
+use crate::world::gate::Flow;
+use crate::world::place::say;
 
 /// Returns when the node is back: it answers again, or can be reached again. Its service may still be healing.
 pub async fn strike_node(world: &World, harm: Harm, victim: &Victim, lasts: Duration) -> anyhow::Result<()> {

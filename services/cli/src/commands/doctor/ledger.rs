@@ -1,0 +1,147 @@
+//! Checks of the ledger: its clock, its protocol and the ends of runs, then the workers that it knows.
+
+use paceline_adapters::resolve;
+use paceline_core::Error;
+use paceline_core::clock::SystemClock;
+use paceline_core::ports::Ledger;
+use paceline_proto::PROTOCOL;
+use paceline_runtime::settings::Settings;
+
+use super::checkup::Check;
+use super::reach::{unreached, within};
+use super::workers::workers;
+use crate::connections::{connections, is_embedded, must_exist};
+
+/// Ends of runs that are counted one by one; beyond this it is "or more".
+const ENDS_COUNTED_MAX: usize = 1_000;
+/// Clocks further apart than this make latencies and estimates wrong.
+const CLOCK_SKEW_MS_MAX: i64 = 1_000;
+/// The remedy where the ledger was reached and then failed.
+const LOOK_AT_LEDGER: &str = "look at the ledger";
+
+/// The ledger and everything that it tells. It is connected once, because embedded files refuse a second opener.
+pub async fn ledger(settings: &Settings) -> Vec<Check> {
+    let reached = within(async {
+        must_exist(&settings.ledger_url)?;
+        let ledger = resolve::ledger(&connections(settings), SystemClock::shared()).await?;
+        let what = ledger.check().await?;
+        Ok((ledger, what))
+    });
+    match reached.await {
+        Ok((ledger, what)) => {
+            let mut checks = vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await];
+            checks.push(protocol(&*ledger).await);
+            checks.push(ends(&*ledger).await);
+            checks.extend(workers(&*ledger).await);
+            checks
+        }
+        Err(error) => {
+            let clock = Check::skipped("clock", "not measurable: the ledger was not reached");
+            vec![unreached("ledger", &settings.ledger_url, &error), clock]
+        }
+    }
+}
+
+/// The time at which the ledger says that it was read, between the times at which the question began and ended.
+async fn clock(ledger: &dyn Ledger, settings: &Settings) -> Check {
+    if is_embedded(&settings.ledger_url) {
+        return Check::skipped("clock", "the ledger has this machine's clock");
+    }
+    let clock = SystemClock::shared();
+    let measured = within(async {
+        let Some(newest) = ledger.run_ids(None, 1).await?.into_iter().next() else { return Ok(None) };
+        let begun_ms = clock.wall_ms();
+        let snapshot = ledger.snapshot(&newest, &settings.group).await?;
+        Ok(snapshot.map(|snapshot| skew_ms(begun_ms, snapshot.read_at_ms, clock.wall_ms())))
+    });
+    match measured.await {
+        Ok(None) => Check::skipped("clock", "not measurable before the first run"),
+        Ok(Some(skew_ms)) if skew_ms.abs() <= CLOCK_SKEW_MS_MAX => {
+            Check::ok("clock", "agrees with the ledger's within a second")
+        }
+        Ok(Some(skew_ms)) => {
+            let apart =
+                Error::failed_precondition(format!("the ledger's clock is {skew_ms} ms ahead of this machine's"));
+            Check::failed("clock", &apart, "let both take their time from NTP")
+        }
+        Err(error) => Check::failed("clock", &error, LOOK_AT_LEDGER),
+    }
+}
+
+/// Milliseconds by which `theirs` lies outside of the span from `begun` to `ended`; positive: theirs is ahead.
+fn skew_ms(begun: i64, theirs: i64, ended: i64) -> i64 {
+    if theirs > ended { theirs - ended } else { theirs.min(begun) - begun }
+}
+
+/// The protocol of the mesh: roles of this build start only on a mesh of their own.
+async fn protocol(ledger: &dyn Ledger) -> Check {
+    const NAME: &str = "protocol";
+    match within(ledger.protocol()).await {
+        Ok(None) => Check::ok(NAME, format!("{PROTOCOL}; the mesh gets it with its first role")),
+        Ok(Some(noted)) if noted == PROTOCOL.number() => Check::ok(NAME, format!("{PROTOCOL}, as the mesh has")),
+        Ok(Some(noted)) => {
+            let words = format!("the mesh has protocol {noted}, and this paceline has protocol {PROTOCOL}");
+            Check::failed(NAME, &Error::failed_precondition(words), "see docs/operations/upgrade.md").required()
+        }
+        Err(error) => Check::failed(NAME, &error, LOOK_AT_LEDGER),
+    }
+}
+
+/// The number of ended runs whose end the sink does not keep yet: a ledger that is rebuilt from the sink would go on with those runs.
+async fn ends(ledger: &dyn Ledger) -> Check {
+    const NAME: &str = "ends of runs";
+    match within(ledger.unkept_run_ids(None, ENDS_COUNTED_MAX)).await {
+        Ok(unkept) => match unkept.first() {
+            None => Check::ok(NAME, "all are kept in the sink"),
+            Some(first) => {
+                let more = if unkept.len() < ENDS_COUNTED_MAX { "" } else { " or more" };
+                let words = format!("{}{more} not kept in the sink yet, such as that of run {first}", unkept.len());
+                let remedy =
+                    "is a scheduler running, and the sink well? Schedulers keep trying until the sink has them";
+                Check::failed(NAME, &Error::unavailable(words), remedy)
+            }
+        },
+        Err(error) => Check::failed(NAME, &error, LOOK_AT_LEDGER),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::checkup::Verdict;
+
+    #[test]
+    fn a_clock_is_off_only_by_what_the_time_of_the_call_does_not_explain() {
+        assert_eq!(skew_ms(100, 105, 110), 0);
+        assert_eq!(skew_ms(100, 5_110, 110), 5_000);
+        assert_eq!(skew_ms(5_100, 100, 5_110), -5_000);
+    }
+
+    #[tokio::test]
+    async fn an_end_that_the_sink_does_not_keep_is_shown_until_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("embedded:{}", folder.path().display());
+        let at = Settings { ledger_url: url, ..Settings::default() };
+        let ledger = resolve::ledger(&connections(&at), SystemClock::shared()).await.unwrap();
+        assert_eq!(ends(&*ledger).await.verdict, Verdict::Ok);
+        let kept = paceline_core::run::KeptRun {
+            spec: serde_json::from_str(
+                r#"{"run_id":"r","rate":{"jobs":1,"per_ns":60},"total":null,"queue":"default","handler":"record",
+                    "payload":{},"catch_up":"ALL","created_at_ms":0}"#,
+            )
+            .unwrap(),
+            state: paceline_core::run::RunState::Failed,
+            revision: 3,
+            cursor: 0,
+            pacing: paceline_core::pacing::Pacing::default(),
+            ended_at_ms: Some(1),
+            failure: None,
+        };
+        ledger.restore_run(&kept).await.unwrap();
+        let check = ends(&*ledger).await;
+        assert_eq!((check.verdict, check.required), (Verdict::Failed, false));
+        assert!(check.what.starts_with("1 not kept") && check.what.contains("run r"), "{}", check.what);
+        ledger.note_kept(&kept.spec.run_id, 3).await.unwrap();
+        assert_eq!(ends(&*ledger).await.verdict, Verdict::Ok);
+    }
+}
