@@ -16,7 +16,6 @@ mod in_process;
 mod observed;
 mod options;
 mod output;
-mod payload;
 mod roles;
 mod version;
 mod views;

@@ -1,4 +1,8 @@
-//! A run as people and scripts see it: the JSON shape, and its text.
+//! A run as people and scripts see it: the JSON shape, and its text. [`payload`] turns the wire's payload into JSON and back.
+
+pub mod payload;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +14,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::output::{counted, table};
-use crate::payload;
 
 /// A run with its numbers in one flat object. Times are RFC 3339 or null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,7 +36,7 @@ pub struct RunView {
     pub numbers: Option<NumbersView>,
 }
 
-/// One atomic read of the ledger.
+/// The numbers of a run: one atomic read of the ledger. Rates are in jobs a second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NumbersView {
     pub enqueued: u64,
@@ -207,7 +210,3 @@ pub fn list(runs: &[RunView]) -> String {
         .collect();
     table(["RUN", "STATE", "RATE", "TOTAL", "ENQUEUED", "PROCESSED", "DEAD", "STARTED"], &rows)
 }
-
-#[cfg(test)]
-#[path = "views_tests.rs"]
-mod tests;

@@ -1,4 +1,4 @@
-//! Start-up on services that are not there yet: try again with backoff, say which one and what to do, until it answers.
+//! Start-up on services that are not there yet: tries again with backoff, and logs each failure, until the service answers.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use paceline_runtime::readiness::{HICCUP, Readiness};
 const DELAY_MIN: Duration = Duration::from_millis(200);
 const DELAY_MAX: Duration = Duration::from_secs(1);
 
-/// The connection, or `None` when a stop comes first. What can never work (a bad URL, a wrong password) is an error at once.
+/// The connection, or `None` when a stop comes first. A failure that no time mends (a bad URL, a wrong password) is an error at once.
 pub async fn connected<T, F>(
     what: &str,
     (readiness, shutdown): (&Readiness, &Shutdown),

@@ -15,7 +15,7 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Triggered by SIGTERM or SIGINT; a second signal ends the process at once with exit code 130.
+    /// A signal that is triggered by SIGTERM or SIGINT; a second signal ends the process at once with exit code 130.
     pub fn on_signal() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let shutdown = Self::new();
@@ -34,8 +34,8 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Triggered by SIGHUP too, for a command that tidies up when its terminal is closed; not if whoever started the process
-    /// wants it to survive that, as `nohup` does.
+    /// The same signal, triggered by SIGHUP too, for a command that tidies up when its terminal is closed. Not where SIGHUP is ignored from
+    /// the start, as under `nohup`.
     pub fn also_on_hangup(self) -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -50,8 +50,8 @@ impl Shutdown {
         Ok(self)
     }
 
-    /// Triggered at the end of `source` too, or when it cannot be read any more. A pipe ends when whoever holds its other end does,
-    /// in whatever way that is.
+    /// The same signal, triggered at the end of `source` too, or when `source` cannot be read any more. A pipe ends with the process that
+    /// holds its other end, in whatever way that process ends.
     pub fn also_at_end_of(self, mut source: impl Read + Send + 'static) -> Self {
         let trigger = self.clone();
         // A thread that no stop waits for: nothing can end its reading from outside.
@@ -76,6 +76,7 @@ impl Shutdown {
         self.0.cancelled().await;
     }
 
+    /// A signal that is triggered with this one, and can be triggered alone.
     pub fn child(&self) -> Self {
         Self(self.0.child_token())
     }
@@ -90,7 +91,7 @@ impl Shutdown {
     }
 }
 
-/// The mask of `/proc/self/status`; its lowest bit is the first signal, SIGHUP.
+/// True if the process ignores SIGHUP, by the mask of `/proc/self/status`; its lowest bit is the first signal, SIGHUP.
 fn ignores_hangup(status: &str) -> bool {
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     mask.is_some_and(|mask| mask & 1 == 1)

@@ -1,7 +1,7 @@
 //! Roles of different protocols do not work together: a role joins a mesh only if the mesh has its protocol, and a producer takes
 //! calls only of its own.
 //!
-//! [`join`] is asked at the start of a role, through the ledger, which every role has. [`SayProtocol`] and [`RequireProtocol`] are the
+//! [`join`] decides at the start of a role, through the ledger, which every role has. [`SayProtocol`] and [`RequireProtocol`] are the
 //! two ends of a call between scheduler and producer.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Build {
 }
 
 impl Build {
-    /// Of this source.
+    /// The build of this source.
     pub const THIS: Self = Self { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL };
 }
 
@@ -43,7 +43,8 @@ pub async fn join(ledger: Arc<dyn Ledger>, mesh: &str, build: Build) -> Result<A
     Ok(Arc::new(Joined::new(ledger, build.protocol.number())))
 }
 
-/// The ledger of `mesh` for a command that repairs and does not stay: nothing is noted before it restores anything.
+/// The ledger of `mesh` for a command that repairs and does not stay: nothing is noted before the command restores something.
+/// FAILED_PRECONDITION on a mesh of another protocol.
 pub async fn visit(ledger: Arc<dyn Ledger>, mesh: &str, build: Build) -> Result<Arc<dyn Ledger>> {
     refuse_other(ledger.protocol().await?, mesh, build)?;
     Ok(Arc::new(Joined::new(ledger, build.protocol.number())))

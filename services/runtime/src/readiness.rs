@@ -93,8 +93,8 @@ impl Readiness {
         self.named(&self.0.conditions, name, tolerated)
     }
 
-    /// A condition for people: it turns `/readyz` red, and those who [follow](Self::follow) do not hear of it, because the work that
-    /// they send is what shows that it is over.
+    /// A condition for people: it turns `/readyz` red, and callers that [follow](Self::follow) do not hear of it, because only the work that
+    /// they send shows that the condition is well again.
     pub fn shown(&self, name: &str) -> Condition {
         self.named(&self.0.shown, name, Duration::ZERO)
     }
@@ -109,7 +109,7 @@ impl Readiness {
         condition
     }
 
-    /// Adds something to show; read when somebody asks.
+    /// Adds a fact to the report; it is read when somebody asks.
     pub fn fact<T: Into<Value>>(&self, name: &'static str, read: impl Fn() -> T + Send + Sync + 'static) {
         lock(&self.0.facts).push((name, Box::new(move || read().into())));
     }
@@ -143,7 +143,7 @@ impl Readiness {
         }
     }
 
-    /// For ever: logs each change, tells each that is not only shown, and turns red at the stop.
+    /// Logs each change, tells each that is not only shown, and turns red at the stop. Never returns.
     pub async fn follow<F: Future<Output = ()>>(&self, shutdown: &Shutdown, tell: impl Fn(bool) -> F) {
         let running = self.condition(RUNNING);
         running.set_ok();

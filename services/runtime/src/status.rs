@@ -7,10 +7,11 @@ use paceline_core::error::{Error, ErrorKind, FieldViolation};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Marks the one kind that has no code of its own: to whoever does not know the mark it is an invalid argument.
+/// Marks the one kind that has no code of its own: to a client that does not know the mark it is an invalid argument.
 const UNPUBLISHABLE: &str = "UNPUBLISHABLE";
 const DOMAIN: &str = "paceline";
 
+/// The gRPC code of a kind.
 pub fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidArgument | ErrorKind::Unpublishable => Code::InvalidArgument,
@@ -23,7 +24,7 @@ pub fn code(kind: ErrorKind) -> Code {
     }
 }
 
-/// For the edge of a server.
+/// Our error as a status, for the edge of a server.
 pub fn to_status(error: Error) -> Status {
     let mut details = ErrorDetails::new();
     for violation in &error.fields {
@@ -38,7 +39,7 @@ pub fn to_status(error: Error) -> Status {
     Status::with_error_details(code(error.kind), error.message, details)
 }
 
-/// For the edge of a client: a status as our error.
+/// A status as our error, for the edge of a client.
 pub fn from_status(status: &Status) -> Error {
     let details = status.get_error_details();
     let is_marked = details.error_info().is_some_and(|info| info.reason == UNPUBLISHABLE && info.domain == DOMAIN);

@@ -1,8 +1,8 @@
 //! The gauntlet of clusters: three nodes of each service; one node at a time is killed, frozen or cut off while runs go on,
 //! most often the leading one. Besides the laws and the proof of every gauntlet: how long jobs stood still has a limit for each
 //! service, which is that of its election, every service must have been struck, and in the end every node is asked for itself.
-//! A cut is between a node and the roles; for Redis also between it and its peers. RabbitMQ's and Elasticsearch's own connections among their nodes
-//! are never cut: those that are frozen come nearest to it.
+//! A cut is between a node and the roles; for Redis also between the node and its peers. The connections among the nodes of RabbitMQ and of
+//! Elasticsearch are never cut; a frozen node comes nearest to that.
 //!
 //!   plan.rs                                     which node, what is done to it, and how long
 //!   proof.rs                                    what the nodes themselves say

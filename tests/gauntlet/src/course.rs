@@ -1,5 +1,5 @@
-//! One way through the gauntlet: runs are started, the plan is carried out, all is made well again, runs drain, and what
-//! happened is proved and reported.
+//! One way through the gauntlet: runs are started, the plan is carried out, all is made well again, runs drain, and the outcome
+//! is proved and reported.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,7 +33,7 @@ const NEWS_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Course {
     pub seed: u64,
     pub length: Duration,
-    /// Of the big run.
+    /// The rate of the big run.
     pub jobs_per_second: u64,
     /// Faults that are left out, by a part of their names or targets; the others stay as the seed has them.
     pub without: Vec<String>,
@@ -72,7 +72,7 @@ pub fn steady(jobs_per_minute: u64) -> StartRunRequest {
     StartRunRequest { jobs: jobs_per_minute, per_minutes: 1.0, ..Default::default() }
 }
 
-/// Every fault at its time; returns when all are over.
+/// Strikes every fault at its time; returns when all are over.
 async fn carry_out(world: &Arc<World>, planned: Vec<Planned>, small: &Arc<Watched>) -> anyhow::Result<Vec<Struck>> {
     let began = world.now();
     let mut striking = JoinSet::new();
@@ -105,7 +105,7 @@ pub async fn end_runs(world: &World, big: &Watched, small: &Watched) -> anyhow::
     Ok(())
 }
 
-/// Proof and report.
+/// Proves every run and reports.
 pub async fn finish(
     world: &World,
     name: &str,
@@ -138,7 +138,7 @@ pub async fn finish(
     })
 }
 
-/// A line now and then, so that whoever looks on sees it move. For ever.
+/// Says now and then how far the runs are, for whoever looks on. Never returns.
 async fn tell_news(world: Arc<World>) {
     let mut ticks = tokio::time::interval(NEWS_INTERVAL);
     loop {

@@ -12,7 +12,7 @@ use crate::world::services::Service;
 /// Shorter gaps are between two looks.
 const STANDSTILL_MIN: Duration = Duration::from_millis(300);
 
-/// From one strike to the next, at most: 18 s of harm, the pause, and until the service is whole and jobs keep pace.
+/// The longest time from one strike to the next: 18 s of harm, the pause, and until the service is whole and jobs keep pace.
 const STRIKE_MAX: Duration = Duration::from_secs(60);
 /// Three services, three harms.
 const LEADERS_TIMES_HARMS: u64 = 9;
@@ -52,7 +52,7 @@ impl Election {
     }
 }
 
-/// Of each strike at a node. `moved` are the moments at which jobs were counted; `until` ends the time of the last strike.
+/// The election of each strike at a node. `moved` are the moments at which jobs were counted; `until` ends the time of the last strike.
 pub fn elections(struck: &[Struck], moved: &[Duration], until: Duration) -> Vec<Election> {
     let nexts = struck.iter().skip(1).map(|next| next.span.began).chain([until]);
     let one = |(struck, next): (&Struck, Duration)| {

@@ -1,5 +1,5 @@
 //! The end of a gauntlet: runs drain, `paceline verify --strict` proves each, and Elasticsearch is asked by ourselves too,
-//! because a proof by the one who is on trial is only half of one.
+//! because a proof by the software on trial is only half a proof.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ struct Stored {
     reason: String,
 }
 
-/// Waits until all have ended; those that have not, by name.
+/// Waits until all runs have ended; answers the names of those that have not in time.
 pub async fn drain(world: &World) -> Vec<String> {
     let deadline = Instant::now() + DRAIN_MAX;
     loop {
@@ -64,7 +64,7 @@ pub async fn drain(world: &World) -> Vec<String> {
     }
 }
 
-/// One run after the other, because each proof is work for the services.
+/// Proves one run after the other, because each proof is work for the services.
 pub async fn prove_all(world: &World) -> anyhow::Result<Vec<Proof>> {
     let mut proofs = Vec::new();
     for run in world.runs() {
@@ -130,7 +130,7 @@ fn compare(proof: &mut Proof, stored: &Stored, missing: u64, is_refused: bool) {
     }
 }
 
-/// `paceline verify --strict` on the services themselves; how many jobs it misses.
+/// Runs `paceline verify --strict` on the services themselves; answers the number of missing jobs.
 async fn verify(world: &World, proof: &mut Proof) -> anyhow::Result<u64> {
     let mut command = Command::new(&world.place.binary);
     command.args(["verify", &proof.run, "--strict", "--json", "--namespace", NAMESPACE]);

@@ -15,7 +15,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Calls that may wait for an answer at once; beyond them a sample is left out.
 const READS_IN_FLIGHT_MAX: usize = 512;
 
-/// For ever.
+/// Reads every run that has not ended, again and again. Never returns.
 pub async fn sample(world: Arc<World>) {
     let mut ticks = interval(SAMPLE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -51,7 +51,7 @@ async fn read(world: Arc<World>, run: Arc<Watched>) {
     }
 }
 
-/// A role that ends by itself has given up, which none may. For ever.
+/// Reports each role that ends by itself, which none may, and notes the memory of the others. Never returns.
 pub async fn look_after_roles(world: Arc<World>) {
     let mut ticks = interval(LOOK_INTERVAL);
     let mut reported = std::collections::BTreeSet::new();

@@ -18,7 +18,7 @@ pub struct Asker {
     drain_seconds: f64,
     group: String,
     calls: ScaleServiceClient<Authorized>,
-    /// For its words about failures.
+    /// Turns failed calls into errors with a remedy.
     scheduler: Scheduler,
     was_away: bool,
 }
@@ -30,7 +30,8 @@ impl Asker {
         Ok(Self { queues, drain_seconds, group, calls, scheduler: Scheduler::new(settings)?, was_away: false })
     }
 
-    /// For the queue that needs most. `None`: it is not known of one of them; that is logged when it begins and when it ends.
+    /// The number of workers that the neediest queue wants of this host, which runs `mine`. `None`: the number is not known of one of the
+    /// queues; the beginning and the end of that are logged.
     pub async fn ask(&mut self, mine: &BTreeSet<String>) -> Option<u32> {
         let mut most = 0;
         for queue in &self.queues {
@@ -60,7 +61,7 @@ impl Asker {
     }
 }
 
-/// Other workers do their part.
+/// The wanted workers without those that others run and keep.
 fn of_this_host(answer: &ExplainScaleResponse, mine: &BTreeSet<String>) -> u32 {
     let is_other = |id: &str| !mine.contains(id);
     let others = answer.workers.iter().filter(|worker| !worker.is_stopping && is_other(&worker.worker_id)).count();

@@ -14,10 +14,10 @@ use super::process::{KILL_MARGIN, Worker, follow, spawn, this_binary};
 use crate::exit::Exit;
 use crate::roles::process_name;
 
-/// After a worker that died nobody is started for this long; twice as long after each one that dies soon again.
+/// The pause after a worker that died, in which none is started; it doubles with each worker that dies soon again, up to the maximum.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Of the most workers that may be wanted: those that leave are processes too.
+/// The most processes, in parts of the most workers that may be wanted: workers that leave are processes too.
 const PROCESSES_FACTOR: usize = 2;
 /// A worker that lived longer says nothing about the next one.
 const LIVED_WELL: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ pub enum Ended {
 }
 
 pub struct Children {
-    /// Of the names of the workers, if one was given.
+    /// The beginning of the names of the workers, if one was given.
     prefix: Option<String>,
     patience: Duration,
     processes_max: usize,
@@ -53,8 +53,9 @@ struct Running {
 }
 
 impl Children {
-    /// A worker that is asked to leave may take `patience` to finish. There are at most twice `workers_max` processes. With an id, the workers
-    /// are called by it, something random of this supervisor, because a worker of its predecessor may still be on the list, and a number.
+    /// No workers yet. A worker that is asked to leave may take `patience` to finish; there are at most twice `workers_max` processes. The
+    /// name of a worker is `id`, something random of this supervisor and a number: a worker of a former supervisor may still be on the list.
+    /// The error says that `id` is no name.
     pub fn new(id: Option<String>, workers_max: u32, patience: Duration) -> paceline_core::Result<Self> {
         let prefix = id.map(|id| format!("{id}-{}", ids::random_tail()));
         if let Some(prefix) = &prefix {
@@ -66,7 +67,7 @@ impl Children {
         Ok(Self { prefix, patience, processes_max, worker, is_full, running, ends, started, pause, start_at })
     }
 
-    /// Starts workers, or lets the newest leave, until so many are there. After a death it waits before it starts another.
+    /// Starts workers, or lets the newest leave, until so many are there. After a death there is a pause before the next start.
     pub fn fill(&mut self, target: u32) {
         if self.start_at.is_some_and(|at| Instant::now() >= at) {
             self.start_at = None;

@@ -1,7 +1,9 @@
 //! `paceline worker --autoscale 1..8`: one process that starts and stops workers of this host, as many as the scheduler says the queues need.
 //!
-//! The supervisor asks every few seconds. More workers start at once; fewer only after fewer have been enough all through a window. A worker that leaves takes no more and finishes what it holds. A scheduler that is away, or does not know, changes nothing. Each
-//! worker is a process of its own ([`children`]), so it has its own core, admin port and fate.
+//! The supervisor asks every few seconds ([`ask`]). Workers that are missing start at once; surplus ones leave only after the scheduler has
+//! asked for no more than the lower number all through a window. A worker that leaves takes no more jobs and finishes those that it holds. A
+//! scheduler that is away, or does not know, changes nothing. Each worker is a process of its own ([`children`], [`process`]), with its own
+//! core, admin port and fate.
 
 mod arguments;
 mod ask;

@@ -1,5 +1,5 @@
-//! One worker as a process of this same binary. The pipe on a worker's stdin is its leash: closed, by intent or because the supervisor has
-//! ended in whatever way, it is the stop in order that SIGTERM is.
+//! One worker as a process of this same binary. The pipe on a worker's stdin is its leash: when the pipe closes,
+//! by intent or because the supervisor has ended in whatever way, the worker stops in order, as at SIGTERM.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -17,14 +17,15 @@ pub const KILL_MARGIN: Duration = Duration::from_secs(5);
 /// Makes the command of a worker from its name and the patience that it may have.
 pub type Worker = fn(&str, Duration) -> anyhow::Result<Command>;
 
-/// This binary as a worker.
+/// The command of this binary as a worker; the error says that the binary is not found.
 pub fn this_binary(id: &str, patience: Duration) -> anyhow::Result<Command> {
     let mut command = Command::new(executable()?);
     command.args(of_worker(std::env::args_os().skip(1), id, patience));
     Ok(command)
 }
 
-/// An upgrade may have put another file in this one's place, or none. Linux keeps the one that runs, and workers of it fit to their supervisor.
+/// The file that runs. An upgrade may have put another file in its place, or none; Linux keeps the one that runs, and workers from it fit
+/// to their supervisor.
 fn executable() -> anyhow::Result<PathBuf> {
     let named = std::env::current_exe().context("cannot find this executable")?;
     let running = Path::new("/proc/self/exe");

@@ -16,8 +16,7 @@ use paceline_runtime::settings::Settings;
 use crate::client::Scheduler;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::payload;
-use crate::views::{self, RunView};
+use crate::views::{self, RunView, payload};
 use arguments::{CatchUp, List, Named, Start, Total, Update};
 
 /// The most runs that one page of the API holds.

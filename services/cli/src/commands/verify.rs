@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::views;
 
-/// An answer with both lists full, of foreign ids as long as a sink allows.
+/// The largest answer: both lists full, of foreign ids as long as a sink allows.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Prove that a run stored every job exactly once

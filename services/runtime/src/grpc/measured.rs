@@ -1,5 +1,5 @@
-//! Measures every call of the API: how long it took, by method and by the code it ended with. Of a stream, its opening. A call whose
-//! trace is recorded is a span of it, and what the call does continues that.
+//! Measures every call of the API: its time, by method and by the code at its end; of a stream, the opening. A call whose trace is recorded
+//! is a span of that trace, and the work of the call continues the span.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ struct Measured {
     methods: Arc<HashMap<String, Arc<str>>>,
 }
 
-/// A call on its way; dropped before it has ended, its caller has cancelled it.
+/// A call on its way. A call that is dropped before its end was cancelled by its caller.
 struct OnItsWay<'a> {
     measured: &'a Measured,
     method: &'a str,
@@ -61,13 +61,13 @@ async fn measure(State(measured): State<Measured>, mut request: Request, next: N
     response
 }
 
-/// A refusal is in the headers. A success says so only behind its body, which a role makes without failing.
+/// The code of a call. A refusal has it in the headers; a success has it behind the body, which a role makes without failing.
 fn code(response: &Response) -> Code {
     let status = response.headers().get(STATUS_HEADER);
     status.map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
 }
 
-/// Of our own services and of gRPC's health service, which our roles ask each other.
+/// The methods of our own services and of gRPC's health service, which our roles ask each other; by path.
 fn methods() -> HashMap<String, Arc<str>> {
     let sets = [paceline_proto::DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
     let files = sets.into_iter().flat_map(|set| {
@@ -93,7 +93,7 @@ impl Drop for OnItsWay<'_> {
     }
 }
 
-/// As gRPC calls it.
+/// The name of a code in gRPC.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

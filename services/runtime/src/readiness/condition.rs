@@ -12,7 +12,7 @@ use tokio::time::Instant;
 pub const LATE: Duration = Duration::from_millis(1_500);
 const RECHECK_DELAY: Duration = Duration::from_millis(500);
 
-/// One thing that must be so. Red from the beginning until somebody says that it is well.
+/// One thing that must be so: red from the beginning until it is set well. A clone is the same one.
 #[derive(Clone)]
 pub struct Condition(Arc<Named>);
 
@@ -107,7 +107,7 @@ impl Condition {
         call.await
     }
 
-    /// For ever: observes `check`, every `interval`, more often while it fails.
+    /// Observes `check` every `interval`, and more often while it fails. Never returns.
     pub async fn keep_checking<T, F: Future<Output = Result<T>>>(&self, interval: Duration, check: impl Fn() -> F) {
         loop {
             let is_well = self.observe(check()).await.is_ok();

@@ -44,8 +44,8 @@ impl Login {
     }
 }
 
-/// The logins of the URL, decoded: at the service, and at the sentinels before it. None is AMQP without a password, for which
-/// the adapter logs in with the one that RabbitMQ comes with.
+/// The logins of the URL, decoded: at the service, and at the sentinels before it. `None`: AMQP without a password, where the adapter uses
+/// the password that RabbitMQ comes with.
 fn logins(url: &Url) -> Option<[Login; 2]> {
     let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
     let service = Login { user: decoded(url.username()), password: decoded(url.password().unwrap_or_default()) };

@@ -1,5 +1,4 @@
-//! Texts as the environment gives them, whose values are guessed at before they come here: a name that looks like a number or a
-//! flag is still a name.
+//! Texts from the environment, whose type is guessed before they come here: a name that looks like a number or a flag is still a name.
 
 use serde::{Deserialize, Deserializer};
 
@@ -28,7 +27,7 @@ pub fn plain<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
     Text::deserialize(source).map(String::from)
 }
 
-/// An empty one is none: what starts a container cannot leave a variable out, only empty.
+/// A text, or `None` for an empty one: a container's definition can leave a variable empty, but not out.
 pub fn optional<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     let text = Option::<Text>::deserialize(source)?.map(String::from);
     Ok(text.filter(|text| !text.is_empty()))

@@ -36,12 +36,12 @@ const UNAUTHENTICATED: &str = "16";
 pub struct CallSpans(Arc<OnceLock<Traces>>);
 
 impl CallSpans {
-    /// From now on; the first place counts.
+    /// Sends spans there from now on; the first place counts.
     pub fn send_to(&self, traces: &Traces) {
         _ = self.0.set(traces.clone());
     }
 
-    /// The layer that takes them from the log's subscriber.
+    /// The layer that takes the spans from the log's subscriber.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: tracing::Subscriber + for<'span> LookupSpan<'span>,
@@ -57,12 +57,12 @@ impl CallSpans {
     }
 }
 
-/// A call while it is on its way. Without a subscriber of ours, and where it is not recorded, it is nothing.
+/// A call while it is on its way; empty without a subscriber of ours, and where the call is not recorded.
 pub struct Call(Option<tracing::Span>);
 
 impl Call {
-    /// Begins a span for a call of `method`, if its caller records the trace, or if it has none and the call is worth one; no more of
-    /// them a second than traces of jobs, since callers choose how many they make.
+    /// Begins a span for a call of `method`, if the caller records the trace, or has none and the call is worth one. There are no more such
+    /// spans a second than traces of jobs, since callers choose how many calls they make.
     pub fn begin(traces: &Traces, method: &str, parent: Option<TraceContext>) -> Self {
         let is_recorded = parent.map_or(BEGIN_A_TRACE.contains(&method), |parent| parent.is_sampled);
         if !is_recorded || !traces.may_begin_call() {
@@ -85,7 +85,7 @@ impl Call {
         Self(Some(span))
     }
 
-    /// The context that what the call does continues; `None` where it is not recorded.
+    /// The context that the work of the call continues; `None` where the call is not recorded.
     pub fn context(&self) -> Option<TraceContext> {
         let context = self.0.as_ref()?.context();
         let found = context.span().span_context().clone();
@@ -93,7 +93,7 @@ impl Call {
         found.is_valid().then_some(TraceContext { trace, span, is_sampled: found.is_sampled() })
     }
 
-    /// The call has ended with this code.
+    /// Ends the call with this code.
     pub fn ended(self, code: tonic::Code) {
         let Some(span) = self.0 else { return };
         span.record(attribute::RPC_STATUS, code as i64);

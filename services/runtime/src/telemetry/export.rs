@@ -1,4 +1,4 @@
-//! Brings spans from the queue to whoever keeps them, in batches: a receiver of OTLP, or the folder of `paceline dev`.
+//! Brings spans from the queue to their keeper, in batches: a receiver of OTLP, or the folder of `paceline dev`.
 //!
 //! A receiver that is away, slow or full costs spans, which are counted, and never a job or memory.
 

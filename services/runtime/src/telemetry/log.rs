@@ -58,8 +58,10 @@ impl LogFilter {
         self.text.lock().expect("no code panics while it holds a text").clone()
     }
 
-    /// From now on this is logged. A bare word that is no level is refused, although `RUST_LOG` takes it for the name of a module and
-    /// logs nothing else from then on: it is a level with a typing error.
+    /// Logs by `filter` from now on. A bare word that is no level is refused, although `RUST_LOG` takes it for the name of a module and
+    /// logs nothing else from then on: such a word is a level with a typing error.
+    ///
+    /// Errors: INVALID_ARGUMENT for a wrong filter; FAILED_PRECONDITION where the process has no log of its own.
     pub fn change(&self, filter: &str) -> Result<()> {
         let wrong = |why: String| Error::invalid_field("log", why);
         if let Some(why) = mistake(filter) {
@@ -75,7 +77,7 @@ impl LogFilter {
     }
 }
 
-/// Starts logging for the process, and answers what hears of its warnings. `filter` is in the syntax of `RUST_LOG`. Starting
+/// Starts logging for the process. `filter` is in the syntax of `RUST_LOG`. Starting
 /// twice keeps the first.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
     let (layer, handle) = reload::Layer::new(parse(filter).map_err(anyhow::Error::msg)?);
@@ -96,7 +98,7 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Log> {
     Ok(Log { warnings, filter, calls })
 }
 
-/// At TRACE lapin logs what it sends, and the broker's password is among that.
+/// A filter without lapin at TRACE, where lapin logs all that it sends, the broker's password too.
 fn without_secrets<S: tracing::Subscriber>(filter: impl Filter<S>) -> impl Filter<S> {
     filter.and(Targets::new().with_default(LevelFilter::TRACE).with_target("lapin", LevelFilter::DEBUG))
 }
@@ -107,7 +109,7 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
     parsed.map_err(|e| format!("{filter:?} is no filter: {e}"))
 }
 
-/// A filter that nobody means; the answer says why.
+/// The reason why nobody can mean this filter, if there is one.
 fn mistake(filter: &str) -> Option<String> {
     if filter.len() > FILTER_BYTES_MAX {
         return Some(format!("a filter has at most {FILTER_BYTES_MAX} bytes"));
@@ -121,8 +123,8 @@ fn mistake(filter: &str) -> Option<String> {
     Some(format!("{wrong:?} is no level (off, error, warn, info, debug, trace); for a module say {wrong}=debug"))
 }
 
-/// lapin logs each failure itself, beside the error that it returns, and whole messages with their payload. It is heard only where
-/// the filter names it. An empty filter lets errors through: with a directive of ours behind it, it would let nothing.
+/// lapin logs each failure itself, beside the error that it returns, and whole messages with their payload. lapin is heard only
+/// where the filter names it. An empty filter lets errors through: with a directive of ours behind it, it would let nothing.
 fn directives(filter: &str) -> String {
     let is_empty = filter.split(',').all(|directive| directive.trim().is_empty());
     let filter = if is_empty { "error" } else { filter };

@@ -105,7 +105,7 @@ impl SpanKeeper for Otlp {
     }
 }
 
-/// The HTTP client that Elasticsearch is spoken to with: one TLS for all.
+/// The HTTP client of the exporter: the same library as for Elasticsearch, so that there is one TLS for all.
 #[derive(Debug)]
 struct Http(reqwest::Client);
 

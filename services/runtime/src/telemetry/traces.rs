@@ -32,7 +32,7 @@ impl Default for Choice {
     }
 }
 
-/// Spans that were written, and what became of them.
+/// The numbers of spans that were exported, dropped or lost.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub exported: AtomicU64,
@@ -64,7 +64,7 @@ struct Inner {
     calls: Mutex<Bucket>,
 }
 
-/// A token bucket: what comes is let through at a rate, and a second's worth of it at once.
+/// A token bucket: lets through at a rate, and up to a second's worth at once.
 #[derive(Debug)]
 struct Bucket {
     tokens: f64,
@@ -122,7 +122,7 @@ impl Traces {
         })
     }
 
-    /// That call was none of ours: another may be recorded in its place.
+    /// Gives a recording back that turned out to be none: another call may be recorded in its place.
     pub fn unbegin_call(&self) {
         if let Some(inner) = &self.0 {
             inner.calls.lock().expect("no code panics while it holds the bucket").tokens += 1.0;
@@ -134,7 +134,7 @@ impl Traces {
         self.0.as_ref().is_some_and(|inner| inner.queue.capacity() >= TREE_SPANS)
     }
 
-    /// There was no room for a tree.
+    /// Counts a tree for which there was no room.
     pub fn skipped(&self) {
         if let Some(inner) = &self.0 {
             Tally::add(&inner.tally.dropped, TREE_SPANS);

@@ -1,4 +1,4 @@
-//! Remembers what was warned of, for a command that must say whether all went well: the number, and the first few by word.
+//! The memory of warnings, for a command that must say whether all went well: their number, and the first few by word.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +11,10 @@ use tracing_subscriber::layer::Context;
 
 /// The number of warnings that are kept by word; the first ones are the cause, those that follow mostly suffer from it.
 const KEPT_MAX: usize = 5;
-/// The longest that is kept of one.
+/// The most characters that are kept of one warning.
 const CHARS_MAX: usize = 300;
 
-/// A clone is the same memory. As a layer of the log it hears of what this process warns of, whatever the log's filter lets
-/// through.
+/// The memory; a clone is the same one. As a layer of the log it hears every warning of this process, whatever the log's filter lets through.
 #[derive(Debug, Clone, Default)]
 pub struct Warnings(Arc<Memory>);
 

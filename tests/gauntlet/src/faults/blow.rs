@@ -27,10 +27,10 @@ pub enum Blow {
     SinkRefuses(u16),
     SinkRefusesSome(u16),
     MappingConflict,
-    /// To so many jobs a minute.
+    /// The small run gets so many jobs a minute.
     ChangeRate(u64),
     Pause,
-    /// In a cluster.
+    /// A node of a cluster is struck.
     Node(Harm, Victim),
 }
 

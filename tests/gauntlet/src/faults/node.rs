@@ -1,4 +1,4 @@
-//! Does to a node what is planned, and undoes it.
+//! The strike at one node of a cluster, and its undoing.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::world::World;
 use crate::world::gate::Flow;
 use crate::world::place::say;
 
-/// Returns when the node is back: it answers again, or can be reached again. Its service may still be healing.
+/// Strikes a node and undoes it. Returns when the node is back: it answers again, or can be reached again. Its service may still be healing.
 pub async fn strike_node(world: &World, harm: Harm, victim: &Victim, lasts: Duration) -> anyhow::Result<()> {
     let nodes = world.nodes.as_ref().context("there is no cluster")?;
     let node = match victim {

@@ -148,7 +148,7 @@ fn flow(world: &World, service: Service, whose: Option<&str>, flow: Flow) {
     world.gates_to(service, whose).for_each(|gate| gate.set(flow));
 }
 
-/// Over when all of them answer again.
+/// Kills the services and starts them again; returns when all of them answer.
 async fn crash(world: &World, services: &[Service], until: Instant) -> anyhow::Result<()> {
     let kills: Vec<_> = services.iter().map(|service| world.stack.kill(*service)).collect();
     try_join_all(kills).await?;

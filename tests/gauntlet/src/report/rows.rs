@@ -13,7 +13,7 @@ const FAIL_OVER_MIN: Duration = Duration::from_millis(700);
 /// The time after which the runs of a struck scheduler stand still, at the latest.
 const FAIL_OVER_BEGINS: Duration = Duration::from_millis(300);
 
-/// One fault and what it cost.
+/// One fault and its cost.
 pub struct Row<'a> {
     pub struck: &'a Struck,
     /// `None`: nothing had to recover.

@@ -102,7 +102,8 @@ impl Row<'_> {
     }
 }
 
-/// By class; flowing counts as no time at all, masked is not counted, and what took longer than could be seen as what was seen.
+/// Recoveries by class. Flowing counts as no time at all and masked not at all; a recovery that took longer than could be seen counts as long
+/// as was seen.
 fn classes(rows: &[Row<'_>]) -> Vec<[String; 6]> {
     let mut by_class: BTreeMap<&str, Vec<Recovery>> = BTreeMap::new();
     let mut fail_overs = Vec::new();
@@ -129,7 +130,7 @@ fn classes(rows: &[Row<'_>]) -> Vec<[String; 6]> {
     by_class.into_iter().map(one).collect()
 }
 
-/// By service and harm: how often jobs stood still, how long, and how long they may.
+/// Elections by service and harm: the number of standstills, the longest, and the longest that is allowed.
 fn election_cells(elections: &[Election]) -> Vec<[String; 6]> {
     let mut by_kind: BTreeMap<(&str, &str), Vec<&Election>> = BTreeMap::new();
     for election in elections {

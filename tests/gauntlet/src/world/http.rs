@@ -1,4 +1,4 @@
-//! One request to one address, past every gate: how the gauntlet itself asks a service.
+//! One request to one address, past every gate: the gauntlet's own questions to a service.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -74,7 +74,7 @@ impl Nodes {
         }
     }
 
-    /// By the sentinels, who know the servers by their gates.
+    /// The primary by the word of the sentinels, which know the servers by their gates.
     async fn primary(&self) -> anyhow::Result<String> {
         for (_, sentinel) in self.addresses("sentinel", "sentinel") {
             let Ok(mut connection) = redis_at(sentinel).await else { continue };
@@ -118,7 +118,7 @@ impl Nodes {
     }
 }
 
-/// Bounded, as a server that is frozen accepts and says nothing.
+/// A connection with time limits, because a server that is frozen accepts and says nothing.
 pub async fn redis_at(address: SocketAddr) -> anyhow::Result<redis::aio::MultiplexedConnection> {
     let settings = redis::AsyncConnectionConfig::new()
         .set_connection_timeout(Some(std::time::Duration::from_secs(1)))

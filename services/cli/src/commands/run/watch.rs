@@ -19,6 +19,7 @@ use crate::views::{self, RunView};
 const RECONNECTS_MAX: u32 = 30;
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Follows the run until it has ended, or until Ctrl-C; exit code 1 if the run failed.
 pub async fn execute(scheduler: &Scheduler, run_id: String, context: &Context) -> anyhow::Result<Exit> {
     let mut watch = Watch { scheduler, run_id, display: Display::new(context.output), has_begun: false, reconnects: 0 };
     let outcome = tokio::select! {

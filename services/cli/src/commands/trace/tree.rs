@@ -30,8 +30,8 @@ pub fn merged(spans: Vec<Span>) -> Vec<Span> {
     all
 }
 
-/// One line a span: the time from the first beginning to its own, its duration, and its attributes. A span whose parent was not written, as after
-/// a kill, stands at the top.
+/// One line a span: the time from the first beginning to its own, its duration, and its attributes. A span whose
+/// parent was not written, as after a kill, stands at the top.
 pub fn draw(spans: &[Span]) -> String {
     let begun_us = spans.iter().map(|span| span.start_us).min().unwrap_or(0);
     let is_known = |span: &&Span| spans.iter().any(|other| Some(other.id) == span.parent && other.id != span.id);

@@ -16,16 +16,17 @@ use crate::client::Scheduler;
 
 /// The time between two looks at the run while workers do the jobs that were published again.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// This process, as the producer of what it publishes.
+/// The name of this process as a producer.
 const PRODUCER: &str = "verify";
 
+/// Repairs by the ports of this process. Errors are those of the ports.
 pub async fn over_ports(ports: Backends, run: &RunId, group: &str) -> Result<Repaired> {
     let (Backends { broker, sink, ledger }, clock) = (ports, SystemClock::shared());
     let producer = Producer::new(PRODUCER, broker, ledger.clone(), clock.clone());
     repair(&*ledger, &*sink, &producer, run, group, clock.wall_ms()).await
 }
 
-/// Until no job of the run is in flight, or the time is over; the proof says which.
+/// Waits until no job of the run is in flight, or the time is over; the proof says which. NOT_FOUND if the run vanishes meanwhile.
 pub async fn done_over_ports(ledger: &dyn Ledger, run: &RunId, group: &str, wait: Duration) -> Result<()> {
     until_done(wait, async || {
         let snapshot = ledger.snapshot(run, group).await?;
@@ -35,6 +36,7 @@ pub async fn done_over_ports(ledger: &dyn Ledger, run: &RunId, group: &str, wait
     .await
 }
 
+/// Has the scheduler repair, and waits for the workers as [`done_over_ports`] does.
 pub async fn by_scheduler(scheduler: &Scheduler, run_id: &str, group: &str, wait: Duration) -> Result<Repaired> {
     let request = v1::RepairRunRequest { run_id: run_id.to_owned(), group: group.to_owned() };
     let mut client = VerifyServiceClient::new(scheduler.patient.clone());

@@ -1,4 +1,4 @@
-//! A verification as text: the numbers, what is wrong, the verdict.
+//! A verification as text: the numbers, the problems, the verdict.
 
 use std::fmt::Write as _;
 
@@ -10,6 +10,7 @@ use crate::output::counted;
 /// Ids that a person is shown; --json has more.
 const IDS_SHOWN_MAX: usize = 20;
 
+/// A line for each number and problem.
 pub fn text(verification: &Verification) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -37,7 +38,7 @@ pub fn text(verification: &Verification) -> String {
     text
 }
 
-/// One line on what was done before the proof.
+/// One line about the repair before the proof.
 pub fn repaired(repaired: Repaired) -> String {
     let mut did = Vec::new();
     let mut say = |count: u64, words: &str| {

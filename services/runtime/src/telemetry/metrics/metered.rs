@@ -61,7 +61,7 @@ struct Series {
     errors: [OnceLock<Counter>; ErrorKind::ALL.len()],
 }
 
-/// A call on its way; dropped before it has ended, it was given up.
+/// A call on its way. A call that is dropped before its end was given up.
 struct OnItsWay<'a> {
     call: &'a Call,
     begun: Instant,
