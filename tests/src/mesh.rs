@@ -6,25 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use paceline_adapters::resolve::{self, Backends, Connections};
+use paceline_adapters::resolve::{self, Connections};
 use paceline_core::Result;
 use paceline_core::clock::{SharedClock, SystemClock};
 use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE};
 use paceline_core::policy::Policy;
+use paceline_core::ports::Backends;
 use paceline_core::ports::sink::Payloads;
 use paceline_core::seam::{Faults, NoFaults};
-use paceline_producer::Producer;
-use paceline_runtime::auth::RequireToken;
+use paceline_node::{Node, WorkerSetup};
 use paceline_runtime::lifecycle::Shutdown;
-use paceline_runtime::protocol::{self, Build, RequireProtocol};
+use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::resolver::{Resolver, SystemResolver};
+use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::export;
-use paceline_runtime::telemetry::metrics::{Metrics, metered};
+use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::otlp::{Otlp, Protocol};
 use paceline_runtime::telemetry::traces::{Choice, Traces};
-use paceline_scheduler::{Caller, Context, Limits, Producers, Rules};
-use paceline_worker::{Config, Handlers};
+use paceline_scheduler::{Caller, Limits, Producers};
+use paceline_worker::Handlers;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -219,15 +220,11 @@ impl Mesh {
     }
 
     pub async fn producer_at(&self, address: SocketAddr) -> Role {
-        let backends = self.joined().await;
+        let Backends { broker, ledger, .. } = self.joined().await;
         let id = self.name("producer");
         let readiness = Readiness::new("producer", &id);
-        let producer = self.publishing(&id, &backends);
-        let callers = RequireProtocol::new(self.build, RequireToken::default());
-        self.listen(address, id, readiness.clone(), |listener, shutdown| {
-            paceline_producer::run(producer, readiness, listener, callers, shutdown)
-        })
-        .await
+        let role = self.node().producer(&id, broker, ledger, readiness.clone());
+        self.listen(address, id, readiness, |listener, shutdown| role.run(listener, shutdown)).await
     }
 
     /// A scheduler with these producers, or with one in its own process when there are none.
@@ -238,74 +235,45 @@ impl Mesh {
 
     /// The same with producers at these addresses or names.
     pub async fn scheduler_of(&self, producers: &[String]) -> Role {
-        let backends = self.joined().await;
-        let id = self.name("scheduler");
-        let readiness = Readiness::new("scheduler", &id);
+        let Backends { broker, sink, ledger } = self.joined().await;
+        let (node, id) = (self.node(), self.name("scheduler"));
         let producers = match producers {
-            [] => Producers::local(Arc::new(self.publishing(&self.name("producer"), &backends))),
+            [] => Producers::local(Arc::new(node.publisher(&self.name("producer"), broker, ledger.clone()))),
             remote => {
                 let caller = Caller::new(self.build.protocol, None).expect("no token is a good one");
                 Producers::found_by(self.resolver.clone(), remote, caller).expect("the addresses are valid")
             }
         };
-        let metrics = self.metrics.of("scheduler");
-        let sink = metered::sink(backends.sink.clone(), &metrics);
-        let ledger = metered::ledger(backends.ledger.clone(), &metrics);
-        let context = Context {
-            id: id.clone(),
-            group: self.group.clone(),
-            ledger,
-            sink,
-            producers: Arc::new(producers),
-            clock: self.clock.clone(),
-            rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into(), "test".into()] },
-            limits: self.limits,
-            traces: self.traces.clone(),
-            metrics,
-        };
+        let readiness = Readiness::new("scheduler", &id);
+        let role = node.scheduler(&id, ledger, sink, producers, readiness.clone());
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        self.listen(address, id, readiness.clone(), |listener, shutdown| {
-            paceline_scheduler::run(context, readiness, listener, RequireToken::default(), shutdown)
-        })
-        .await
+        self.listen(address, id, readiness, |listener, shutdown| role.run(listener, shutdown)).await
     }
 
     pub async fn worker(&self, options: WorkerOptions) -> Role {
-        let metrics = self.metrics.of("worker");
-        let Backends { broker, sink, ledger } = metered(&self.joined().await, &metrics);
-        let config = Config {
-            id: self.name("worker"),
-            version: self.build.version,
-            group: self.group.clone(),
-            queues: BTreeMap::from([(DEFAULT_QUEUE.into(), options.policy)]),
-            consumers: options.consumers,
-            prefetch: options.prefetch,
-            batch_max: paceline_worker::BATCH_MAX_DEFAULT,
-            grace: Duration::from_secs(10),
-            broker,
-            sink,
-            ledger,
-            handlers: options.handlers,
-            clock: self.clock.clone(),
-            faults: options.faults,
-            traces: self.traces.clone(),
-            metrics,
-        };
-        let shutdown = Shutdown::new();
-        let id = config.id.clone();
+        let WorkerOptions { consumers, prefetch, policy, handlers, faults } = options;
+        let (id, shutdown) = (self.name("worker"), Shutdown::new());
+        let queues = BTreeMap::from([(DEFAULT_QUEUE.to_owned(), policy)]);
+        let node = Node { queues, handlers, ..self.node() };
+        let batch_max = paceline_worker::BATCH_MAX_DEFAULT;
+        let setup = WorkerSetup { consumers, prefetch, batch_max, grace: Duration::from_secs(10) };
         let readiness = Readiness::new("worker", &id);
-        let task = start(paceline_worker::run(config, readiness.clone(), shutdown.clone()));
-        Role { id, address: None, readiness, task, shutdown }
+        let mut role = node.worker(&id, self.joined().await, setup, readiness.clone());
+        role.config.faults = faults;
+        Role { id, address: None, readiness, task: start(role.run(shutdown.clone())), shutdown }
     }
 
-    fn publishing(&self, id: &str, backends: &Backends) -> Producer {
-        let metrics = self.metrics.of("producer");
-        let Backends { broker, ledger, .. } = metered(backends, &metrics);
-        Producer::new(id, broker, ledger, self.clock.clone()).with_traces(self.traces.clone()).with_metrics(
-            &metrics,
-            [DEFAULT_QUEUE.to_owned()],
-            &self.group,
-        )
+    /// The wiring of the roles that are started from now on.
+    pub fn node(&self) -> Node {
+        Node {
+            group: self.group.clone(),
+            queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), Policy::default())]),
+            limits: self.limits,
+            handler_names: vec!["record".into(), "test".into()],
+            build: self.build,
+            ..Node::new(&Settings::default(), self.clock.clone())
+        }
+        .observed(self.traces.clone(), self.metrics.clone())
     }
 
     async fn listen<F>(
@@ -332,15 +300,6 @@ impl Mesh {
 #[allow(clippy::disallowed_methods, reason = "the test holds the handle: it stops or kills the role")]
 fn start(role: impl Future<Output = Result<()>> + Send + 'static) -> JoinHandle<Result<()>> {
     tokio::spawn(role)
-}
-
-/// Adapters as a role measures them.
-fn metered(backends: &Backends, metrics: &Metrics) -> Backends {
-    Backends {
-        broker: metered::broker(backends.broker.clone(), metrics),
-        sink: metered::sink(backends.sink.clone(), metrics),
-        ledger: metered::ledger(backends.ledger.clone(), metrics),
-    }
 }
 
 fn services() -> Connections {

@@ -7,7 +7,7 @@ use paceline_core::Result;
 use paceline_core::clock::SharedClock;
 use paceline_core::nodes::node_urls;
 use paceline_core::ports::sink::Payloads;
-use paceline_core::ports::{Broker, Ledger, Sink};
+use paceline_core::ports::{Backends, Broker, Ledger, Sink};
 
 use crate::elasticsearch::{ElasticConfig, ElasticSink};
 use crate::embedded::{EmbeddedBroker, EmbeddedLedger, EmbeddedSink};
@@ -26,14 +26,6 @@ pub struct Connections {
     pub ca_file: Option<PathBuf>,
     /// How a sink that indexes documents does so with their payloads.
     pub payloads: Payloads,
-}
-
-/// One process's adapters. Those of an embedded folder must be shared: the folder belongs to one opener.
-#[derive(Clone)]
-pub struct Backends {
-    pub broker: Arc<dyn Broker>,
-    pub sink: Arc<dyn Sink>,
-    pub ledger: Arc<dyn Ledger>,
 }
 
 impl Connections {
@@ -117,10 +109,10 @@ pub async fn sink(connections: &Connections, clock: SharedClock) -> Result<Arc<d
     })
 }
 
-pub async fn ledger(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Ledger>> {
+pub async fn ledger(connections: &Connections, clock: SharedClock) -> Result<Ledger> {
     Ok(match folder(&connections.ledger_url) {
-        Some(folder) => Arc::new(EmbeddedLedger::open(&folder, clock)?),
-        None => Arc::new(RedisLedger::connect(redis(connections)).await?),
+        Some(folder) => Ledger::of(EmbeddedLedger::open(&folder, clock)?),
+        None => Ledger::of(RedisLedger::connect(redis(connections)).await?),
     })
 }
 

@@ -27,12 +27,12 @@ fn spec() -> RunSpec {
 }
 
 /// A run without jobs, as it ended.
-async fn completed(ledger: &dyn Ledger) -> RunRecord {
+async fn completed(ledger: &Ledger) -> RunRecord {
     let spec = RunSpec { total: Some(0), ..spec() };
-    ledger.create_run(&spec, "").await.unwrap();
-    let fence = ledger.lease(&spec.run_id, "owner", std::time::Duration::from_secs(60)).await.unwrap().unwrap();
-    ledger.advance_state(&spec.run_id, fence, RunState::Draining, None).await.unwrap();
-    ledger.advance_state(&spec.run_id, fence, RunState::Completed, None).await.unwrap()
+    ledger.runs.create(&spec, "").await.unwrap();
+    let fence = ledger.leases.take(&spec.run_id, "owner", std::time::Duration::from_secs(60)).await.unwrap().unwrap();
+    ledger.leases.advance(&spec.run_id, fence, RunState::Draining, None).await.unwrap();
+    ledger.leases.advance(&spec.run_id, fence, RunState::Completed, None).await.unwrap()
 }
 
 mod embedded {
@@ -48,30 +48,30 @@ mod embedded {
     /// A folder has one process and so one ledger: further handles are the same one.
     struct Folder {
         folder: tempfile::TempDir,
-        current: Mutex<Weak<dyn Ledger>>,
+        current: Mutex<Weak<EmbeddedLedger>>,
     }
 
     fn harness(_case: &str) -> Folder {
-        Folder { folder: tempfile::tempdir().unwrap(), current: Mutex::new(Weak::<EmbeddedLedger>::new()) }
+        Folder { folder: tempfile::tempdir().unwrap(), current: Mutex::default() }
     }
 
     #[async_trait]
     impl Harness for Folder {
-        async fn open(&self) -> Arc<dyn Ledger> {
+        async fn open(&self) -> Ledger {
             let current = self.current.lock().unwrap().upgrade();
             if let Some(ledger) = current {
-                return ledger;
+                return Ledger::shared(ledger);
             }
             let ledger =
                 tokio::time::timeout(Duration::from_secs(10), self.reopen()).await.expect("the folder is free again");
             *self.current.lock().unwrap() = Arc::downgrade(&ledger);
-            ledger
+            Ledger::shared(ledger)
         }
     }
 
     impl Folder {
         /// The threads of a dropped ledger let go of the folder a moment later.
-        async fn reopen(&self) -> Arc<dyn Ledger> {
+        async fn reopen(&self) -> Arc<EmbeddedLedger> {
             loop {
                 match EmbeddedLedger::open(self.folder.path(), SystemClock::shared()) {
                     Ok(ledger) => return Arc::new(ledger),
@@ -89,8 +89,8 @@ mod embedded {
     async fn ends_from_before_they_were_listed_are_unkept_once() {
         let folder = harness("");
         let ledger = folder.open().await;
-        let ended = completed(&*ledger).await;
-        ledger.create_run(&spec(), "").await.unwrap();
+        let ended = completed(&ledger).await;
+        ledger.runs.create(&spec(), "").await.unwrap();
         drop(ledger);
         let file = rusqlite::Connection::open(folder.folder.path().join("ledger.db")).unwrap();
         file.execute_batch("DROP TABLE unkept").unwrap();
@@ -98,17 +98,18 @@ mod embedded {
 
         let ledger = folder.open().await;
         let run = ended.spec.run_id;
-        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&run));
-        ledger.note_kept(&run, ended.revision).await.unwrap();
+        assert_eq!(ledger.runs.unkept(None, 9).await.unwrap(), std::slice::from_ref(&run));
+        ledger.runs.note_kept(&run, ended.revision).await.unwrap();
         drop(ledger);
-        assert_eq!(folder.open().await.unkept_run_ids(None, 9).await.unwrap(), []);
+        assert_eq!(folder.open().await.runs.unkept(None, 9).await.unwrap(), []);
     }
 }
 
 #[cfg(feature = "services")]
 mod redis {
     use paceline_adapters::redis::{RedisConfig, RedisLedger};
-    use paceline_core::ports::ledger::{Created, RunChange};
+    use paceline_core::ports::runs::Created;
+    use paceline_core::run::RunChange;
 
     use super::*;
 
@@ -123,8 +124,8 @@ mod redis {
 
     #[async_trait]
     impl Harness for Namespace {
-        async fn open(&self) -> Arc<dyn Ledger> {
-            Arc::new(RedisLedger::connect(self.0.clone()).await.unwrap())
+        async fn open(&self) -> Ledger {
+            Ledger::of(RedisLedger::connect(self.0.clone()).await.unwrap())
         }
     }
 
@@ -158,9 +159,9 @@ mod redis {
     }
 
     /// A caller's change of the state alone.
-    async fn become_state(ledger: &dyn Ledger, run: &RunId, state: RunState) -> RunRecord {
-        let RunRecord { spec, revision, .. } = ledger.run(run).await.unwrap().unwrap();
-        ledger.change_run(run, &RunChange { expected_revision: revision, spec, state }).await.unwrap()
+    async fn become_state(ledger: &Ledger, run: &RunId, state: RunState) -> RunRecord {
+        let RunRecord { spec, revision, .. } = ledger.runs.find(run).await.unwrap().unwrap();
+        ledger.runs.change(run, &RunChange { expected_revision: revision, spec, state }).await.unwrap()
     }
 
     #[tokio::test]
@@ -169,24 +170,24 @@ mod redis {
         let claimed = spec().run_id;
         command(&namespace, "SET", "request:r1", &claimed).await;
         let ledger = namespace.open().await;
-        assert_eq!(ledger.create_run(&spec(), "r1").await.unwrap(), Created::Existing(claimed.clone()));
-        assert_eq!(ledger.run(&claimed).await.unwrap().unwrap().spec.run_id, claimed);
-        assert_eq!(ledger.run_ids(None, 9).await.unwrap(), std::slice::from_ref(&claimed));
-        assert_eq!(ledger.active_run_ids().await.unwrap(), [claimed]);
+        assert_eq!(ledger.runs.create(&spec(), "r1").await.unwrap(), Created::Existing(claimed.clone()));
+        assert_eq!(ledger.runs.find(&claimed).await.unwrap().unwrap().spec.run_id, claimed);
+        assert_eq!(ledger.runs.list(None, 9).await.unwrap(), std::slice::from_ref(&claimed));
+        assert_eq!(ledger.runs.active().await.unwrap(), [claimed]);
     }
 
     #[tokio::test]
     async fn a_run_that_ended_but_stayed_listed_is_not_active() {
         let namespace = harness("");
         let (ledger, spec) = (namespace.open().await, spec());
-        ledger.create_run(&spec, "").await.unwrap();
-        become_state(&*ledger, &spec.run_id, RunState::Failed).await;
-        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&spec.run_id));
+        ledger.runs.create(&spec, "").await.unwrap();
+        become_state(&ledger, &spec.run_id, RunState::Failed).await;
+        assert_eq!(ledger.runs.unkept(None, 9).await.unwrap(), std::slice::from_ref(&spec.run_id));
         command(&namespace, "SADD", "active", &spec.run_id).await;
         command(&namespace, "ZREM", "unkept", format!("{}#1", spec.run_id)).await;
-        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), []);
-        assert_eq!(ledger.active_run_ids().await.unwrap(), []);
-        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), [spec.run_id], "its end is not forgotten");
+        assert_eq!(ledger.runs.unkept(None, 9).await.unwrap(), []);
+        assert_eq!(ledger.runs.active().await.unwrap(), []);
+        assert_eq!(ledger.runs.unkept(None, 9).await.unwrap(), [spec.run_id], "its end is not forgotten");
     }
 
     #[tokio::test]
@@ -194,14 +195,14 @@ mod redis {
         let namespace = harness("");
         let (ledger, going, other) = (namespace.open().await, spec(), spec());
         for spec in [&going, &other] {
-            ledger.create_run(spec, "").await.unwrap();
+            ledger.runs.create(spec, "").await.unwrap();
             command(&namespace, "SREM", "active", &spec.run_id).await;
         }
         for end in [format!("{}#3", going.run_id), format!("{}#1", spec().run_id)] {
             commands(&namespace, "ZADD", "unkept", &["0".into(), end]).await;
         }
-        assert_eq!(ledger.unkept_run_ids(None, 1).await.unwrap(), [], "neither has this end");
-        assert_eq!(ledger.active_run_ids().await.unwrap(), [going.run_id], "what goes on has to be owned");
+        assert_eq!(ledger.runs.unkept(None, 1).await.unwrap(), [], "neither has this end");
+        assert_eq!(ledger.runs.active().await.unwrap(), [going.run_id], "what goes on has to be owned");
     }
 
     /// Whoever retires it may be late with each step, and die before looking whether the run went on.
@@ -209,46 +210,46 @@ mod redis {
     async fn a_run_that_went_on_while_it_was_retired_is_found_however_late_that_is() {
         let namespace = harness("");
         let (ledger, run) = (namespace.open().await, spec().run_id);
-        ledger.create_run(&RunSpec { run_id: run.clone(), ..spec() }, "").await.unwrap();
-        let failed = become_state(&*ledger, &run, RunState::Failed).await;
+        ledger.runs.create(&RunSpec { run_id: run.clone(), ..spec() }, "").await.unwrap();
+        let failed = become_state(&ledger, &run, RunState::Failed).await;
         // The step of its end that came too late, as often as one may come.
         let take_off = async || command(&namespace, "SREM", "active", &run).await;
-        let look = async || assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), []);
-        become_state(&*ledger, &run, RunState::Running).await;
+        let look = async || assert_eq!(ledger.runs.unkept(None, 9).await.unwrap(), []);
+        become_state(&ledger, &run, RunState::Running).await;
         look().await;
         for _ in 0..2 {
             take_off().await;
             look().await;
-            assert_eq!(ledger.active_run_ids().await.unwrap(), std::slice::from_ref(&run));
+            assert_eq!(ledger.runs.active().await.unwrap(), std::slice::from_ref(&run));
         }
         // And one who kept that end meanwhile is done with it.
-        ledger.note_kept(&run, failed.revision).await.unwrap();
+        ledger.runs.note_kept(&run, failed.revision).await.unwrap();
         take_off().await;
         look().await;
-        assert_eq!(ledger.active_run_ids().await.unwrap(), std::slice::from_ref(&run));
+        assert_eq!(ledger.runs.active().await.unwrap(), std::slice::from_ref(&run));
 
         // Its next end takes the place of the first, also if whoever made it dies at once.
-        let again = become_state(&*ledger, &run, RunState::Failed).await;
+        let again = become_state(&ledger, &run, RunState::Failed).await;
         command(&namespace, "ZREM", "unkept", format!("{run}#{}", again.revision)).await;
-        ledger.unkept_run_ids(None, 9).await.unwrap();
-        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&run));
-        ledger.note_kept(&run, again.revision).await.unwrap();
+        ledger.runs.unkept(None, 9).await.unwrap();
+        assert_eq!(ledger.runs.unkept(None, 9).await.unwrap(), std::slice::from_ref(&run));
+        ledger.runs.note_kept(&run, again.revision).await.unwrap();
         look().await;
-        assert_eq!(ledger.active_run_ids().await.unwrap(), []);
+        assert_eq!(ledger.runs.active().await.unwrap(), []);
     }
 
     #[tokio::test]
     async fn ends_from_before_they_were_listed_are_unkept_once() {
         let namespace = harness("");
         let ledger = namespace.open().await;
-        let ended = completed(&*ledger).await;
-        ledger.create_run(&spec(), "").await.unwrap();
+        let ended = completed(&ledger).await;
+        ledger.runs.create(&spec(), "").await.unwrap();
         for key in ["unkept", "unkept-is-whole"] {
             commands(&namespace, "DEL", key, &[]).await;
         }
         let (ledger, run) = (namespace.open().await, ended.spec.run_id);
-        assert_eq!(ledger.unkept_run_ids(None, 9).await.unwrap(), std::slice::from_ref(&run));
-        ledger.note_kept(&run, ended.revision).await.unwrap();
-        assert_eq!(namespace.open().await.unkept_run_ids(None, 9).await.unwrap(), []);
+        assert_eq!(ledger.runs.unkept(None, 9).await.unwrap(), std::slice::from_ref(&run));
+        ledger.runs.note_kept(&run, ended.revision).await.unwrap();
+        assert_eq!(namespace.open().await.runs.unkept(None, 9).await.unwrap(), []);
     }
 }

@@ -12,7 +12,6 @@ mod exit;
 #[cfg(test)]
 mod fake_scheduler;
 mod flags;
-mod in_process;
 mod observed;
 mod options;
 mod output;

@@ -1,9 +1,9 @@
-//! The language of the house: what a run, a job, an outcome and a pace are, and the three ports that everything else plugs into.
+//! The language of the house: what a run, a job, an outcome and a pace are, and the ports that everything else plugs into.
 //!
 //! Nothing here does I/O or names a vendor. The way of a job through these modules:
-//! [`pacing`] says how many jobs are due, [`ports::ledger`] reserves them as a [`job::Range`], [`job`] turns each seq into a
+//! [`pacing`] says how many jobs are due, [`ports::ranges`] reserves them as a [`job::Range`], [`job`] turns each seq into a
 //! message, [`ports::broker`] carries it, [`outcome`] says how its handler ended, [`ports::sink`] stores the
-//! [`document`], [`ports::ledger`] counts it once.
+//! [`document`], [`ports::counts`] counts it once.
 
 pub mod clock;
 pub mod document;

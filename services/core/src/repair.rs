@@ -10,9 +10,9 @@ use crate::document::Status;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::job::{Range, range_jobs};
-use crate::ports::ledger::Settled;
+use crate::ports::counts::Settled;
 use crate::ports::sink::StoredId;
-use crate::ports::{Ledger, RangePublisher, Sink};
+use crate::ports::{Counts, Ledger, RangePublisher, Sink, Workers};
 use crate::run::{RunSpec, Snapshot};
 use crate::seqset::SeqSet;
 use crate::trace::Sampling;
@@ -48,8 +48,8 @@ pub struct Repaired {
 }
 
 /// Counts the jobs below `end` that the sink has and the ledger has not counted, and answers those that neither has.
-pub async fn heal(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str, end: u64) -> Result<Healed> {
-    let mut lost = SeqSet::up_to(end).minus(&ledger.admitted(run, group).await?);
+pub async fn heal(counts: &dyn Counts, sink: &dyn Sink, run: &RunId, group: &str, end: u64) -> Result<Healed> {
+    let mut lost = SeqSet::up_to(end).minus(&counts.admitted(run, group).await?);
     let mut counted = 0;
     // The first page of a run, as the port says, makes everything visible that is stored by now.
     sink.ids(run, None, 1).await?;
@@ -59,7 +59,7 @@ pub async fn heal(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str
         let stored: Vec<Settled> =
             page.iter().filter(|id| lost.contains(id.seq) && is_own(run, id)).map(|id| settled(run, id)).collect();
         if !stored.is_empty() {
-            counted += ledger.record(group, HEALER, &stored).await?.counted;
+            counted += counts.record(group, HEALER, &stored).await?.counted;
             stored.iter().for_each(|job| lost.remove(job.seq));
         }
         after = match page.into_iter().nth(PAGE_IDS - 1) {
@@ -81,27 +81,27 @@ pub fn ranges(lost: &SeqSet, spec: &RunSpec, now_ms: i64, ranges_max: usize) -> 
 /// Counts what is stored, forgets what is counted and not stored, and publishes again what is lost. `NotFound`: the ledger does
 /// not know the run; `paceline doctor --rebuild-counters` restores it if the sink does.
 pub async fn repair(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     sink: &dyn Sink,
     publisher: &dyn RangePublisher,
     run: &RunId,
     group: &str,
     now_ms: i64,
 ) -> Result<Repaired> {
-    let before = snapshot(ledger, run, group).await?;
+    let before = snapshot(&*ledger.counts, run, group).await?;
     before.record.spec.groups.check(group)?;
-    let undone = without_document(ledger, sink, run, group, before.enqueued).await?;
+    let undone = without_document(&*ledger.counts, sink, run, group, before.enqueued).await?;
     let mut forgotten = 0;
     let seqs: Vec<u64> = undone.iter().collect();
     for part in seqs.chunks(PAGE_IDS) {
-        forgotten += ledger.forget(run, group, part).await?;
+        forgotten += ledger.counts.forget(run, group, part).await?;
     }
     // What is reserved and not confirmed is its owner's to publish.
-    let outstanding = ledger.outstanding(run).await?;
+    let outstanding = ledger.ranges.outstanding(run).await?;
     let end = outstanding.first().map_or(before.enqueued, |range| range.first);
     // Asked before the bitmaps are read: what is done in between is then counted, and not published again.
     let is_idle = before.record.state.is_terminal() || is_idle(ledger, publisher, &before, group).await?;
-    let Healed { counted, lost } = heal(ledger, sink, run, group, end).await?;
+    let Healed { counted, lost } = heal(&*ledger.counts, sink, run, group, end).await?;
     let again = if is_idle { lost.clone() } else { lost.intersection(&undone) };
     for range in ranges(&again, &before.record.spec, now_ms, usize::MAX) {
         publisher.publish(run, &range, Sampling::NONE).await?;
@@ -111,7 +111,7 @@ pub async fn repair(
 
 /// Whether nothing of the run can be queued or at work.
 pub async fn is_idle(
-    ledger: &dyn Ledger,
+    ledger: &Ledger,
     publisher: &dyn RangePublisher,
     snapshot: &Snapshot,
     group: &str,
@@ -121,34 +121,34 @@ pub async fn is_idle(
     if depth.ready > 0 || depth.delayed > 0 {
         return Ok(false);
     }
-    Ok(held(ledger, depth.unacked, &spec.queue, group).await? == 0)
+    Ok(held(&*ledger.workers, depth.unacked, &spec.queue, group).await? == 0)
 }
 
 /// Deliveries of a queue that are in workers' hands: by the broker, or else by what the workers say.
-pub async fn held(ledger: &dyn Ledger, unacked: Option<u64>, queue: &str, group: &str) -> Result<u64> {
+pub async fn held(workers: &dyn Workers, unacked: Option<u64>, queue: &str, group: &str) -> Result<u64> {
     if let Some(unacked) = unacked {
         return Ok(unacked);
     }
-    let workers = ledger.workers().await?;
+    let workers = workers.alive().await?;
     let of_queue = workers.iter().filter(|worker| worker.group == group && worker.queue.split(',').any(|q| q == queue));
     Ok(of_queue.map(|worker| worker.held).sum())
 }
 
 /// Jobs that are counted and have no document. The bitmap is read first, because a document is stored before its job is counted.
 async fn without_document(
-    ledger: &dyn Ledger,
+    counts: &dyn Counts,
     sink: &dyn Sink,
     run: &RunId,
     group: &str,
     cursor: u64,
 ) -> Result<SeqSet> {
-    let admitted = ledger.admitted(run, group).await?;
-    let documents = collect::scan(ledger, sink, run, group, cursor).await?;
+    let admitted = counts.admitted(run, group).await?;
+    let documents = collect::scan(counts, sink, run, group, cursor).await?;
     Ok(admitted.minus(&documents.completed.union(&documents.dead)))
 }
 
-async fn snapshot(ledger: &dyn Ledger, run: &RunId, group: &str) -> Result<Snapshot> {
-    let snapshot = ledger.snapshot(run, group).await?;
+async fn snapshot(counts: &dyn Counts, run: &RunId, group: &str) -> Result<Snapshot> {
+    let snapshot = counts.snapshot(run, group).await?;
     snapshot.ok_or_else(|| {
         Error::not_found(format!(
             "no run {run} in the ledger; if the ledger was lost: `paceline doctor --rebuild-counters`"

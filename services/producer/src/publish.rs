@@ -12,12 +12,14 @@ use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::ports::broker::{Confirm, Depth, Message};
-use paceline_core::ports::{Broker, Ledger, RangePublisher};
+use paceline_core::ports::{Broker, Mesh, RangePublisher};
 use paceline_core::trace::Sampling;
 
+use paceline_runtime::instruments::Instruments;
 use paceline_runtime::telemetry::metrics::{Metrics, names};
 use paceline_runtime::telemetry::traces::Traces;
 
+use crate::context::{Config, Ports};
 use crate::in_flight::InFlight;
 use crate::measured::Measured;
 use crate::spans;
@@ -41,6 +43,7 @@ struct Inner {
     id: String,
     broker: Arc<dyn Broker>,
     specs: Specs,
+    mesh: Arc<dyn Mesh>,
     clock: SharedClock,
     /// By queue and group.
     declared: Mutex<HashSet<(String, String)>>,
@@ -48,37 +51,19 @@ struct Inner {
 }
 
 impl Producer {
-    pub fn new(id: &str, broker: Arc<dyn Broker>, ledger: Arc<dyn Ledger>, clock: SharedClock) -> Self {
-        let specs = Specs::new(ledger);
-        let inner = Arc::new(Inner {
-            id: id.into(),
-            broker,
-            specs,
-            clock,
-            declared: Mutex::default(),
-            in_flight: InFlight::new(),
-        });
-        Self { inner, traces: Traces::off(), measured: Arc::new(Measured::new(&Metrics::off(), [], "")) }
-    }
-
-    /// Records the publishing of jobs whose traces are recorded.
-    pub fn with_traces(self, traces: Traces) -> Self {
-        Self { traces, ..self }
-    }
-
-    /// Measures what it publishes, and how long these queues of `group` are, and all that it publishes to.
-    pub fn with_metrics(self, metrics: &Metrics, queues: impl IntoIterator<Item = String>, group: &str) -> Self {
-        let shown = Arc::downgrade(&self.inner);
-        metrics.read(move |readings| {
-            if let Some(inner) = shown.upgrade() {
-                readings.add(&names::PUBLISH_IN_FLIGHT, &[], inner.in_flight.bytes());
-            }
-        });
-        Self { measured: Arc::new(Measured::new(metrics, queues, group)), ..self }
-    }
-
-    pub(crate) fn traces(&self) -> &Traces {
-        &self.traces
+    /// Publishes over these ports; nothing is served before [`crate::run`].
+    pub fn new(config: &Config, ports: Ports) -> Self {
+        let Ports { broker, runs, mesh, clock } = ports;
+        let Config { id, queues, group, instruments: Instruments { traces, metrics, .. }, .. } = config;
+        let (specs, in_flight) = (Specs::new(runs), InFlight::new());
+        let inner =
+            Arc::new(Inner { id: id.clone(), broker, specs, mesh, clock, declared: Mutex::default(), in_flight });
+        inner.show(metrics);
+        Self {
+            inner,
+            traces: traces.clone(),
+            measured: Arc::new(Measured::new(metrics, queues.iter().cloned(), group)),
+        }
     }
 
     pub(crate) fn measured(&self) -> &Arc<Measured> {
@@ -105,7 +90,7 @@ impl Producer {
 
     /// Whether the ledger, which knows what a run's jobs are, can be reached.
     pub async fn check_ledger(&self) -> Result<String> {
-        self.inner.specs.check().await
+        self.inner.mesh.check().await
     }
 
     /// Whether the broker takes publishes: it does not say otherwise, and what is on its way is confirmed in time.
@@ -184,6 +169,15 @@ struct Order<'a> {
 }
 
 impl Inner {
+    fn show(self: &Arc<Self>, metrics: &Metrics) {
+        let shown = Arc::downgrade(self);
+        metrics.read(move |readings| {
+            if let Some(inner) = shown.upgrade() {
+                readings.add(&names::PUBLISH_IN_FLIGHT, &[], inner.in_flight.bytes());
+            }
+        });
+    }
+
     async fn publish_chunk(&self, known: &Known, order: Order<'_>, seqs: std::ops::Range<u64>) -> Result<()> {
         let unroutable = self.publish(known, order, seqs.collect()).await?;
         if unroutable.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::job::Encoder;
-use paceline_core::ports::Ledger;
+use paceline_core::ports::Runs;
 use paceline_core::{Error, Result};
 
 /// The most runs that are remembered; one more forgets them all, and they are read anew.
@@ -21,18 +21,13 @@ pub struct Known {
 }
 
 pub struct Specs {
-    ledger: Arc<dyn Ledger>,
+    runs: Arc<dyn Runs>,
     known: Mutex<HashMap<RunId, Arc<Known>>>,
 }
 
 impl Specs {
-    pub fn new(ledger: Arc<dyn Ledger>) -> Self {
-        Self { ledger, known: Mutex::default() }
-    }
-
-    /// Reaches the ledger.
-    pub async fn check(&self) -> Result<String> {
-        self.ledger.check().await
+    pub fn new(runs: Arc<dyn Runs>) -> Self {
+        Self { runs, known: Mutex::default() }
     }
 
     /// `Unpublishable`: nobody can ever write the messages of this run.
@@ -40,7 +35,7 @@ impl Specs {
         if let Some(known) = self.lock().get(run) {
             return Ok(known.clone());
         }
-        let record = self.ledger.run(run).await?;
+        let record = self.runs.find(run).await?;
         let spec = record.ok_or_else(|| Error::not_found(format!("run {run} is not in the ledger")))?.spec;
         let encoder = Encoder::new(&spec);
         encoder.check()?;

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod auth;
 pub mod backoff;
 pub mod grpc;
+pub mod instruments;
 pub mod lifecycle;
 pub mod protocol;
 pub mod readiness;

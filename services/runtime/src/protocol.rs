@@ -4,9 +4,7 @@
 //! [`join`] decides at the start of a role, through the ledger, which every role has. [`SayProtocol`] and [`RequireProtocol`] are the
 //! two ends of a call between scheduler and producer.
 
-use std::sync::Arc;
-
-use paceline_core::joined::Joined;
+use paceline_core::joined::joined;
 use paceline_core::ports::Ledger;
 use paceline_core::{Error, Result};
 use paceline_proto::{PROTOCOL, PROTOCOL_METADATA, Protocol};
@@ -34,20 +32,20 @@ impl Build {
 
 /// Joins `mesh`, whose ledger this is: the first role notes its protocol there, all others must have the same. Answers the ledger as the
 /// role may use it. FAILED_PRECONDITION on a mesh of another protocol; trying again does not help.
-pub async fn join(ledger: Arc<dyn Ledger>, mesh: &str, build: Build) -> Result<Arc<dyn Ledger>> {
-    let found = ledger.protocol().await?;
+pub async fn join(ledger: Ledger, mesh: &str, build: Build) -> Result<Ledger> {
+    let found = ledger.mesh.protocol().await?;
     refuse_other(found, mesh, build)?;
     // Also where the mesh is from before protocols were noted, so that the next role need not guess.
-    let noted = ledger.adopt_protocol(found, build.protocol.number()).await?;
+    let noted = ledger.mesh.adopt_protocol(found, build.protocol.number()).await?;
     refuse_other(Some(noted), mesh, build)?;
-    Ok(Arc::new(Joined::new(ledger, build.protocol.number())))
+    Ok(joined(ledger, build.protocol.number()))
 }
 
 /// The ledger of `mesh` for a command that repairs and does not stay: nothing is noted before the command restores something.
 /// FAILED_PRECONDITION on a mesh of another protocol.
-pub async fn visit(ledger: Arc<dyn Ledger>, mesh: &str, build: Build) -> Result<Arc<dyn Ledger>> {
-    refuse_other(ledger.protocol().await?, mesh, build)?;
-    Ok(Arc::new(Joined::new(ledger, build.protocol.number())))
+pub async fn visit(ledger: Ledger, mesh: &str, build: Build) -> Result<Ledger> {
+    refuse_other(ledger.mesh.protocol().await?, mesh, build)?;
+    Ok(joined(ledger, build.protocol.number()))
 }
 
 fn refuse_other(found: Option<u32>, mesh: &str, build: Build) -> Result<()> {

@@ -5,11 +5,12 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use paceline_core::error::{ErrorKind, Violations};
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
-use paceline_core::ports::ledger::{Created, RunChange};
+use paceline_core::ports::runs::Created;
+use paceline_core::run::RunChange;
 use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_core::{Error, Result};
 
-use crate::Context;
+use crate::context::Context;
 use crate::supervisor::Wakers;
 use crate::validate::{StartRun, check_total};
 
@@ -56,9 +57,9 @@ impl Scheduler {
     /// Starts a run; durable when it answers. A request id that was used before answers its run.
     pub async fn start(&self, ask: StartRun) -> Result<Snapshot> {
         let request_id = ask.request_id.clone();
-        let groups = Groups::new([self.context.group.as_str()])?;
-        let spec = self.context.rules.check(ask, groups, self.context.clock.wall_ms())?;
-        match self.context.ledger.create_run(&spec, &request_id).await? {
+        let groups = Groups::new([self.context.config.group.as_str()])?;
+        let spec = self.context.config.rules.check(ask, groups, self.context.ports.clock.wall_ms())?;
+        match self.context.ports.ledger.runs.create(&spec, &request_id).await? {
             Created::Existing(run) => self.get(&run).await,
             Created::New => {
                 tracing::info!(run = %spec.run_id, jobs = spec.rate.jobs, per_minutes = spec.rate.per_minutes(), total = spec.total, "run started");
@@ -72,7 +73,7 @@ impl Scheduler {
     pub async fn update(&self, run: &RunId, update: Update) -> Result<Snapshot> {
         let mut violations = Violations::default();
         let rate = match (update.jobs, update.per_minutes) {
-            (Some(jobs), Some(per_minutes)) => self.context.rules.rate(&mut violations, jobs, per_minutes),
+            (Some(jobs), Some(per_minutes)) => self.context.config.rules.rate(&mut violations, jobs, per_minutes),
             (None, None) => None,
             (None, Some(_)) => {
                 violations.add("jobs", "goes with per_minutes: give both, or neither");
@@ -133,10 +134,10 @@ impl Scheduler {
 
     /// The numbers of the configured group, or of the run's first one if the run was not made for the configured group.
     async fn find(&self, run: &RunId) -> Result<Option<Snapshot>> {
-        let (ledger, group) = (&self.context.ledger, &self.context.group);
-        match ledger.snapshot(run, group).await? {
+        let (ledger, group) = (&self.context.ports.ledger, &self.context.config.group);
+        match ledger.counts.snapshot(run, group).await? {
             Some(snapshot) if !snapshot.record.spec.groups.contains(group) => {
-                ledger.snapshot(run, snapshot.record.spec.groups.first()).await
+                ledger.counts.snapshot(run, snapshot.record.spec.groups.first()).await
             }
             snapshot => Ok(snapshot),
         }
@@ -145,7 +146,7 @@ impl Scheduler {
     /// `limit` 0 means the default.
     pub async fn list(&self, before: Option<&RunId>, limit: usize) -> Result<Page> {
         let limit = if limit == 0 { PAGE_RUNS_DEFAULT } else { limit.min(PAGE_RUNS_MAX) };
-        let ids = self.context.ledger.run_ids(before, limit).await?;
+        let ids = self.context.ports.ledger.runs.list(before, limit).await?;
         let next = (ids.len() == limit).then(|| ids.last().cloned()).flatten();
         let mut reads = Vec::with_capacity(ids.len());
         for run in &ids {
@@ -174,10 +175,10 @@ impl Scheduler {
         decide: impl Fn(&RunRecord) -> Result<(paceline_core::run::RunSpec, RunState)>,
     ) -> Result<Snapshot> {
         for _ in 0..CHANGE_TRIES_MAX {
-            let record = self.context.ledger.run(run).await?.ok_or_else(|| unknown(run))?;
+            let record = self.context.ports.ledger.runs.find(run).await?.ok_or_else(|| unknown(run))?;
             let (spec, state) = decide(&record)?;
             let change = RunChange { expected_revision: record.revision, spec, state };
-            match self.context.ledger.change_run(run, &change).await {
+            match self.context.ports.ledger.runs.change(run, &change).await {
                 Err(error) if error.kind == ErrorKind::Aborted => continue,
                 Err(error) => return Err(error),
                 Ok(same) if same.revision == record.revision => return self.get(run).await,

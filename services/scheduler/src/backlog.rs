@@ -11,10 +11,8 @@ use paceline_core::ports::broker::Depth;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::Context;
+use crate::context::Context;
 
-/// Ready jobs of a queue above which no more are reserved, unless told otherwise.
-pub const HIGH_WATER_DEFAULT: u64 = 1_000_000;
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// Reserving begins again at nine tenths of the mark, so that it does not flicker.
 const LOW_WATER_TENTHS: u64 = 9;
@@ -45,14 +43,14 @@ impl Backlog {
         if is_due && (self.is_over || self.asked_at_cursor != Some(cursor)) {
             self.ask_at = Instant::now() + ASK_INTERVAL;
             self.asked_at_cursor = Some(cursor);
-            let (producers, run) = (context.producers.clone(), run.clone());
+            let (producers, run) = (context.ports.producers.clone(), run.clone());
             self.question.spawn(async move { producers.depth(&run).await });
         }
         self.is_over
     }
 
     fn note(&mut self, context: &Context, run: &RunId, ready: u64) {
-        let high = context.limits.high_water;
+        let high = context.config.limits.high_water;
         let was_over = self.is_over;
         self.is_over = ready >= if was_over { high / 10 * LOW_WATER_TENTHS } else { high };
         match (was_over, self.is_over) {

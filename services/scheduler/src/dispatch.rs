@@ -12,13 +12,13 @@ use paceline_core::error::{Error, ErrorKind};
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::mutant::{self, Mutant};
-use paceline_core::ports::ledger::Fence;
+use paceline_core::ports::leases::Fence;
 use paceline_core::trace::Sampling;
 use paceline_runtime::backoff::Backoff;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::Context;
+use crate::context::Context;
 use crate::measured::Measured;
 use crate::member::Ask;
 
@@ -165,11 +165,11 @@ async fn deliver(
 ) -> Result<(), Fault> {
     let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     if mutant::is_active(Mutant::ConfirmBeforeBroker) {
-        _ = context.ledger.confirm(&run, fence, &range, "nobody").await;
+        _ = context.ports.ledger.ranges.confirm(&run, fence, &range, "nobody").await;
     }
     let mut has_failed = false;
     let producer = loop {
-        let publish = |ask| context.producers.publish(&run, &range, ask, sampling);
+        let publish = |ask| context.ports.producers.publish(&run, &range, ask, sampling);
         let published = queue.offer(bytes.max(1), publish).await;
         let counts = measured.counts();
         if published.is_ok() { &counts.confirmed } else { &counts.failed }.inc();
@@ -187,7 +187,7 @@ async fn deliver(
         backoff.wait().await;
     };
     loop {
-        match context.ledger.confirm(&run, fence, &range, &producer).await {
+        match context.ports.ledger.ranges.confirm(&run, fence, &range, &producer).await {
             Ok(()) => return Ok(()),
             Err(error) if error.kind == ErrorKind::Aborted => return Err(Fault::LeaseLost(error)),
             Err(error) => tracing::warn!(%run, first = range.first, %error, "confirming a range again"),

@@ -16,7 +16,7 @@ use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::Context;
+use crate::context::{Context, Ports};
 
 /// Ends that one look takes from the list.
 const PAGE_RUNS: usize = 64;
@@ -120,7 +120,7 @@ impl Endings {
     async fn look(&mut self) -> Result<bool> {
         let began_at = self.after.take();
         self.has_failed &= began_at.is_some();
-        let page = self.context.ledger.unkept_run_ids(began_at.as_ref(), PAGE_RUNS).await?;
+        let page = self.context.ports.ledger.runs.unkept(began_at.as_ref(), PAGE_RUNS).await?;
         let (tried, kept) = self.keep_page(&page).await;
         let is_at_end = tried == page.len() && page.len() < PAGE_RUNS;
         self.after = page[..tried].last().filter(|_| !is_at_end).cloned();
@@ -153,19 +153,21 @@ impl Endings {
     }
 
     async fn keep(&self, run: &RunId) -> Result<()> {
-        let Context { ledger, sink, .. } = &self.context;
-        let Some(record) = ledger.run(run).await?.filter(|record| record.state.is_terminal()) else { return Ok(()) };
+        let Ports { ledger, sink, .. } = &self.context.ports;
+        let Some(record) = ledger.runs.find(run).await?.filter(|record| record.state.is_terminal()) else {
+            return Ok(());
+        };
         if let Some(kept) = sink.kept_run(run).await?.filter(|kept| kept.is_ahead_of(&record)) {
             tracing::warn!(%run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
-            if ledger.restore_run(&kept.reopened()).await? != record {
+            if ledger.runs.restore(&kept.reopened()).await? != record {
                 // It goes on, and ends anew.
                 return Ok(());
             }
         }
         if mutant::is_active(Mutant::NoteBeforeKept) {
-            ledger.note_kept(run, record.revision).await?;
+            ledger.runs.note_kept(run, record.revision).await?;
         }
         sink.keep_run(&KeptRun::from(&record)).await?;
-        ledger.note_kept(run, record.revision).await
+        ledger.runs.note_kept(run, record.revision).await
     }
 }

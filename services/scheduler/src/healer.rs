@@ -14,7 +14,7 @@ use paceline_core::run::{RunRecord, Snapshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::Context;
+use crate::context::Context;
 
 /// How long nothing may have moved in a draining run, and how old a bound must be, before anything is asked: longer than a
 /// worker's heartbeat interval, so that what workers say about their hands is newer than the bound.
@@ -85,7 +85,7 @@ impl Healer {
         };
         if now >= self.search_at && self.search.is_empty() {
             self.search_at = now + ASK_INTERVAL;
-            let is_patient = bound.emptied_at.is_some_and(|at| at.elapsed() >= context.limits.hands_max);
+            let is_patient = bound.emptied_at.is_some_and(|at| at.elapsed() >= context.config.limits.hands_max);
             let group = self.group.clone();
             self.search.spawn(search(context.clone(), snapshot.clone(), group, bound.end, is_patient));
         }
@@ -132,15 +132,15 @@ impl Healer {
 
 async fn search(context: Context, snapshot: Snapshot, group: String, end: u64, is_patient: bool) -> Result<Found> {
     let spec = &snapshot.record.spec;
-    let depth = context.producers.depth(&spec.run_id).await?;
+    let depth = context.ports.producers.depth(&spec.run_id).await?;
     if depth.ready > 0 || depth.delayed > 0 {
         return Ok(Found::Queued);
     }
-    let held = repair::held(&*context.ledger, depth.unacked, &spec.queue, &group).await?;
+    let held = repair::held(&*context.ports.ledger.workers, depth.unacked, &spec.queue, &group).await?;
     if held > 0 && !is_patient {
         return Ok(Found::InHands);
     }
-    let healed = repair::heal(&*context.ledger, &*context.sink, &spec.run_id, &group, end).await?;
-    let ranges = repair::ranges(&healed.lost, spec, context.clock.wall_ms(), RANGES_MAX);
+    let healed = repair::heal(&*context.ports.ledger.counts, &*context.ports.sink, &spec.run_id, &group, end).await?;
+    let ranges = repair::ranges(&healed.lost, spec, context.ports.clock.wall_ms(), RANGES_MAX);
     Ok(Found::Healed { counted: healed.counted, lost: healed.lost.len(), ranges })
 }

@@ -11,7 +11,7 @@ use paceline_core::run::{KeptRun, RunRecord};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::Context;
+use crate::context::Context;
 
 /// How far the kept cursor may lag behind, in time.
 const KEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -71,10 +71,10 @@ impl Keeper {
 }
 
 async fn keep(context: Context, run: KeptRun) -> Result<Kept> {
-    let before = context.sink.kept_run(&run.spec.run_id).await?;
+    let before = context.ports.sink.kept_run(&run.spec.run_id).await?;
     let ahead = before.filter(|kept| kept.revision > run.revision || kept.cursor > run.cursor);
     if ahead.is_none() {
-        context.sink.keep_run(&run).await?;
+        context.ports.sink.keep_run(&run).await?;
     }
     Ok(Kept { at: (run.revision, run.cursor), ahead })
 }

@@ -12,7 +12,7 @@ use paceline_core::Result;
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Ledger;
-use paceline_core::ports::ledger::Fence;
+use paceline_core::ports::leases::Fence;
 use paceline_core::run::{RunRecord, RunState};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::telemetry::metrics::names;
@@ -160,7 +160,7 @@ impl Measured {
     }
 
     /// Until `shutdown`; not at all while nobody looks.
-    pub async fn keep_reading(&self, ledger: &dyn Ledger, shutdown: &Shutdown) {
+    pub async fn keep_reading(&self, ledger: &Ledger, shutdown: &Shutdown) {
         while self.0.is_on && !shutdown.is_triggered() {
             // A ledger that does not answer must not hold up the stop.
             shutdown.or(self.read(ledger)).await;
@@ -176,7 +176,7 @@ impl Measured {
     }
 
     /// Runs that are owned, those whose owner has ended since, and now and then the others.
-    async fn read(&self, ledger: &dyn Ledger) {
+    async fn read(&self, ledger: &Ledger) {
         for (run, shown) in self.0.shown() {
             let groups = {
                 let shown = lock(&shown);
@@ -197,10 +197,10 @@ impl Measured {
 }
 
 /// `None`: the ledger does not know the run any more.
-async fn numbers(ledger: &dyn Ledger, run: &RunId, groups: &Groups) -> Result<Option<Numbers>> {
+async fn numbers(ledger: &Ledger, run: &RunId, groups: &Groups) -> Result<Option<Numbers>> {
     let mut numbers = Numbers::default();
     for group in groups.iter() {
-        let Some(snapshot) = ledger.snapshot(run, group).await? else { return Ok(None) };
+        let Some(snapshot) = ledger.counts.snapshot(run, group).await? else { return Ok(None) };
         numbers.enqueued = numbers.enqueued.max(snapshot.enqueued);
         numbers.published = numbers.published.max(snapshot.published);
         numbers.groups.insert(group.to_owned(), (snapshot.processed, snapshot.dead));

@@ -14,14 +14,15 @@ use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacer;
-use paceline_core::ports::ledger::{Fence, Reservation};
+use paceline_core::ports::leases::Fence;
+use paceline_core::ports::ranges::Reservation;
 use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::Context;
 use crate::backlog::Backlog;
+use crate::context::Context;
 use crate::dispatch::{Dispatcher, Fault};
 use crate::healer::Healer;
 use crate::keeper::Keeper;
@@ -132,7 +133,7 @@ impl Owner {
     async fn after(&self, error: Error) -> Result<Duration> {
         if error.kind == ErrorKind::Aborted {
             // A newer revision (go on) or a newer owner (stop): only the lease tells.
-            let lease = self.context.ledger.lease(&self.run, &self.context.id, LEASE_TTL).await;
+            let lease = self.context.ports.ledger.leases.take(&self.run, &self.context.config.id, LEASE_TTL).await;
             return match lease {
                 Ok(held) if held == Some(self.fence) => Ok(Duration::ZERO),
                 // The ledger went back to before the run; this owner brings it back.
@@ -171,7 +172,8 @@ impl Owner {
         self.earn(known);
         let pacer = &mut known.pacer;
         if pacer.is_complete() {
-            known.record = self.context.ledger.advance_state(&self.run, self.fence, RunState::Draining, None).await?;
+            known.record =
+                self.context.ports.ledger.leases.advance(&self.run, self.fence, RunState::Draining, None).await?;
             return Ok(Next::Sleep(Duration::ZERO));
         }
         let due = pacer.due();
@@ -187,7 +189,7 @@ impl Owner {
             pacing: pacer.pacing_after(count, known.as_of_ms),
             revision: known.record.revision,
         };
-        let range = match self.context.ledger.reserve(&self.run, self.fence, &reservation).await {
+        let range = match self.context.ports.ledger.ranges.reserve(&self.run, self.fence, &reservation).await {
             Err(error) if error.is_retryable() && mutant::is_active(Mutant::CursorNotIdempotent) => {
                 return Ok(Next::Sleep(TICK));
             }
@@ -199,11 +201,11 @@ impl Owner {
         let is_expected = range.first == pacer.cursor();
         skip_to(pacer, range.first);
         pacer.take(range.end().saturating_sub(pacer.cursor()));
-        let now_us = self.context.clock.wall_us();
+        let now_us = self.context.ports.clock.wall_us();
         self.dispatcher.submit(range);
         self.measure((&known.record, known.as_of_ms), due, &range, now_us);
-        let who = (self.context.id.as_str(), &known.record.spec);
-        spans::reserved(&self.context.traces, self.dispatcher.sampling(), who, &range, now_us);
+        let who = (self.context.config.id.as_str(), &known.record.spec);
+        spans::reserved(&self.context.config.instruments.traces, self.dispatcher.sampling(), who, &range, now_us);
         if !is_expected {
             // A reservation from before took effect after all, and its range is not on its way; or the ledger went back in time.
             return Err(Error::aborted(format!("run {} went on at {}, not where it should", self.run, range.first)));
@@ -242,13 +244,13 @@ impl Owner {
             }
             tracing::debug!(run = %self.run, group, processed = snapshot.processed, dead = snapshot.dead, "drained");
         }
-        let ended = self.context.ledger.advance_state(&self.run, self.fence, end, None).await?;
+        let ended = self.context.ports.ledger.leases.advance(&self.run, self.fence, end, None).await?;
         tracing::info!(run = %self.run, state = %end, enqueued = ended.cursor, groups = %ended.spec.groups, "run ended");
         Ok(Next::Ended)
     }
 
     async fn snapshot(&self, group: &str) -> Result<Snapshot> {
-        let snapshot = self.context.ledger.snapshot(&self.run, group).await?;
+        let snapshot = self.context.ports.ledger.counts.snapshot(&self.run, group).await?;
         snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))
     }
 
@@ -261,7 +263,7 @@ impl Owner {
             }
         }
         let pacing = known.pacer.pacing(known.as_of_ms);
-        let record = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await?;
+        let record = self.context.ports.ledger.leases.renew(&self.run, self.fence, LEASE_TTL, &pacing).await?;
         if let Some(kept) = self.ahead(known, &record) {
             return self.restore(known, kept).await;
         }
@@ -272,15 +274,15 @@ impl Owner {
     }
 
     fn earn(&self, known: &mut Known) {
-        known.pacer.advance(self.context.clock.monotonic_ns());
-        known.as_of_ms = self.context.clock.wall_ms();
+        known.pacer.advance(self.context.ports.clock.monotonic_ns());
+        known.as_of_ms = self.context.ports.clock.wall_ms();
     }
 
     /// Takes over what a caller changed: the rate and total from now on, the state at once.
     fn apply(&mut self, known: &mut Known, record: RunRecord) {
         self.choose_traces(&record);
         self.measured.knows(&record);
-        let now_ns = self.context.clock.monotonic_ns();
+        let now_ns = self.context.ports.clock.monotonic_ns();
         if record.spec.rate != known.record.spec.rate {
             known.pacer.set_rate(record.spec.rate, now_ns);
         }
@@ -296,7 +298,8 @@ impl Owner {
     /// Which traces are recorded follows the rate, and how many runs share the bound.
     fn choose_traces(&mut self, record: &RunRecord) {
         let runs = self.active.count();
-        self.dispatcher.set_sampling(self.context.traces.sampling(record.spec.rate.per_second(), runs));
+        self.dispatcher
+            .set_sampling(self.context.config.instruments.traces.sampling(record.spec.rate.per_second(), runs));
     }
 
     /// Sleeps, but not through a wake, a stop or the end of a range; whether it was a wake.
@@ -319,8 +322,10 @@ impl Owner {
             Err(Fault::Unpublishable(error)) => {
                 tracing::error!(run = %self.run, %error, "run failed: its jobs can never be published");
                 self.context
+                    .ports
                     .ledger
-                    .advance_state(&self.run, self.fence, RunState::Failed, Some(&error.message))
+                    .leases
+                    .advance(&self.run, self.fence, RunState::Failed, Some(&error.message))
                     .await?;
                 self.has_failed = true;
                 self.measured.failed();
@@ -340,11 +345,12 @@ impl Owner {
         }
         if let Some(known) = known.filter(|_| !has_ended) {
             let pacing = known.pacer.pacing(known.as_of_ms);
-            if let Err(error) = self.context.ledger.keep(&self.run, self.fence, LEASE_TTL, &pacing).await {
+            if let Err(error) = self.context.ports.ledger.leases.renew(&self.run, self.fence, LEASE_TTL, &pacing).await
+            {
                 tracing::debug!(run = %self.run, %error, "credit not stored at the stop");
             }
         }
-        if let Err(error) = self.context.ledger.release(&self.run, self.fence).await {
+        if let Err(error) = self.context.ports.ledger.leases.release(&self.run, self.fence).await {
             tracing::warn!(run = %self.run, %error, "lease not given up; it runs out by itself");
         }
     }

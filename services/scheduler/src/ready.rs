@@ -7,7 +7,8 @@ use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::{HICCUP, Readiness};
 use tonic_health::server::HealthReporter;
 
-use crate::{Context, Server};
+use crate::Server;
+use crate::context::Context;
 
 /// How often the ledger is reached for.
 const LEDGER_INTERVAL: Duration = Duration::from_secs(1);
@@ -16,15 +17,15 @@ const PRODUCERS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Keeps readiness and gRPC health true, for ever.
 pub async fn watch(context: &Context, readiness: Readiness, reporter: HealthReporter, shutdown: Shutdown) {
-    let producers = context.producers.clone();
+    let producers = context.ports.producers.clone();
     let names = producers.clone();
     readiness.fact("producers", move || producers.states());
     readiness.fact("producer_names", move || names.name_states());
     let ledger = readiness.tolerant("ledger", HICCUP);
     let usable = readiness.condition("producers");
     tokio::join!(
-        ledger.keep_checking(LEDGER_INTERVAL, || context.ledger.check()),
-        usable.keep_checking(PRODUCERS_INTERVAL, async || context.producers.check()),
+        ledger.keep_checking(LEDGER_INTERVAL, || context.ports.ledger.mesh.check()),
+        usable.keep_checking(PRODUCERS_INTERVAL, async || context.ports.producers.check()),
         grpc::follow_health::<Server>(reporter, readiness, shutdown),
     );
 }

@@ -11,7 +11,7 @@ use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 
-use crate::Context;
+use crate::context::Context;
 use crate::endings::Endings;
 use crate::measured::Measured;
 use crate::owner::{LEASE_TTL, Owner};
@@ -63,12 +63,12 @@ impl Active {
 /// Owns what it can get until `shutdown`, then waits for its owners to give their leases up. Keeps the ends of runs all the while.
 pub async fn supervise(context: Context, wakers: Wakers, shutdown: Shutdown) {
     let (mut endings, ended) = (Endings::new(context.clone()), Arc::new(Notify::new()));
-    let measured = Measured::new(&context.metrics, &context.producers);
-    let ledger = context.ledger.clone();
+    let measured = Measured::new(&context.config.instruments.metrics, &context.ports.producers);
+    let ledger = context.ports.ledger.clone();
     // Each in a box: together they would make the future of the whole role large.
     let owning = Box::pin(own((context, measured.clone()), wakers, shutdown.clone(), ended.clone()));
     let keeping = Box::pin(endings.keep_all(&ended, &shutdown));
-    let reading = Box::pin(measured.keep_reading(&*ledger, &shutdown));
+    let reading = Box::pin(measured.keep_reading(&ledger, &shutdown));
     tokio::join!(owning, keeping, reading);
     Box::pin(endings.keep_last()).await;
 }
@@ -107,14 +107,15 @@ struct Supervisor {
 
 impl Supervisor {
     async fn scan(&mut self) -> Result<()> {
-        let runs = self.context.ledger.active_run_ids().await?;
+        let runs = self.context.ports.ledger.runs.active().await?;
         self.active.0.store(runs.len(), Ordering::Relaxed);
         self.measured.active(runs.len());
         for run in runs {
             if self.owned.values().any(|owned| *owned == run) {
                 continue;
             }
-            if let Some(fence) = self.context.ledger.lease(&run, &self.context.id, LEASE_TTL).await? {
+            if let Some(fence) = self.context.ports.ledger.leases.take(&run, &self.context.config.id, LEASE_TTL).await?
+            {
                 let waker = self.wakers.register(&run);
                 let signals = (waker, self.active.clone());
                 let context = (self.context.clone(), self.measured.own(&run, fence));

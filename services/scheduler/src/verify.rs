@@ -8,7 +8,8 @@ use paceline_proto::v1::{RepairRunRequest, RepairRunResponse, VerifyRunRequest, 
 use paceline_runtime::status::to_status;
 use tonic::{Request, Response, Status};
 
-use crate::{Context, convert};
+use crate::context::{Context, Ports};
+use crate::convert;
 
 pub struct Service(pub Context);
 
@@ -18,15 +19,15 @@ impl VerifyService for Service {
         let request = request.into_inner();
         let (run, group) = self.names(&request.run_id, request.group).map_err(to_status)?;
         let options = Options { group, strict: request.strict };
-        let proof = verify(&*self.0.ledger, &*self.0.sink, &run, &options).await;
+        let proof = verify(&*self.0.ports.ledger.counts, &*self.0.ports.sink, &run, &options).await;
         proof.map(|proof| Response::new(answer(proof))).map_err(to_status)
     }
 
     async fn repair_run(&self, request: Request<RepairRunRequest>) -> Result<Response<RepairRunResponse>, Status> {
         let request = request.into_inner();
         let (run, group) = self.names(&request.run_id, request.group).map_err(to_status)?;
-        let (Context { ledger, sink, producers, .. }, now_ms) = (&self.0, self.0.clock.wall_ms());
-        let repaired = repair(&**ledger, &**sink, &**producers, &run, &group, now_ms).await.map_err(to_status)?;
+        let (Ports { ledger, sink, producers, .. }, now_ms) = (&self.0.ports, self.0.ports.clock.wall_ms());
+        let repaired = repair(ledger, &**sink, &**producers, &run, &group, now_ms).await.map_err(to_status)?;
         let Repaired { counted, forgotten, published, waiting } = repaired;
         tracing::info!(%run, counted, forgotten, published, waiting, "run repaired");
         let run_id = run.to_string();
@@ -36,7 +37,7 @@ impl VerifyService for Service {
 
 impl Service {
     fn names(&self, run: &str, group: String) -> paceline_core::Result<(RunId, String)> {
-        let group = if group.is_empty() { self.0.group.clone() } else { group };
+        let group = if group.is_empty() { self.0.config.group.clone() } else { group };
         ids::check_name("group", &group)?;
         Ok((RunId::parse(run)?, group))
     }

@@ -15,8 +15,8 @@ use paceline_core::retry::backoff;
 use paceline_core::trace::TraceId;
 use serde_json::Map;
 
-use crate::Config;
-use crate::handlers::Context;
+use crate::context::Context;
+use crate::handlers::JobContext;
 use crate::measured::{DeathClass, RetryClass};
 use crate::way::Way;
 
@@ -63,20 +63,20 @@ pub struct Ended {
 }
 
 /// Runs the handler of `delivery`. Never fails: whatever goes wrong is an outcome.
-pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, delivery: Delivery) -> Executed {
+pub async fn execute(context: Arc<Context>, worker_id: Arc<str>, policy: Policy, delivery: Delivery) -> Executed {
     let job = match Job::decode(&delivery.message) {
         Ok(job) => job,
         Err(reason) => return Executed::Unreadable { delivery, reason },
     };
     let attempt = delivery.message.attempt.max(1);
-    let started_us = config.clock.wall_us();
+    let started_us = context.ports.clock.wall_us();
     let received = (attempt, delivery.redeliveries);
     let mut way = Way::new(&delivery.message, &job.job_id, received, (job.enqueued_at, started_us));
     let (outcome, cause) = match &delivery.given_up {
         Some(reason) => (Outcome::dead(format!("the broker gave up on it: {reason}")), Cause::Broker),
-        None => outcome(&config, &job, Context { attempt, worker_id }, policy).await,
+        None => outcome(&context, &job, JobContext { attempt, worker_id }, policy).await,
     };
-    let ended_us = config.clock.wall_us();
+    let ended_us = context.ports.clock.wall_us();
     way.ended(ended_us);
     let (output, dead) = match outcome {
         Outcome::Done { output } => (output, None),
@@ -94,7 +94,7 @@ pub async fn execute(config: Arc<Config>, worker_id: Arc<str>, policy: Policy, d
     };
     let times = (started_us / 1000, ended_us / 1000);
     let error = dead.as_ref().map(|death| death.reason.clone());
-    let mut document = document(&config, job, (attempt, way.trace), times, error);
+    let mut document = document(&context, job, (attempt, way.trace), times, error);
     document.payload.extend(output);
     Executed::Ended(Ended { document: Some(document), delivery, dead, way })
 }
@@ -127,11 +127,11 @@ impl Cause {
     }
 }
 
-async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -> (Outcome, Cause) {
-    let Some(handler) = config.handlers.get(&job.handler) else {
+async fn outcome(context: &Context, job: &Job, call: JobContext, policy: Policy) -> (Outcome, Cause) {
+    let Some(handler) = context.config.handlers.get(&job.handler) else {
         return (Outcome::dead(format!("no handler {:?} in this worker", job.handler)), Cause::NoHandler);
     };
-    let handling = AssertUnwindSafe(handler.handle(job, &context)).catch_unwind();
+    let handling = AssertUnwindSafe(handler.handle(job, &call)).catch_unwind();
     match tokio::time::timeout(policy.timeout(), handling).await {
         Ok(Ok(outcome)) => (outcome, Cause::Handler),
         Ok(Err(panic)) => (Outcome::retry(format!("the handler panicked: {}", words(&*panic))), Cause::Panic),
@@ -140,7 +140,7 @@ async fn outcome(config: &Config, job: &Job, context: Context, policy: Policy) -
 }
 
 fn document(
-    config: &Config,
+    context: &Context,
     job: Job,
     (attempt, trace): (u32, TraceId),
     (started_at, completed_at): (i64, i64),
@@ -150,7 +150,7 @@ fn document(
         job_id: job.job_id,
         run_id: job.run_id,
         queue: job.queue,
-        group: config.group.clone(),
+        group: context.config.group.clone(),
         seq: job.seq,
         status: if error.is_some() { Status::Dead } else { Status::Completed },
         attempts: attempt,
@@ -160,7 +160,7 @@ fn document(
         completed_at,
         wait_ms: u64::try_from(started_at - job.scheduled_at).unwrap_or(0),
         run_ms: u64::try_from(completed_at - started_at).unwrap_or(0),
-        worker_id: config.id.clone(),
+        worker_id: context.config.id.clone(),
         trace_id: Some(trace.to_string()),
         error,
         payload: job.payload,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use paceline_core::document::{Document, Status};
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::broker::Delivery;
-use paceline_core::ports::ledger::Settled;
+use paceline_core::ports::counts::Settled;
 use paceline_core::ports::sink::Verdict;
 use paceline_core::seam::Seam;
 use paceline_runtime::backoff::Backoff;
@@ -18,7 +18,7 @@ use paceline_runtime::telemetry::metrics::metered::as_example_of;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::Config;
+use crate::context::Context;
 use crate::execute::{Death, Ended, shorten};
 use crate::health::Health;
 use crate::intake::{Held, Hold};
@@ -36,7 +36,7 @@ const GATHER_MAX: Duration = Duration::from_millis(50);
 /// A cheap handle; every batch on its way has one.
 #[derive(Clone)]
 pub struct Flusher {
-    config: Arc<Config>,
+    context: Arc<Context>,
     stats: Arc<Stats>,
     health: Arc<Health>,
     window: Arc<Mutex<Window>>,
@@ -53,10 +53,10 @@ struct Batch {
 }
 
 impl Flusher {
-    pub fn new(config: Arc<Config>, stats: Arc<Stats>, health: Arc<Health>, crashed: Shutdown) -> Self {
-        let window = Arc::new(Mutex::new(Window::new(config.batch_max)));
-        measured::show(&config.metrics, &stats, &health, &window);
-        Self { config, stats, health, window, dead_letters: Arc::default(), crashed }
+    pub fn new(context: Arc<Context>, stats: Arc<Stats>, health: Arc<Health>, crashed: Shutdown) -> Self {
+        let window = Arc::new(Mutex::new(Window::new(context.config.batch_max)));
+        measured::show(&context.config.instruments.metrics, &stats, &health, &window);
+        Self { context, stats, health, window, dead_letters: Arc::default(), crashed }
     }
 
     /// Until every sender is gone and everything is settled, or until a fault strikes.
@@ -125,7 +125,7 @@ impl Flusher {
             if pending.documents.is_empty() {
                 return;
             }
-            let sent_us = self.config.clock.wall_us();
+            let sent_us = self.context.ports.clock.wall_us();
             let (stored, pause) = self.store(&mut pending).await;
             if !stored.documents.is_empty() && !self.finish(stored, sent_us).await {
                 return;
@@ -138,13 +138,13 @@ impl Flusher {
 
     /// What comes after the sink, for what is stored; false if a fault struck.
     async fn finish(&self, mut stored: Batch, sent_us: i64) -> bool {
-        let mut steps = Steps { sent_us, stored_us: self.config.clock.wall_us(), ..Steps::default() };
-        self.config.scribe().stored(stored.jobs(), steps);
+        let mut steps = Steps { sent_us, stored_us: self.context.ports.clock.wall_us(), ..Steps::default() };
+        self.context.scribe().stored(stored.jobs(), steps);
         if self.dies(Seam::SinkToLedger) {
             return false;
         }
         self.record(&stored).await;
-        steps.counted_us = self.config.clock.wall_us();
+        steps.counted_us = self.context.ports.clock.wall_us();
         if self.dies(Seam::LedgerToAck) {
             return false;
         }
@@ -157,8 +157,8 @@ impl Flusher {
         let documents = batch.documents.clone();
         self.settle(batch, Steps::default());
         let settled: Vec<Settled> = documents.iter().map(settled).collect();
-        if self.config.sink.upsert(&documents).await.is_ok() {
-            _ = self.config.ledger.record(&self.config.group, &self.config.id, &settled).await;
+        if self.context.ports.sink.upsert(&documents).await.is_ok() {
+            _ = self.context.ports.counts.record(&self.context.config.group, &self.context.config.id, &settled).await;
         }
     }
 
@@ -170,8 +170,8 @@ impl Flusher {
         let sent = pending.documents.len();
         let answer = {
             let _counted = self.stats.measured.request(sent);
-            let storing = self.health.sink.unless_late(self.config.sink.upsert(&pending.documents));
-            as_example_of(self.config.scribe().example(pending.ways()), storing).await
+            let storing = self.health.sink.unless_late(self.context.ports.sink.upsert(&pending.documents));
+            as_example_of(self.context.scribe().example(pending.ways()), storing).await
         };
         let pause = match answer {
             Ok(verdicts) if verdicts.len() == sent => self.take_verdicts(verdicts, pending, &mut stored),
@@ -206,7 +206,7 @@ impl Flusher {
 
     /// A sink that was away may have come back empty: without its template it would take documents in any shape.
     async fn prepare_again(&self) {
-        if let Err(error) = self.config.sink.prepare().await {
+        if let Err(error) = self.context.ports.sink.prepare().await {
             tracing::debug!(%error, "the sink is not prepared yet");
         }
     }
@@ -221,9 +221,10 @@ impl Flusher {
         let settled: Vec<Settled> = batch.documents.iter().map(settled).collect();
         let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         let recorded = loop {
-            let recording = self.config.ledger.record(&self.config.group, &self.config.id, &settled);
+            let recording =
+                self.context.ports.counts.record(&self.context.config.group, &self.context.config.id, &settled);
             let recording = self.health.ledger.observe(recording);
-            match as_example_of(self.config.scribe().example(batch.ways()), recording).await {
+            match as_example_of(self.context.scribe().example(batch.ways()), recording).await {
                 Ok(recorded) => break recorded,
                 Err(error) => {
                     tracing::warn!(%error, jobs = settled.len(), "counting again");
@@ -238,7 +239,7 @@ impl Flusher {
                 "stored jobs that no run has reserved; `paceline verify` names them"
             );
         }
-        let now_ms = self.config.clock.wall_ms();
+        let now_ms = self.context.ports.clock.wall_ms();
         self.stats.stored(now_ms, batch.documents.iter().map(|document| document.scheduled_at));
         let dead = batch.held.iter().filter(|held| held.ended.dead.is_some()).count();
         Stats::add(&self.stats.dead, dead);
@@ -248,7 +249,7 @@ impl Flusher {
 
     /// Jobs that are counted. One of those whose traces are recorded, if one is, is the example of its buckets.
     fn measure(&self, batch: &Batch) {
-        let (scribe, now_us) = (self.config.scribe(), self.config.clock.wall_us());
+        let (scribe, now_us) = (self.context.scribe(), self.context.ports.clock.wall_us());
         let mut has_example = false;
         for (document, Held { ended, hold }) in batch.documents.iter().zip(&batch.held) {
             let is_example = !has_example && scribe.keeps(document, &ended.way, now_us);
@@ -263,20 +264,20 @@ impl Flusher {
     /// Acks at once. A dead queue that takes nothing holds back its own messages, and no other batch.
     fn settle(&self, batch: Batch, steps: Steps) {
         while self.dead_letters().try_join_next().is_some() {}
-        let settled_us = self.config.clock.wall_us();
+        let settled_us = self.context.ports.clock.wall_us();
         for (document, held) in batch.documents.into_iter().zip(batch.held) {
             let Held { ended: Ended { delivery, dead, mut way, .. }, hold } = held;
             match dead {
                 None => {
                     delivery.ack();
-                    self.config.scribe().settled(&document, &mut way, steps, settled_us);
+                    self.context.scribe().settled(&document, &mut way, steps, settled_us);
                 }
                 Some(death) => {
-                    let (config, health) = (self.config.clone(), self.health.clone());
+                    let (context, health) = (self.context.clone(), self.health.clone());
                     _ = self.dead_letters().spawn(async move {
                         // What is not settled comes back, and has its end then.
                         if bury(delivery, (death.reason, &document), hold, &health).await {
-                            config.scribe().settled(&document, &mut way, steps, config.clock.wall_us());
+                            context.scribe().settled(&document, &mut way, steps, context.ports.clock.wall_us());
                         }
                     });
                 }
@@ -289,7 +290,7 @@ impl Flusher {
     }
 
     fn dies(&self, seam: Seam) -> bool {
-        let dies = self.config.faults.strikes(seam) || self.crashed.is_triggered();
+        let dies = self.context.config.faults.strikes(seam) || self.crashed.is_triggered();
         if dies {
             self.crashed.trigger();
         }

@@ -27,10 +27,10 @@ struct Bench {
 fn bench(batch_max: usize, script: Vec<Answer>) -> Bench {
     let (sink, ledger) = (Arc::new(ScriptedSink::default()), Arc::new(CountingLedger::default()));
     sink.script.lock().unwrap().extend(script);
-    let config = Arc::new(stubs::config(sink.clone(), ledger.clone(), batch_max));
-    let (stats, readiness) = (Arc::new(stubs::stats(&config)), Readiness::new("worker", "w"));
-    let health = Health::new(readiness.clone(), &config, &stats);
-    let flusher = Flusher::new(config, stats.clone(), health, Shutdown::new());
+    let context = Arc::new(stubs::context(sink.clone(), ledger.clone(), batch_max));
+    let (stats, readiness) = (Arc::new(stubs::stats(&context)), Readiness::new("worker", "w"));
+    let health = Health::new(readiness.clone(), &context, &stats);
+    let flusher = Flusher::new(context, stats.clone(), health, Shutdown::new());
     Bench { sink, ledger, stats, readiness, settlements: Arc::default(), flusher }
 }
 

@@ -12,7 +12,7 @@ use paceline_core::ports::sink::Verdict;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::{Condition, HICCUP, Readiness};
 
-use crate::Config;
+use crate::context::Context;
 use crate::publishes::Publishes;
 use crate::stall;
 use crate::stats::Stats;
@@ -45,14 +45,14 @@ struct Queue {
 pub struct Storing<'a>(&'a Health);
 
 impl Health {
-    pub fn new(readiness: Readiness, config: &Config, stats: &Arc<Stats>) -> Arc<Self> {
+    pub fn new(readiness: Readiness, context: &Context, stats: &Arc<Stats>) -> Arc<Self> {
         let queue = |name: &String| {
             let condition = readiness.condition(&format!("queue {name}"));
             (name.clone(), Queue { condition, open: Mutex::new(0) })
         };
         let health = Arc::new(Self {
-            group: config.group.clone(),
-            queues: config.queues.keys().map(queue).collect(),
+            group: context.config.group.clone(),
+            queues: context.config.queues.keys().map(queue).collect(),
             broker: readiness.tolerant("broker", HICCUP),
             sink: readiness.tolerant("sink", HICCUP),
             ledger: readiness.tolerant("ledger", HICCUP),
@@ -62,19 +62,20 @@ impl Health {
             storing: AtomicUsize::new(0),
             readiness,
         });
-        health.show(config, stats);
+        health.show(context, stats);
         health
     }
 
-    fn show(self: &Arc<Self>, config: &Config, stats: &Arc<Stats>) {
-        let (broker, held, stalled) = (config.broker.clone(), stats.clone(), stats.clone());
+    fn show(self: &Arc<Self>, context: &Context, stats: &Arc<Stats>) {
+        let (broker, held, stalled) = (context.ports.broker.clone(), stats.clone(), stats.clone());
         self.readiness.fact("connections_rebuilt", move || broker.rebuilt());
         self.readiness.fact("held", move || Stats::get(&held.held));
         self.readiness.fact("stalled", move || Stats::get(&stalled.stalled));
         // The readiness is this value's, so it must not keep it.
         let open = Arc::downgrade(self);
         self.readiness.fact("consumers_open", move || open.upgrade().map_or(0, |health| health.consumers_open()));
-        let (opened, consumers) = (Arc::downgrade(self), (config.consumers * config.queues.len()) as u64);
+        let (opened, consumers) =
+            (Arc::downgrade(self), (context.config.consumers * context.config.queues.len()) as u64);
         self.readiness.fact("consumers_rebuilt", move || {
             let opened = opened.upgrade().map_or(0, |health| health.consumers_opened.load(Ordering::Relaxed));
             opened.saturating_sub(consumers)
@@ -139,29 +140,29 @@ impl Health {
     }
 
     /// For ever: asks the services, watches for stalls, follows the readiness.
-    pub async fn watch(&self, config: &Config, stats: &Stats, shutdown: &Shutdown) {
+    pub async fn watch(&self, context: &Context, stats: &Stats, shutdown: &Shutdown) {
         tokio::join!(
-            self.broker.keep_checking(CHECK_INTERVAL, || config.broker.check()),
-            self.look_at_publishes(config),
-            self.check_idle_sink(config),
-            stall::watch(config, stats, self),
+            self.broker.keep_checking(CHECK_INTERVAL, || context.ports.broker.check()),
+            self.look_at_publishes(context),
+            self.check_idle_sink(context),
+            stall::watch(context, stats, self),
             self.readiness.follow(shutdown, async |_| ()),
         );
     }
 
-    async fn look_at_publishes(&self, config: &Config) {
+    async fn look_at_publishes(&self, context: &Context) {
         loop {
             tokio::time::sleep(CHECK_INTERVAL).await;
-            self.publishes.look(&*config.broker);
+            self.publishes.look(&*context.ports.broker);
         }
     }
 
-    async fn check_idle_sink(&self, config: &Config) {
+    async fn check_idle_sink(&self, context: &Context) {
         loop {
             tokio::time::sleep(CHECK_INTERVAL).await;
             if self.storing.load(Ordering::Relaxed) == 0 {
                 // The condition has heard it.
-                _ = self.sink.observe(config.sink.check()).await;
+                _ = self.sink.observe(context.ports.sink.check()).await;
             }
         }
     }

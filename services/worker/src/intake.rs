@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::Config;
+use crate::context::Context;
 use crate::endings::Endings;
 use crate::execute::{Ended, Executed, Failed, execute};
 use crate::health::Health;
@@ -86,7 +86,7 @@ impl Drop for Hold {
 /// What consumers work with.
 #[derive(Clone)]
 pub struct Intake {
-    pub config: Arc<Config>,
+    pub context: Arc<Context>,
     pub stats: Arc<Stats>,
     pub health: Arc<Health>,
     pub endings: Arc<Endings>,
@@ -97,12 +97,12 @@ pub struct Intake {
 /// Runs every consumer of every queue until `shutdown` and everything handed out is settled, or until `crashed`.
 pub async fn consume(intake: Intake, shutdown: Shutdown, crashed: Shutdown) {
     let mut consumers = JoinSet::new();
-    let config = intake.config.clone();
-    for (queue, policy) in &config.queues {
-        for _ in 0..config.consumers {
+    let context = intake.context.clone();
+    for (queue, policy) in &context.config.queues {
+        for _ in 0..context.config.consumers {
             let reader = Reader {
                 intake: intake.clone(),
-                worker_id: config.id.as_str().into(),
+                worker_id: context.config.id.as_str().into(),
                 queue: queue.clone(),
                 policy: *policy,
                 shutdown: shutdown.clone(),
@@ -174,9 +174,9 @@ impl Reader {
     }
 
     async fn open(&self) -> Result<Consumer> {
-        let config = &self.intake.config;
-        config.broker.declare(&self.queue, &config.group).await?;
-        config.broker.consume(&self.queue, &config.group, config.prefetch).await
+        let context = &self.intake.context;
+        context.ports.broker.declare(&self.queue, &context.config.group).await?;
+        context.ports.broker.consume(&self.queue, &context.config.group, context.config.prefetch).await
     }
 
     /// Until the consumer ends; or until a stop comes, or a delivery cannot be settled, and all others that it handed out are.
@@ -213,12 +213,12 @@ impl Reader {
 
     /// Most handlers end without waiting for anything: those take no task of their own.
     async fn start(&self, delivery: Delivery, hold: Hold, running: &mut JoinSet<()>) {
-        let Intake { config, ended, .. } = &self.intake;
+        let Intake { context, ended, .. } = &self.intake;
         if !delivery.is_live() {
             // It is delivered again, maybe to another worker by now.
             return;
         }
-        let execution = execute(config.clone(), self.worker_id.clone(), self.policy, delivery);
+        let execution = execute(context.clone(), self.worker_id.clone(), self.policy, delivery);
         let mut execution = Box::pin(execution);
         match futures::poll!(&mut execution) {
             std::task::Poll::Ready(Executed::Ended(job)) => hand_over(ended, Held { ended: job, hold }).await,
@@ -258,18 +258,18 @@ impl Intake {
 
     async fn retry(&self, failed: Failed, queue: &Queue) -> Result<()> {
         let Failed { mut delivery, run, after, reason, class, queue: name, way } = failed;
-        let (id, now_us) = (delivery.message.id.clone(), self.config.clock.wall_us());
+        let (id, now_us) = (delivery.message.id.clone(), self.context.ports.clock.wall_us());
         tracing::debug!(%run, job = id, trace = %way.trace, attempt = delivery.message.attempt, reason, "retry");
         Stats::add(&self.stats.retried, 1);
-        let retry = self.config.scribe().next_attempt(&way);
+        let retry = self.context.scribe().next_attempt(&way);
         delivery.message.traceparent = retry.map(|context| context.to_string()).or(delivery.message.traceparent);
         // The next attempt waits from now on.
         delivery.message.timestamp_ms = now_us / 1000;
         let settled = delivery.retry(after).await;
-        let settled_us = self.config.clock.wall_us();
+        let settled_us = self.context.ports.clock.wall_us();
         let is_traced = match (&settled, retry) {
             (Ok(()), Some(retry)) => {
-                self.config.scribe().retried(&id, &way, retry, (&name, &reason), (after, settled_us))
+                self.context.scribe().retried(&id, &way, retry, (&name, &reason), (after, settled_us))
             }
             _ => false,
         };

@@ -5,6 +5,7 @@
 //! [`registry`] announces the worker and its numbers, [`load`] how full its hands are, [`health`] whether it can
 //! work, and [`stall`] that it was stopped for a while. A stop takes no more, finishes what is held, gives the rest back.
 
+mod context;
 mod endings;
 mod execute;
 mod flush;
@@ -22,28 +23,21 @@ mod stubs;
 mod way;
 mod window;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::clock::SharedClock;
-use paceline_core::error::Violations;
-use paceline_core::policy::Policy;
-use paceline_core::ports::{Broker, Ledger, Sink};
-use paceline_core::seam::Faults;
 use paceline_core::{Error, Result};
+use paceline_runtime::instruments::Instruments;
 use paceline_runtime::lifecycle::Shutdown;
-use paceline_runtime::readiness::Readiness;
-use paceline_runtime::telemetry::metrics::Metrics;
-use paceline_runtime::telemetry::traces::Traces;
 use tokio::sync::mpsc;
 
+use context::Context;
 use health::Health;
 use intake::Intake;
 use measured::Measured;
-use way::Scribe;
 
-pub use handlers::{Context as JobContext, Handler, Handlers};
+pub use context::{Config, Ports};
+pub use handlers::{Handler, Handlers, JobContext};
 
 /// Jobs that the consumers of a worker hold together, unless told otherwise: enough for full batches, little to give back.
 const HELD_DEFAULT: usize = 1_280;
@@ -61,64 +55,34 @@ pub fn consumers_default(prefetch: u16, queues: usize) -> usize {
     (HELD_DEFAULT / usize::from(prefetch.max(1))).clamp(4, most)
 }
 
-/// What a worker works with.
-#[derive(Clone)]
-pub struct Config {
-    pub id: String,
-    /// Of its software, for people.
-    pub version: &'static str,
-    pub group: String,
-    /// The queues to consume, each with its policy.
-    pub queues: BTreeMap<String, Policy>,
-    /// Consumers a queue.
-    pub consumers: usize,
-    pub prefetch: u16,
-    pub batch_max: usize,
-    pub grace: Duration,
-    pub broker: Arc<dyn Broker>,
-    pub sink: Arc<dyn Sink>,
-    pub ledger: Arc<dyn Ledger>,
-    pub handlers: Handlers,
-    pub clock: SharedClock,
-    pub faults: Arc<dyn Faults>,
-    /// What is recorded of the jobs' way.
-    pub traces: Traces,
-    /// What is measured of this worker.
-    pub metrics: Metrics,
-}
-
-impl Config {
-    fn scribe(&self) -> Scribe<'_> {
-        Scribe { traces: &self.traces, worker: &self.id, group: &self.group }
-    }
-}
-
-/// Works until `shutdown`, then finishes what it holds within the grace. Services that are away are waited for, and
-/// `readiness` says which.
-pub async fn run(config: Config, readiness: Readiness, shutdown: Shutdown) -> Result<()> {
-    check(&config)?;
-    config.metrics.show_role(&readiness);
-    let stats = Arc::new(stats::Stats::new(Measured::new(&config.metrics, config.queues.keys())));
-    let health = Health::new(readiness, &config, &stats);
-    prepare(&config, &health, &shutdown).await;
-    let config = Arc::new(config);
+/// Works until `shutdown`, then finishes what it holds within the grace. Services that are away are waited for, and the readiness
+/// says which. A worker answers no calls, so of a role's entry it has all but the listener.
+pub async fn run(config: Config, ports: Ports, shutdown: Shutdown) -> Result<()> {
+    config.check()?;
+    let Instruments { readiness, metrics, .. } = config.instruments.clone();
+    metrics.show_role(&readiness);
+    let stats = Arc::new(stats::Stats::new(Measured::new(&metrics, config.queues.keys())));
+    let context = Arc::new(Context { config, ports });
+    let health = Health::new(readiness, &context, &stats);
+    prepare(&context, &health, &shutdown).await;
     // Bounded by what the broker hands out: every entry is an unsettled delivery.
-    let (ended, ended_queue) = mpsc::channel(usize::from(config.prefetch) * config.consumers * config.queues.len());
+    let (ended, ended_queue) = mpsc::channel(context.config.held_max());
     let (crashed, settled) = (Shutdown::new(), Shutdown::new());
     let announcing =
-        registry::announce(config.clone(), stats.clone(), health.clone(), (shutdown.clone(), settled.clone()));
+        registry::announce(context.clone(), stats.clone(), health.clone(), (shutdown.clone(), settled.clone()));
     let endings = Arc::default();
-    let intake = Intake { config: config.clone(), stats: stats.clone(), health: health.clone(), endings, ended };
+    let intake = Intake { context: context.clone(), stats: stats.clone(), health: health.clone(), endings, ended };
     let consuming = intake::consume(intake, shutdown.clone(), crashed.clone());
-    let flushing = flush::Flusher::new(config.clone(), stats.clone(), health.clone(), crashed.clone()).run(ended_queue);
-    let watching = settled.or(health.watch(&config, &stats, &shutdown));
+    let flushing =
+        flush::Flusher::new(context.clone(), stats.clone(), health.clone(), crashed.clone()).run(ended_queue);
+    let watching = settled.or(health.watch(&context, &stats, &shutdown));
     // The flusher's channel closes when the last consumer has ended, so it ends after everything is settled.
     let working = async {
         tokio::select! {
             // Work that is done by the end of the grace is done.
             biased;
             ((), ()) = async { tokio::join!(consuming, flushing) } => (),
-            () = overdue(&shutdown, config.grace) => tracing::warn!("the grace is over; what is still held goes back to its queue"),
+            () = overdue(&shutdown, context.config.grace) => tracing::warn!("the grace is over; what is still held goes back to its queue"),
         }
         settled.trigger();
     };
@@ -126,7 +90,7 @@ pub async fn run(config: Config, readiness: Readiness, shutdown: Shutdown) -> Re
     if crashed.is_triggered() {
         return Err(Error::internal("a fault struck at a seam"));
     }
-    registry::forget(&config).await;
+    registry::forget(&context).await;
     Ok(())
 }
 
@@ -135,25 +99,10 @@ async fn overdue(shutdown: &Shutdown, grace: Duration) {
     tokio::time::sleep(grace).await;
 }
 
-fn check(config: &Config) -> Result<()> {
-    let mut violations = Violations::default();
-    let limits = [
-        ("queues", config.queues.len()),
-        ("consumers", config.consumers),
-        ("prefetch", config.prefetch.into()),
-        ("batch_max", config.batch_max),
-    ];
-    limits
-        .into_iter()
-        .filter(|(_, count)| *count == 0)
-        .for_each(|(name, _)| violations.add(name, "must be at least 1"));
-    violations.check()
-}
-
 /// Makes sure that documents have a place. A sink that is away is waited for, and said.
-async fn prepare(config: &Config, health: &Health, shutdown: &Shutdown) {
+async fn prepare(context: &Context, health: &Health, shutdown: &Shutdown) {
     const RETRY_DELAY: Duration = Duration::from_secs(1);
-    while let Some(Err(error)) = shutdown.or(health.sink.observe(config.sink.prepare())).await {
+    while let Some(Err(error)) = shutdown.or(health.sink.observe(context.ports.sink.prepare())).await {
         tracing::warn!(%error, "waiting for the sink");
         shutdown.or(tokio::time::sleep(RETRY_DELAY)).await;
     }

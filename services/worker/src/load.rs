@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use paceline_core::ports::ledger::QueueLoad;
+use paceline_core::ports::workers::QueueLoad;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 

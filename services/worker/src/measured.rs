@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use paceline_core::ports::ledger::Recorded;
+use paceline_core::ports::counts::Recorded;
 use paceline_core::ports::sink::Verdict;
 use paceline_core::trace::TraceId;
 use paceline_runtime::telemetry::metrics::names;

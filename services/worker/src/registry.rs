@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::ports::ledger::WorkerInfo;
+use paceline_core::ports::workers::WorkerInfo;
 use paceline_runtime::lifecycle::Shutdown;
 
-use crate::Config;
+use crate::context::Context;
 use crate::health::Health;
 use crate::load::Meter;
 use crate::stats::Stats;
@@ -18,19 +18,19 @@ pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
 /// Until `stopped`, then once more with the last numbers: the list shows them until the heartbeat runs out.
 pub async fn announce(
-    config: Arc<Config>,
+    context: Arc<Context>,
     stats: Arc<Stats>,
     health: Arc<Health>,
     (stopping, stopped): (Shutdown, Shutdown),
 ) {
-    let started_at_ms = config.clock.wall_ms();
-    let mut meter = Meter::new(config.consumers as u64 * u64::from(config.prefetch));
+    let started_at_ms = context.ports.clock.wall_ms();
+    let mut meter = Meter::new(context.config.consumers as u64 * u64::from(context.config.prefetch));
     let mut was_away = false;
     loop {
-        let loads = meter.look(stats.measured.hands(), config.clock.wall_ms());
+        let loads = meter.look(stats.measured.hands(), context.ports.clock.wall_ms());
         let (busy, is_stopping) = (meter.busy(), stopping.is_triggered());
-        let info = WorkerInfo { loads, busy, is_stopping, ..info(&config, &stats, started_at_ms) };
-        let beat = health.ledger.observe(config.ledger.heartbeat(&info, HEARTBEAT_TTL)).await;
+        let info = WorkerInfo { loads, busy, is_stopping, ..info(&context, &stats, started_at_ms) };
+        let beat = health.ledger.observe(context.ports.workers.announce(&info, HEARTBEAT_TTL)).await;
         match &beat {
             Err(error) if !was_away => tracing::warn!(%error, "heartbeat not written"),
             _ => (),
@@ -43,24 +43,24 @@ pub async fn announce(
 }
 
 /// Ends the announcement; best effort, the heartbeat runs out by itself.
-pub async fn forget(config: &Config) {
-    if let Err(error) = config.ledger.forget_worker(&config.id).await {
+pub async fn forget(context: &Context) {
+    if let Err(error) = context.ports.workers.forget(&context.config.id).await {
         tracing::debug!(%error, "worker not taken off the list");
     }
 }
 
-fn info(config: &Config, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
+fn info(context: &Context, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
     WorkerInfo {
-        worker_id: config.id.clone(),
-        version: config.version.into(),
-        queue: config.queues.keys().cloned().collect::<Vec<_>>().join(","),
-        group: config.group.clone(),
+        worker_id: context.config.id.clone(),
+        version: context.config.version.into(),
+        queue: context.config.queues.keys().cloned().collect::<Vec<_>>().join(","),
+        group: context.config.group.clone(),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname")
             .map(|name| name.trim().to_owned())
             .unwrap_or_default(),
         pid: std::process::id(),
         started_at_ms,
-        heartbeat_at_ms: config.clock.wall_ms(),
+        heartbeat_at_ms: context.ports.clock.wall_ms(),
         age_ms: 0,
         processed: Stats::get(&stats.processed),
         dead: Stats::get(&stats.dead),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Config;
+use crate::context::Context;
 use crate::health::Health;
 use crate::stats::Stats;
 
@@ -17,12 +17,12 @@ const STALL: Duration = Duration::from_secs(3);
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// For ever.
-pub async fn watch(config: &Config, stats: &Stats, health: &Health) {
+pub async fn watch(context: &Context, stats: &Stats, health: &Health) {
     health.stalled.set_ok();
-    tokio::join!(notice(config, stats, health), recover(config, health));
+    tokio::join!(notice(context, stats, health), recover(context, health));
 }
 
-async fn notice(config: &Config, stats: &Stats, health: &Health) {
+async fn notice(context: &Context, stats: &Stats, health: &Health) {
     loop {
         let slept_at = Instant::now();
         tokio::time::sleep(LOOK_INTERVAL).await;
@@ -31,7 +31,7 @@ async fn notice(config: &Config, stats: &Stats, health: &Health) {
             Stats::add(&stats.stalled, 1);
             let held = Stats::get(&stats.held);
             tracing::warn!(
-                worker = config.id,
+                worker = context.config.id,
                 away_ms,
                 held,
                 "stalled: this worker did not run, its jobs may be others' now"
@@ -44,10 +44,10 @@ async fn notice(config: &Config, stats: &Stats, health: &Health) {
 }
 
 /// The connection answers again, or a new one does, and every queue has a consumer.
-async fn recover(config: &Config, health: &Health) {
+async fn recover(context: &Context, health: &Health) {
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
-        if !health.stalled.is_ok() && config.broker.check().await.is_ok() && health.hears_every_queue() {
+        if !health.stalled.is_ok() && context.ports.broker.check().await.is_ok() && health.hears_every_queue() {
             health.stalled.set_ok();
         }
     }
@@ -64,9 +64,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_jump_is_a_stall_and_red_until_the_broker_answers_and_the_queue_is_heard() {
         let broker = Arc::new(SilentBroker::default());
-        let (config, stats, health) = stubs::worker("default", broker.clone());
+        let (context, stats, health) = stubs::worker("default", broker.clone());
         health.opened("default");
-        let watching = watch(&config, &stats, &health);
+        let watching = watch(&context, &stats, &health);
         let story = async {
             tokio::time::sleep(LOOK_INTERVAL * 20).await;
             assert!(health.stalled.is_ok() && Stats::get(&stats.stalled) == 0, "sleeping is no stall");

@@ -9,22 +9,20 @@ use async_trait::async_trait;
 use paceline_core::clock::SystemClock;
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
-use paceline_core::job::Range;
-use paceline_core::pacing::Pacing;
 use paceline_core::policy::Policy;
 use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message, Settle};
-use paceline_core::ports::ledger::{Created, Fence, Recorded, Reservation, RunChange, Settled, WorkerInfo};
+use paceline_core::ports::counts::{Recorded, Settled};
 use paceline_core::ports::sink::{StoredId, Verdict};
-use paceline_core::ports::{Broker, Ledger, Sink};
-use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
+use paceline_core::ports::workers::WorkerInfo;
+use paceline_core::ports::{Broker, Counts, Mesh, Sink, Workers};
+use paceline_core::run::{KeptRun, Snapshot};
 use paceline_core::seam::NoFaults;
 use paceline_core::seqset::SeqSet;
 use paceline_core::{Error, Result};
+use paceline_runtime::instruments::Instruments;
 use paceline_runtime::readiness::Readiness;
-use paceline_runtime::telemetry::metrics::Metrics;
-use paceline_runtime::telemetry::traces::Traces;
 
-use crate::Config;
+use crate::context::{Config, Context, Ports};
 use crate::handlers::Handlers;
 use crate::health::Health;
 use crate::measured::Measured;
@@ -100,86 +98,10 @@ impl Sink for ScriptedSink {
 pub struct CountingLedger(pub Mutex<Vec<Settled>>);
 
 #[async_trait]
-impl Ledger for CountingLedger {
+impl Counts for CountingLedger {
     async fn record(&self, _: &str, _: &str, settled: &[Settled]) -> Result<Recorded> {
         self.0.lock().unwrap().extend_from_slice(settled);
         Ok(Recorded { counted: settled.len() as u64, ..Recorded::default() })
-    }
-
-    async fn heartbeat(&self, _: &WorkerInfo, _: Duration) -> Result<()> {
-        Ok(())
-    }
-
-    async fn forget_worker(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    async fn check(&self) -> Result<String> {
-        Ok("counting".into())
-    }
-
-    async fn create_run(&self, _: &RunSpec, _: &str) -> Result<Created> {
-        not_asked()
-    }
-
-    async fn run(&self, _: &RunId) -> Result<Option<RunRecord>> {
-        not_asked()
-    }
-
-    async fn run_ids(&self, _: Option<&RunId>, _: usize) -> Result<Vec<RunId>> {
-        not_asked()
-    }
-
-    async fn unkept_run_ids(&self, _: Option<&RunId>, _: usize) -> Result<Vec<RunId>> {
-        not_asked()
-    }
-
-    async fn note_kept(&self, _: &RunId, _: u64) -> Result<()> {
-        not_asked()
-    }
-
-    async fn active_run_ids(&self) -> Result<Vec<RunId>> {
-        not_asked()
-    }
-
-    async fn change_run(&self, _: &RunId, _: &RunChange) -> Result<RunRecord> {
-        not_asked()
-    }
-
-    async fn lease(&self, _: &RunId, _: &str, _: Duration) -> Result<Option<Fence>> {
-        not_asked()
-    }
-
-    async fn release(&self, _: &RunId, _: Fence) -> Result<()> {
-        not_asked()
-    }
-
-    async fn keep(&self, _: &RunId, _: Fence, _: Duration, _: &Pacing) -> Result<RunRecord> {
-        not_asked()
-    }
-
-    async fn reserve(&self, _: &RunId, _: Fence, _: &Reservation) -> Result<Range> {
-        not_asked()
-    }
-
-    async fn confirm(&self, _: &RunId, _: Fence, _: &Range, _: &str) -> Result<()> {
-        not_asked()
-    }
-
-    async fn outstanding(&self, _: &RunId) -> Result<Vec<Range>> {
-        not_asked()
-    }
-
-    async fn advance_state(&self, _: &RunId, _: Fence, _: RunState, _: Option<&str>) -> Result<RunRecord> {
-        not_asked()
-    }
-
-    async fn forget(&self, _: &RunId, _: &str, _: &[u64]) -> Result<u64> {
-        not_asked()
-    }
-
-    async fn restore_run(&self, _: &KeptRun) -> Result<RunRecord> {
-        not_asked()
     }
 
     async fn snapshot(&self, _: &RunId, _: &str) -> Result<Option<Snapshot>> {
@@ -194,8 +116,30 @@ impl Ledger for CountingLedger {
         not_asked()
     }
 
-    async fn workers(&self) -> Result<Vec<WorkerInfo>> {
+    async fn forget(&self, _: &RunId, _: &str, _: &[u64]) -> Result<u64> {
         not_asked()
+    }
+}
+
+#[async_trait]
+impl Workers for CountingLedger {
+    async fn announce(&self, _: &WorkerInfo, _: Duration) -> Result<()> {
+        Ok(())
+    }
+
+    async fn forget(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn alive(&self) -> Result<Vec<WorkerInfo>> {
+        not_asked()
+    }
+}
+
+#[async_trait]
+impl Mesh for CountingLedger {
+    async fn check(&self) -> Result<String> {
+        Ok("counting".into())
     }
 
     async fn protocol(&self) -> Result<Option<u32>> {
@@ -288,18 +232,17 @@ impl Settle for NotingSettle {
 }
 
 /// A worker of one queue over these stubs that nobody runs.
-pub fn worker(queue: &str, broker: Arc<dyn Broker>) -> (Arc<Config>, Arc<Stats>, Arc<Health>) {
-    let sink = Arc::new(ScriptedSink::default());
-    let config =
-        Config { queues: BTreeMap::from([(queue.to_owned(), Policy::default())]), ..config(sink, Arc::default(), 1) };
-    let stats = Arc::new(stats(&config));
-    let health =
-        Health::new(Readiness::new("worker", "w"), &Config { broker: broker.clone(), ..config.clone() }, &stats);
-    (Arc::new(Config { broker, ..config }), stats, health)
+pub fn worker(queue: &str, broker: Arc<dyn Broker>) -> (Arc<Context>, Arc<Stats>, Arc<Health>) {
+    let mut context = context(Arc::new(ScriptedSink::default()), Arc::default(), 1);
+    context.config.queues = BTreeMap::from([(queue.to_owned(), Policy::default())]);
+    context.ports.broker = broker;
+    let stats = Arc::new(stats(&context));
+    let health = Health::new(Readiness::new("worker", "w"), &context, &stats);
+    (Arc::new(context), stats, health)
 }
 
-pub fn config(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: usize) -> Config {
-    Config {
+pub fn context(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: usize) -> Context {
+    let config = Config {
         id: "w".into(),
         version: "0.0.0",
         group: "main".into(),
@@ -308,17 +251,21 @@ pub fn config(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: u
         prefetch: 10,
         batch_max,
         grace: Duration::ZERO,
+        handlers: Handlers::builtin(),
+        faults: Arc::new(NoFaults),
+        instruments: Instruments::off("worker", "w"),
+    };
+    let ports = Ports {
         broker: Arc::new(SilentBroker::default()),
         sink,
-        ledger,
-        handlers: Handlers::builtin(),
+        counts: ledger.clone(),
+        workers: ledger.clone(),
+        mesh: ledger,
         clock: SystemClock::shared(),
-        faults: Arc::new(NoFaults),
-        traces: Traces::off(),
-        metrics: Metrics::off(),
-    }
+    };
+    Context { config, ports }
 }
 
-pub fn stats(config: &Config) -> Stats {
-    Stats::new(Measured::new(&config.metrics, config.queues.keys()))
+pub fn stats(context: &Context) -> Stats {
+    Stats::new(Measured::new(&context.config.instruments.metrics, context.config.queues.keys()))
 }

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE};
+use paceline_core::ids::DEFAULT_QUEUE;
 use paceline_core::job::Job;
 use paceline_core::outcome::Outcome;
 use paceline_core::policy::Policy;
-use paceline_core::ports::RangePublisher;
-use paceline_producer::Producer;
+use paceline_core::ports::{Backends, RangePublisher};
+use paceline_node::{Node, WorkerSetup};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
-use paceline_runtime::telemetry::metrics::Metrics;
-use paceline_runtime::telemetry::traces::Traces;
-use paceline_scheduler::{Context, Limits, Producers, Rules, Scheduler};
-use paceline_worker::{Config, Handler, Handlers, JobContext};
+use paceline_runtime::settings::Settings;
+use paceline_scheduler::{Context, Limits, Producers, Scheduler};
+use paceline_worker::{Handler, Handlers, JobContext};
 
 use super::clock::SimClock;
 use super::net::Link;
@@ -110,57 +109,47 @@ impl Roles {
             let link = self.link(&process, Service::Producer(index));
             (format!("producer-{}", index + 1), Arc::new(SimPublisher(link)) as Arc<dyn RangePublisher>)
         };
-        let context = Context {
-            id: self.id(&process),
-            group: DEFAULT_GROUP.into(),
-            ledger: Arc::new(SimLedger(self.link(&process, Service::Ledger))),
-            sink: Arc::new(SimSink(self.link(&process, Service::Sink))),
-            producers: Arc::new(Producers::in_process((0..PRODUCERS).map(publisher).collect())),
-            clock: Arc::new(process.clock().clone()),
-            rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into()] },
-            limits: Limits::of(self.plan.high_water, [POLICY].into_iter()),
-            traces: Traces::off(),
-            metrics: Metrics::off(),
-        };
-        let scheduler = Scheduler::new(context);
+        let producers = Producers::in_process((0..PRODUCERS).map(publisher).collect());
+        let (id, Backends { sink, ledger, .. }) = (self.id(&process), self.backends(&process));
+        let role = self.node(&process).scheduler(&id, ledger, sink, producers, Readiness::new("scheduler", &id));
+        let scheduler = Scheduler::new(Context { config: role.config, ports: role.ports });
         self.world.state().schedulers[process.place().index] = Some((process.clone(), scheduler.clone()));
         paceline_scheduler::supervise(&scheduler, process.stop().clone()).await;
     }
 
     async fn producer(self, process: Process) {
-        let producer = Producer::new(
-            &self.id(&process),
-            Arc::new(SimBroker(self.link(&process, Service::Broker))),
-            Arc::new(SimLedger(self.link(&process, Service::Ledger))),
-            Arc::new(process.clock().clone()),
-        );
+        let Backends { broker, ledger, .. } = self.backends(&process);
+        let producer = self.node(&process).publisher(&self.id(&process), broker, ledger);
         self.world.state().producers[process.place().index] = Some((process.clone(), producer));
         process.stop().triggered().await;
     }
 
     async fn worker(self, process: Process) {
         self.world.state().workers[process.place().index] = Some(process.clone());
-        let config = Config {
-            version: "simulated",
-            id: self.id(&process),
-            group: DEFAULT_GROUP.into(),
-            queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), POLICY)]),
-            consumers: self.plan.consumers,
-            prefetch: self.plan.prefetch,
-            batch_max: self.plan.batch_max,
-            grace: GRACE,
-            broker: Arc::new(SimBroker(self.link(&process, Service::Broker))),
-            sink: Arc::new(SimSink(self.link(&process, Service::Sink))),
-            ledger: Arc::new(SimLedger(self.link(&process, Service::Ledger))),
-            handlers: Handlers::builtin().with("record", Work),
-            clock: Arc::new(process.clock().clone()),
-            faults: Arc::new(process.clone()),
-            traces: Traces::off(),
-            metrics: Metrics::off(),
-        };
-        let readiness = Readiness::new("worker", &config.id);
-        if let Err(error) = paceline_worker::run(config, readiness, process.stop().clone()).await {
+        let Plan { consumers, prefetch, batch_max, .. } = *self.plan;
+        let setup = WorkerSetup { consumers, prefetch, batch_max, grace: GRACE };
+        let id = self.id(&process);
+        let mut role = self.node(&process).worker(&id, self.backends(&process), setup, Readiness::new("worker", &id));
+        role.config.faults = Arc::new(process.clone());
+        if let Err(error) = role.run(process.stop().clone()).await {
             self.world.note(&format!("{}: {:?}", process.name(), error.kind));
+        }
+    }
+
+    fn node(&self, process: &Process) -> Node {
+        Node {
+            queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), POLICY)]),
+            limits: Limits::of(self.plan.high_water, [POLICY].into_iter()),
+            handlers: Handlers::builtin().with("record", Work),
+            ..Node::new(&Settings::default(), Arc::new(process.clock().clone()))
+        }
+    }
+
+    fn backends(&self, process: &Process) -> Backends {
+        Backends {
+            broker: Arc::new(SimBroker(self.link(process, Service::Broker))),
+            sink: Arc::new(SimSink(self.link(process, Service::Sink))),
+            ledger: SimLedger::ports(self.link(process, Service::Ledger)),
         }
     }
 }

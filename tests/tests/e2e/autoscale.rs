@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use paceline_core::ports::Ledger;
-use paceline_core::ports::ledger::WorkerInfo;
+use paceline_core::ports::workers::WorkerInfo;
 use paceline_tests::process::{Process, binary, in_time, run, signal};
 use paceline_tests::{Backend, Mesh};
 use serde_json::Value;
@@ -14,10 +14,10 @@ use super::support::{environment, said};
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The workers by their heartbeats, as soon as `enough` says so of those that do not stop.
-async fn until(ledger: &dyn Ledger, what: &str, enough: impl Fn(&[WorkerInfo]) -> bool) -> Vec<WorkerInfo> {
+async fn until(ledger: &Ledger, what: &str, enough: impl Fn(&[WorkerInfo]) -> bool) -> Vec<WorkerInfo> {
     in_time(what, async {
         loop {
-            let mut workers = ledger.workers().await.expect("the ledger answers");
+            let mut workers = ledger.workers.alive().await.expect("the ledger answers");
             workers.retain(|worker| !worker.is_stopping);
             if enough(&workers) {
                 return workers;
@@ -31,7 +31,7 @@ async fn until(ledger: &dyn Ledger, what: &str, enough: impl Fn(&[WorkerInfo]) -
 struct Stand {
     mesh: Mesh,
     environment: Vec<(&'static str, String)>,
-    ledger: std::sync::Arc<dyn Ledger>,
+    ledger: Ledger,
     _roles: [Process; 2],
 }
 
@@ -69,13 +69,13 @@ impl Stand {
 async fn follows_a_spike_and_comes_back() {
     let stand = Stand::new().await;
     let autoscaler = stand.autoscaler("1..8").await;
-    let first = until(&*stand.ledger, "first worker", |workers| workers.len() == 1).await;
+    let first = until(&stand.ledger, "first worker", |workers| workers.len() == 1).await;
 
     // 150 a second of 200 ms each keep 30 slots taken: three workers at the very least, and more at four fifths of what they can.
     let payload = r#"{"simulate": {"ms": 200}}"#;
     let start = ["run", "start", "--jobs", "9000", "--per-minutes", "1", "--handler", "simulate", "--payload", payload];
     let run_id = stand.command(&start).await.trim().to_owned();
-    let most = until(&*stand.ledger, "workers for the spike", |workers| workers.len() >= 4).await;
+    let most = until(&stand.ledger, "workers for the spike", |workers| workers.len() >= 4).await;
     assert!(most.len() <= 8, "{most:?}");
 
     let said = stand.command(&["scale", "explain", "--json"]).await;
@@ -95,11 +95,11 @@ async fn follows_a_spike_and_comes_back() {
 
     // A third of that: workers leave while others, and they themselves, have jobs in their hands.
     stand.command(&["run", "update", &run_id, "--jobs", "3000", "--per-minutes", "1"]).await;
-    let fewer = until(&*stand.ledger, "fewer workers", |workers| workers.len() <= 3).await;
+    let fewer = until(&stand.ledger, "fewer workers", |workers| workers.len() <= 3).await;
     assert!(!fewer.is_empty());
     stand.command(&["run", "stop", &run_id]).await;
     stand.command(&["run", "watch", &run_id]).await;
-    let last = until(&*stand.ledger, "way back", |workers| workers.len() == 1).await;
+    let last = until(&stand.ledger, "way back", |workers| workers.len() == 1).await;
     assert_eq!(last[0].worker_id, first[0].worker_id, "the newest leave first");
     until_gone(&stand, |all| all.len() == 1).await;
 
@@ -110,13 +110,13 @@ async fn follows_a_spike_and_comes_back() {
     assert_eq!((proof["stored"].as_u64(), proof["double_executed"].as_u64()), (enqueued, Some(0)), "{proof}");
 
     assert!(autoscaler.terminate().await.success(), "SIGTERM ends it and its workers in order");
-    assert_eq!(stand.ledger.workers().await.expect("the ledger answers"), []);
+    assert_eq!(stand.ledger.workers.alive().await.expect("the ledger answers"), []);
 }
 
 /// Also of those that stop.
 async fn until_gone(stand: &Stand, enough: impl Fn(&[WorkerInfo]) -> bool) {
     in_time("the end of those that leave", async {
-        while !enough(&stand.ledger.workers().await.expect("the ledger answers")) {
+        while !enough(&stand.ledger.workers.alive().await.expect("the ledger answers")) {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     })
@@ -127,10 +127,10 @@ async fn until_gone(stand: &Stand, enough: impl Fn(&[WorkerInfo]) -> bool) {
 async fn replaces_who_dies_and_leaves_nobody_behind() {
     let stand = Stand::new().await;
     let autoscaler = stand.autoscaler("2..2").await;
-    let two = until(&*stand.ledger, "two workers", |workers| workers.len() == 2).await;
+    let two = until(&stand.ledger, "two workers", |workers| workers.len() == 2).await;
     signal(two[0].pid, "KILL").await;
     let killed = &two[0].worker_id;
-    until(&*stand.ledger, "another worker", |workers| {
+    until(&stand.ledger, "another worker", |workers| {
         workers.len() >= 2 && workers.iter().filter(|worker| worker.worker_id != *killed).count() == 2
     })
     .await;
@@ -172,12 +172,12 @@ async fn an_upgrade_on_disk_does_not_keep_workers_from_being_replaced() {
     std::fs::copy(binary(), &installed).expect("the binary is copied");
     let arguments = ["worker", "--json", "--autoscale", "1..1"];
     let autoscaler = Process::start_of(&installed, &arguments, &stand.environment);
-    let first = until(&*stand.ledger, "first worker", |workers| workers.len() == 1).await;
+    let first = until(&stand.ledger, "first worker", |workers| workers.len() == 1).await;
     // As package managers do. What is there now does not even run.
     std::fs::write(&newer, "not a binary").expect("it is written");
     std::fs::rename(&newer, &installed).expect("it takes the place");
     signal(first[0].pid, "KILL").await;
-    until(&*stand.ledger, "another worker", |workers| {
+    until(&stand.ledger, "another worker", |workers| {
         workers.iter().any(|worker| worker.worker_id != first[0].worker_id)
     })
     .await;

@@ -27,7 +27,7 @@ async fn a_run_of_another_group_than_the_default_ends(backend: Backend) {
     // A proof, or a repair, of a group that the run was not made for would find every job missing.
     let at = mesh.backends().await;
     let other = Options { group: "main".into(), strict: true };
-    let refused = verify(&*at.ledger, &*at.sink, &RunId::parse(&run).expect("a run id"), &other).await;
+    let refused = verify(&*at.ledger.counts, &*at.sink, &RunId::parse(&run).expect("a run id"), &other).await;
     assert!(refused.is_err_and(|error| error.message.contains("billing")));
     worker.stop().await;
     scheduler.stop().await;
@@ -51,7 +51,7 @@ async fn a_run_of_two_groups_ends_after_both(backend: Backend) {
         created_at_ms: mesh.clock.wall_ms(),
         traceparent: None,
     };
-    mesh.backends().await.ledger.create_run(&spec, "").await.expect("the run starts");
+    mesh.backends().await.ledger.runs.create(&spec, "").await.expect("the run starts");
     let run = spec.run_id.to_string();
     let worker = mesh.worker(WorkerOptions::default()).await;
     let first = client.until(&run, "one group done", |run| numbers(run).processed == JOBS).await;
@@ -63,7 +63,8 @@ async fn a_run_of_two_groups_ends_after_both(backend: Backend) {
     assert_eq!((ended.state(), numbers(&ended).processed), (RunState::Completed, JOBS));
     let ledger = mesh.backends().await.ledger;
     for group in spec.groups.iter() {
-        let found = ledger.snapshot(&spec.run_id, group).await.expect("the ledger answers").expect("the run is there");
+        let found =
+            ledger.counts.snapshot(&spec.run_id, group).await.expect("the ledger answers").expect("the run is there");
         assert_eq!((found.processed, found.in_flight()), (JOBS, 0), "{group}");
     }
     for role in [worker, other, scheduler] {

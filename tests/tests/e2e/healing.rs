@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
 use paceline_core::repair::repair;
-use paceline_producer::Producer;
 use paceline_proto::v1::RunState;
 use paceline_scheduler::Limits;
 use paceline_tests::client::{assert_exact, numbers};
@@ -76,7 +75,8 @@ async fn what_the_ledger_forgot_is_counted_from_the_sink(backend: Backend) {
     worker.stop().await;
     let id = RunId::parse(&run).expect("a run id");
     let lost: Vec<u64> = (10..40).collect();
-    let forgotten = mesh.backends().await.ledger.forget(&id, DEFAULT_GROUP, &lost).await.expect("the run is there");
+    let forgotten =
+        mesh.backends().await.ledger.counts.forget(&id, DEFAULT_GROUP, &lost).await.expect("the run is there");
     // From now on its owner may count them at any time.
     assert_eq!(forgotten, 30);
 
@@ -101,11 +101,11 @@ async fn a_document_that_was_deleted_is_written_again(backend: Backend) {
     let (id, at) = (RunId::parse(&run).expect("a run id"), mesh.backends().await);
     assert!(at.sink.delete(&id, &format!("{run}-7")).await.expect("the sink answers"));
 
-    let producer = Producer::new("repair", at.broker, at.ledger.clone(), mesh.clock.clone());
+    let producer = mesh.node().publisher("repair", at.broker, at.ledger.clone());
     let now_ms = mesh.clock.wall_ms();
-    let repaired = repair(&*at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("it is repaired");
+    let repaired = repair(&at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("it is repaired");
     assert_eq!((repaired.counted, repaired.forgotten, repaired.published, repaired.waiting), (0, 1, 1, 0));
-    let again = repair(&*at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("again");
+    let again = repair(&at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("again");
     assert_eq!((again.counted, again.forgotten), (0, 0), "a repair takes nothing away that is right");
     // A run that has ended is not watched any more; each look is a call, so it needs no pause.
     let done = async { while numbers(&client.get(&run).await).processed < 50 {} };

@@ -11,7 +11,6 @@ use paceline_core::policy::Policy;
 use paceline_core::ports::RangePublisher as _;
 use paceline_core::seam::{Faults, Seam};
 use paceline_core::trace::{Sampling, SpanId, TraceContext, TraceId};
-use paceline_producer::Producer;
 use paceline_proto::v1::StartRunRequest;
 use paceline_runtime::telemetry::traces::Choice;
 use paceline_tests::client::numbers;
@@ -218,7 +217,7 @@ async fn a_range_that_is_published_twice_and_a_healed_job_continue_their_traces(
     assert_tree(&run, 0, &healed);
     assert!(has(&healed, "publish default", 2) && has(&healed, "process default", 1), "{:?}", names(&healed));
 
-    let producer = Producer::new("again", at.broker, at.ledger, mesh.clock.clone()).with_traces(mesh.traces.clone());
+    let producer = mesh.node().publisher("again", at.broker, at.ledger);
     let (id, range) = (RunId::parse(&run).expect("a run id"), Range { first: 1, count: 1, scheduled_at_ms: 0 });
     producer.publish(&id, &range, Sampling::ALL).await.expect("it is published");
     let twice = receiver.until(trace(&run, 1), |spans| has(spans, "process default", 2)).await;

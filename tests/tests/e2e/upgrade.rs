@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use paceline_adapters::resolve::{self, Connections};
 use paceline_core::clock::SystemClock;
-use paceline_core::ports::ledger::{PROTOCOL_FIRST, WorkerInfo};
+use paceline_core::ports::mesh::PROTOCOL_FIRST;
+use paceline_core::ports::workers::WorkerInfo;
 use paceline_proto::v1::RunState;
 use paceline_proto::{PROTOCOL, Protocol};
 use paceline_runtime::protocol::{self, Build};
@@ -68,7 +69,8 @@ async fn workers(mesh: &Mesh) -> Vec<String> {
         .backends()
         .await
         .ledger
-        .workers()
+        .workers
+        .alive()
         .await
         .expect("the ledger answers")
         .into_iter()
@@ -112,8 +114,8 @@ async fn a_role_refuses_a_mesh_of_another_protocol_and_doctor_takes_it_over() {
     let ledger = async || {
         resolve::ledger(&Connections::embedded(folder.path()), SystemClock::shared()).await.expect("the ledger opens")
     };
-    let noted = async || ledger().await.protocol().await.expect("the ledger answers");
-    ledger().await.adopt_protocol(None, OTHER.number()).await.expect("the ledger answers");
+    let noted = async || ledger().await.mesh.protocol().await.expect("the ledger answers");
+    ledger().await.mesh.adopt_protocol(None, OTHER.number()).await.expect("the ledger answers");
     let at = format!("embedded:{}", folder.path().display());
     let environment =
         ["PACELINE_BROKER_URL", "PACELINE_SINK_URL", "PACELINE_LEDGER_URL"].map(|name| (name, at.clone()));
@@ -166,14 +168,14 @@ async fn who_joins_a_mesh_without_a_note_notes_its_protocol() {
             "processed":0,"dead":0,"retried":0,"batches":0,"batched_documents":0,"stored_latency":""}"#,
     )
     .expect("a worker");
-    ledger.heartbeat(&worker, Duration::from_secs(600)).await.expect("the ledger answers");
+    ledger.workers.announce(&worker, Duration::from_secs(600)).await.expect("the ledger answers");
     let newer = Build { version: "9.0.0", protocol: Protocol::new(PROTOCOL_FIRST + 1) };
     assert!(protocol::join(ledger.clone(), "m", newer).await.is_err(), "who is alive there is of the first");
     let first = Build { version: "0.2.0", protocol: Protocol::FIRST };
     protocol::join(ledger.clone(), "m", first).await.expect("it is of the first too");
-    ledger.forget_worker("w").await.expect("the ledger answers");
+    ledger.workers.forget("w").await.expect("the ledger answers");
     assert_eq!(
-        ledger.protocol().await.expect("the ledger answers"),
+        ledger.mesh.protocol().await.expect("the ledger answers"),
         Some(PROTOCOL_FIRST),
         "nobody is there to guess by"
     );

@@ -22,8 +22,6 @@ fn link(world: &World, service: Service) -> Link {
 }
 
 mod ledger {
-    use std::sync::Arc;
-
     use async_trait::async_trait;
     use paceline_core::ports::Ledger;
     use paceline_core::testkit::ledger::Harness;
@@ -39,8 +37,8 @@ mod ledger {
 
     #[async_trait]
     impl Harness for Case {
-        async fn open(&self) -> Arc<dyn Ledger> {
-            Arc::new(SimLedger(link(&self.0, Service::Ledger)))
+        async fn open(&self) -> Ledger {
+            SimLedger::ports(link(&self.0, Service::Ledger))
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::ids::RunId;
-use paceline_core::ports::ledger::RunChange;
+use paceline_core::run::RunChange;
 use paceline_core::run::{KeptRun, RunRecord, RunState};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_scheduler::{Scheduler, StartRun};

@@ -8,8 +8,9 @@ use paceline_core::ids::{DEFAULT_GROUP, RunId};
 use paceline_core::job::Range;
 use paceline_core::pacing::CatchUp;
 use paceline_core::ports::broker::Depth;
-use paceline_core::ports::ledger::{RunChange, Settled};
+use paceline_core::ports::counts::Settled;
 use paceline_core::ports::{Ledger, RangePublisher};
+use paceline_core::run::RunChange;
 use paceline_core::run::{RunRecord, RunState, Snapshot};
 use paceline_core::seqset::SeqSet;
 use paceline_core::trace::Sampling;
@@ -25,7 +26,7 @@ const REFUSAL: &str = "RabbitMQ refuses user \"guest\" the vhost \"/\": allow it
 
 /// Publishes, and has a worker that is done at once; or answers what it was told to.
 struct Stub {
-    ledger: Arc<dyn Ledger>,
+    ledger: Ledger,
     answer: watch::Sender<Option<Error>>,
     published: std::sync::Mutex<SeqSet>,
 }
@@ -51,7 +52,7 @@ impl RangePublisher for Stub {
             self.published.lock().unwrap().insert(seq);
         });
         let settled: Vec<_> = range.seqs().map(|seq| Settled { run: run.clone(), seq, dead: false }).collect();
-        self.ledger.record(DEFAULT_GROUP, "worker", &settled).await?;
+        self.ledger.counts.record(DEFAULT_GROUP, "worker", &settled).await?;
         Ok("stub".into())
     }
 
@@ -257,7 +258,7 @@ async fn the_time_in_failed_is_no_outage_to_make_good() {
         let going = until(&scheduler, &run, |snapshot| snapshot.enqueued >= 100).await;
         let RunRecord { spec, revision, .. } = going.record;
         let failing = RunChange { expected_revision: revision, spec, state: RunState::Failed };
-        stage.ledger().change_run(&run, &failing).await.unwrap();
+        stage.ledger().runs.change(&run, &failing).await.unwrap();
         tokio::time::sleep(Duration::from_secs(60)).await;
         let before = scheduler.resume(&run).await.unwrap().enqueued;
         tokio::time::sleep(Duration::from_secs(10)).await;

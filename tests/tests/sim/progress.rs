@@ -84,7 +84,7 @@ impl Broker for SlowBroker {
 }
 
 fn producer(stage: &Stage, broker: &Arc<SlowBroker>) -> Producer {
-    Producer::new("producer", broker.clone(), stage.ledger(), stage.clock())
+    stage.node().publisher("producer", broker.clone(), stage.ledger())
 }
 
 /// Looks as often as the producer itself does; for ever, and fails at the first look that is red.

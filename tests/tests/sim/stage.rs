@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
+use paceline_core::ids::RunId;
 use paceline_core::ports::{Ledger, RangePublisher};
 use paceline_core::run::Snapshot;
+use paceline_node::Node;
 use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::readiness::Readiness;
+use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
-use paceline_scheduler::{Context, Limits, Producers, Rules, Scheduler};
+use paceline_scheduler::{Context, Ports, Producers, Scheduler};
 use paceline_tests::sim::clock::SimClock;
 use paceline_tests::sim::net::Link;
 use paceline_tests::sim::ports::{SimLedger, SimSink};
@@ -41,8 +44,12 @@ impl Stage {
         Arc::new(self.process.clock().clone())
     }
 
-    pub fn ledger(&self) -> Arc<dyn Ledger> {
-        Arc::new(SimLedger(self.link(Service::Ledger)))
+    pub fn ledger(&self) -> Ledger {
+        SimLedger::ports(self.link(Service::Ledger))
+    }
+
+    pub fn node(&self) -> Node {
+        Node::new(&Settings::default(), self.clock()).observed(Traces::off(), self.metrics.clone())
     }
 
     fn link(&self, service: Service) -> Link {
@@ -50,18 +57,10 @@ impl Stage {
     }
 
     pub fn scheduler(&self, producers: Arc<Producers>) -> Scheduler {
-        Scheduler::new(Context {
-            id: "scheduler".into(),
-            group: DEFAULT_GROUP.into(),
-            ledger: self.ledger(),
-            sink: Arc::new(SimSink(self.link(Service::Sink))),
-            producers,
-            clock: self.clock(),
-            rules: Rules { queues: vec![DEFAULT_QUEUE.into()], handlers: vec!["record".into()] },
-            limits: Limits::default(),
-            traces: Traces::off(),
-            metrics: self.metrics.clone(),
-        })
+        let sink = Arc::new(SimSink(self.link(Service::Sink)));
+        let (readiness, none) = (Readiness::new("scheduler", "scheduler"), Producers::in_process(Vec::new()));
+        let role = self.node().scheduler("scheduler", self.ledger(), sink, none, readiness);
+        Scheduler::new(Context { config: role.config, ports: Ports { producers, ..role.ports } })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
 //!
-//! [`ledger`] is the port; behind it [`runs`], [`leases`], [`ranges`], [`record`], [`restore`], [`remove`], [`snapshot`], [`protocol`] and
-//! [`workers`] hold one step each, [`keys`] names what they touch, [`connection`] reaches the server and turns its answers into the port's errors.
+//! [`ledger`] is the handle, and a file that has the name of a port implements it: [`runs`], [`leases`], [`ranges`], [`counts`], [`workers`],
+//! [`mesh`]. The others hold what one or several of them need, [`keys`] names what they touch, [`fields`] reads it, and [`connection`] reaches
+//! the server and turns its answers into the port's errors.
 //! Of a cluster, [`sentinels`] say which server is the primary, [`watch`] leaves one that they name no more, and [`barrier`] asks for a replica's
 //! word after every call.
 
@@ -10,13 +11,17 @@ mod bits;
 mod check;
 mod config;
 mod connection;
+mod counts;
 #[cfg(test)]
 mod fake_redis;
+mod fields;
+mod forget;
 mod keys;
 mod leases;
 mod ledger;
+mod lists;
 mod look;
-mod protocol;
+mod mesh;
 mod ranges;
 mod record;
 mod remove;
@@ -28,6 +33,7 @@ mod sentinel_tests;
 mod sentinels;
 mod server;
 mod snapshot;
+mod steps;
 mod unkept;
 mod watch;
 mod workers;

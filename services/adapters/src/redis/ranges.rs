@@ -1,16 +1,20 @@
-//! Ranges: reserved, so durable, then confirmed by the broker. What is between the two is dispatched again after a takeover.
+//! The ranges port: reserved, so durable, then confirmed by the broker. A range between the two is dispatched again after a takeover.
 
+use async_trait::async_trait;
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
-use paceline_core::ports::ledger::{Fence, Reservation};
+use paceline_core::ports::Ranges;
+use paceline_core::ports::leases::Fence;
+use paceline_core::ports::ranges::Reservation;
 use paceline_core::{Error, Result};
 use redis::cmd;
 
+use super::fields::{Fields, to_json, unreadable};
 use super::ledger::RedisLedger;
-use super::runs::{Fields, to_json, unreadable};
 
-impl RedisLedger {
-    pub(super) async fn reserve_range(&self, run: &RunId, fence: Fence, reservation: &Reservation) -> Result<Range> {
+#[async_trait]
+impl Ranges for RedisLedger {
+    async fn reserve(&self, run: &RunId, fence: Fence, reservation: &Reservation) -> Result<Range> {
         let Reservation { count, scheduled_at_ms, .. } = *reservation;
         if count > RANGE_JOBS_MAX {
             return Err(Error::invalid_field(
@@ -30,14 +34,14 @@ impl RedisLedger {
         Ok(Range { first, count, scheduled_at_ms })
     }
 
-    pub(super) async fn confirm_range(&self, run: &RunId, fence: Fence, range: &Range, producer: &str) -> Result<()> {
+    async fn confirm(&self, run: &RunId, fence: Fence, range: &Range, producer: &str) -> Result<()> {
         let mut confirm = self.scripts.confirm.prepare_invoke();
         confirm.key(self.keys.run(run)).key(self.keys.outstanding(run)).key(self.keys.producers(run));
         confirm.arg(fence.epoch).arg(range.first).arg(range.count).arg(producer);
         self.connection.script(&format!("run {run}"), &confirm).await
     }
 
-    pub(super) async fn list_outstanding(&self, run: &RunId) -> Result<Vec<Range>> {
+    async fn outstanding(&self, run: &RunId) -> Result<Vec<Range>> {
         let fields: Fields = self.connection.command(cmd("HGETALL").arg(self.keys.outstanding(run))).await?;
         let mut ranges = fields.iter().map(|(first, rest)| parse_range(first, rest)).collect::<Result<Vec<_>>>()?;
         ranges.sort();

@@ -4,20 +4,14 @@ use std::collections::BTreeMap;
 
 use paceline_core::Result;
 use paceline_core::ids::RunId;
-use paceline_core::ports::ledger::{Recorded, Settled};
+use paceline_core::ports::counts::{Recorded, Settled};
 use paceline_core::run::TOTAL_MAX;
-use paceline_core::seqset::SeqSet;
-use redis::cmd;
 
 use super::bits::{Stretch, stretches};
-use super::keys::CHUNK_SEQS;
 use super::ledger::RedisLedger;
-use super::runs::{number, unknown};
 
 /// The most seqs in one script call: the server does nothing else meanwhile, 8 ms if they are all far apart.
 pub(super) const SCRIPT_SEQS_MAX: usize = 2_000;
-/// Bitmap chunks that are read in one round trip: 4 MiB.
-const CHUNKS_READ_MAX: usize = 32;
 /// Beyond every run's cursor (a run without a total would take 266 years at the fastest rate), and exact as a number in Lua.
 pub(super) const SEQ_MAX: u64 = TOTAL_MAX << 23;
 
@@ -59,26 +53,6 @@ impl RedisLedger {
         let (counted, duplicates, foreign): (u64, u64, u64) =
             self.connection.script(&format!("run {run}"), &record).await?;
         Ok(Recorded { counted, duplicates, foreign: foreign + beyond })
-    }
-
-    /// The bits of all chunks up to the cursor. Bits are only ever added, so this holds what was there when it began, and
-    /// perhaps some of what came while it read.
-    pub(super) async fn read_bitmaps(&self, run: &RunId, key: impl Fn(u64) -> String) -> Result<SeqSet> {
-        let fields = self.connection.command(cmd("HGETALL").arg(self.keys.run(run))).await?;
-        let cursor = number(&fields, "cursor")?;
-        if fields.is_empty() {
-            return Err(unknown(run));
-        }
-        let chunks: Vec<u64> = (0..cursor.div_ceil(CHUNK_SEQS)).collect();
-        let mut set = SeqSet::default();
-        for part in chunks.chunks(CHUNKS_READ_MAX) {
-            let keys: Vec<String> = part.iter().map(|chunk| key(*chunk)).collect();
-            let bitmaps: Vec<Option<Vec<u8>>> = self.connection.command(cmd("MGET").arg(keys)).await?;
-            for (chunk, bitmap) in part.iter().zip(bitmaps) {
-                set.insert_msb_bytes(chunk * CHUNK_SEQS, &bitmap.unwrap_or_default());
-            }
-        }
-        Ok(set)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use paceline_core::Result;
 use paceline_core::ids::RunId;
+use paceline_core::ports::Runs as _;
 use redis::cmd;
 
+use super::fields::{Fields, number};
 use super::ledger::RedisLedger;
-use super::runs::{Fields, number};
 
 /// Keys in one command: the server frees their memory elsewhere, but looks each of them up.
 const KEYS_AT_ONCE: usize = 500;
@@ -34,7 +35,7 @@ impl RedisLedger {
         let mut removed = 0;
         loop {
             // Each that is removed leaves the list, so the next page is the first again.
-            let page = self.list_runs(None, RUNS_PAGE).await?;
+            let page = self.list(None, RUNS_PAGE).await?;
             if page.is_empty() {
                 break;
             }

@@ -7,8 +7,8 @@ use paceline_core::run::{RATE_WINDOW_S, Snapshot};
 use paceline_core::{Error, Result};
 use redis::FromRedisValue;
 
+use super::fields::{Fields, number, parse_record, unreadable};
 use super::ledger::RedisLedger;
-use super::runs::{Fields, number, parse_record, unreadable};
 
 /// What snapshot.lua answers, in its order.
 type Answer = (Fields, u64, BTreeMap<String, u64>, Fields, BTreeMap<String, u64>, (i64, i64));

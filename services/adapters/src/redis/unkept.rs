@@ -11,11 +11,11 @@
 use futures::future::try_join_all;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
-use paceline_core::run::RunState;
+use paceline_core::ports::Runs;
 use redis::cmd;
 
+use super::fields::unreadable;
 use super::ledger::RedisLedger;
-use super::runs::unreadable;
 
 /// Between run and revision: sorts before every character of an id, so entries sort as their runs do.
 const SEPARATOR: char = '#';
@@ -71,7 +71,7 @@ impl RedisLedger {
         if self.connection.command::<bool>(cmd("EXISTS").arg(&marker)).await? {
             return Ok(());
         }
-        let mut runs = self.list_runs(None, PAGE_RUNS).await?;
+        let mut runs = self.list(None, PAGE_RUNS).await?;
         while let Some(last) = runs.last().cloned() {
             let states = try_join_all(runs.iter().map(|run| self.read_state(run))).await?;
             for (run, state) in runs.iter().zip(states) {
@@ -81,7 +81,7 @@ impl RedisLedger {
                     self.note_end(run, revision).await?;
                 }
             }
-            runs = self.list_runs(Some(&last), PAGE_RUNS).await?;
+            runs = self.list(Some(&last), PAGE_RUNS).await?;
         }
         self.connection.command(cmd("SET").arg(marker).arg(1)).await
     }
@@ -114,7 +114,7 @@ impl RedisLedger {
         match self.read_state(&end.run).await? {
             Some((state, revision)) if state.is_terminal() && revision == end.revision => return Ok(Some(end.run)),
             Some((state, _)) if !state.is_terminal() => {
-                self.list(&end.run, state).await?;
+                self.enlist(&end.run, state).await?;
                 return Ok(None);
             }
             // Whoever made that end may not have listed it yet, and the run may not be active.
@@ -123,15 +123,6 @@ impl RedisLedger {
         }
         self.remove(&end).await?;
         Ok(None)
-    }
-
-    /// State and revision; `None` for an unknown run.
-    pub(super) async fn read_state(&self, run: &RunId) -> Result<Option<(RunState, u64)>> {
-        let mut read = cmd("HMGET");
-        read.arg(self.keys.run(run)).arg("state").arg("revision");
-        let (state, revision): (Option<String>, Option<u64>) = self.connection.command(&read).await?;
-        let parse = |name: String| RunState::parse(&name).ok_or_else(|| unreadable("state", &name));
-        Ok(state.map(parse).transpose()?.zip(revision))
     }
 
     /// Puts the entry back if the run has gone on by then.

@@ -1,37 +1,38 @@
 //! `paceline dev`: every role in one process on embedded adapters. The production wiring, with nothing to install.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use paceline_adapters::resolve::{self, Connections};
+use paceline_core::Result;
 use paceline_core::clock::{SharedClock, SystemClock};
+use paceline_core::ports::Backends;
+use paceline_node::{InProcess, Node, WorkerSetup};
 use paceline_runtime::admin::{self, Shown};
 use paceline_runtime::auth::check_bind;
 use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::protocol::{self, Build};
-use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
-use paceline_worker::{BATCH_MAX_DEFAULT, Config};
+use paceline_worker::BATCH_MAX_DEFAULT;
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 
 use super::run;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::flags::{self, AdminFlags};
-use crate::in_process::{self, Limits, Shared};
 use crate::observed::observed;
 use crate::output::table;
 use crate::roles::{DEFAULT_PRODUCER, DEFAULT_SCHEDULER, url};
 
 /// Consumers of each worker: in one process more would only share the same lock.
-const LIMITS: Limits =
-    Limits { consumers: 4, prefetch: 100, batch_max: BATCH_MAX_DEFAULT, grace: Duration::from_secs(5) };
+const SETUP: WorkerSetup =
+    WorkerSetup { consumers: 4, prefetch: 100, batch_max: BATCH_MAX_DEFAULT, grace: Duration::from_secs(5) };
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -78,75 +79,69 @@ struct Ready {
 
 pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
     let folder = Some(arguments.data_dir.as_path());
-    let serving = async |traces, metrics| serve(&arguments, context, (&traces, &metrics)).await;
+    let serving = async |traces, metrics| serve(&arguments, context, traces, metrics).await;
     observed(context, ("dev", "dev"), folder, serving).await
 }
 
-async fn serve(arguments: &Arguments, context: &Context, seen: (&Traces, &Metrics)) -> anyhow::Result<Exit> {
-    let (clock, shutdown) = (SystemClock::shared(), Shutdown::on_signal()?);
-    let mut roles = JoinSet::new();
-    let ready = start(arguments, context, (&clock, seen), &shutdown, &mut roles).await?;
+async fn serve(arguments: &Arguments, context: &Context, traces: Traces, metrics: Metrics) -> anyhow::Result<Exit> {
+    let node = Node::new(&context.settings, SystemClock::shared()).observed(traces, metrics);
+    let (ready, mut mesh) = start(arguments, context, node).await?;
     show(&ready, context)?;
-
-    let settings = Settings { server: ready.scheduler.clone(), ..context.settings.clone() };
+    let settings = Settings { server: ready.scheduler, ..context.settings.clone() };
+    let shutdown = mesh.shutdown.clone();
     let exit = tokio::select! {
         // A role that ends by itself has failed; the others are stopped.
-        ended = roles.join_next() => ended.map_or(Ok(Exit::Done), |role| role?.map(|()| Exit::Done).map_err(Into::into)),
+        ended = mesh.roles.join_next() => ended.map_or(Ok(Exit::Done), |role| role?.map(|()| Exit::Done).map_err(Into::into)),
         exit = work(arguments, &settings, context, &shutdown) => exit,
     };
     shutdown.trigger();
-    while let Some(ended) = roles.join_next().await {
+    while let Some(ended) = mesh.roles.join_next().await {
         ended??;
     }
     exit
 }
 
 /// Binds, opens the folder and starts every role.
-async fn start(
-    arguments: &Arguments,
-    context: &Context,
-    (clock, (traces, metrics)): (&SharedClock, (&Traces, &Metrics)),
-    shutdown: &Shutdown,
-    roles: &mut JoinSet<paceline_core::Result<()>>,
-) -> anyhow::Result<Ready> {
-    let settings = &context.settings;
+async fn start(arguments: &Arguments, context: &Context, node: Node) -> anyhow::Result<(Ready, InProcess)> {
+    let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
     for address in [arguments.listen, arguments.producer_listen] {
         check_bind(address, settings.token.as_deref(), arguments.admin.allow_anonymous)?;
     }
     let (scheduler, producer) = (grpc::bind(arguments.listen).await?, grpc::bind(arguments.producer_listen).await?);
     let admin = arguments.admin.bind(admin::SCHEDULER_PORT, settings).await?;
-    let mut backends = resolve::connect(&Connections::embedded(&arguments.data_dir), clock.clone()).await?;
-    backends.ledger = protocol::join(backends.ledger, &arguments.data_dir.display().to_string(), Build::THIS).await?;
+    let backends = open(&arguments.data_dir, &node.clock).await?;
     let ready = Ready {
         scheduler: url(&scheduler)?,
         producer: url(&producer)?,
         admin: admin.as_ref().map(url).transpose()?,
         workers: arguments.workers,
         data_dir: arguments.data_dir.clone(),
-        ready_ms: clock.monotonic_ns() / 1_000_000,
+        ready_ms: node.clock.monotonic_ns() / 1_000_000,
     };
-    let shared = Shared { settings, backends: &backends, clock, traces, metrics };
-    let readiness = Readiness::new("dev", "dev");
-    in_process::serve("dev", (scheduler, producer), shared, (&readiness, shutdown), roles);
-    let measured = metrics.of("worker");
-    let backends = in_process::metered(&backends, &measured);
+    let metrics = node.metrics.clone();
+    let mut mesh = InProcess::new("dev", node, backends, shutdown);
+    mesh.serve("dev", scheduler, producer);
     for number in 1..=arguments.workers {
-        let id = format!("dev-worker-{number}");
-        let part = readiness.part("worker", &id);
-        let worker = in_process::worker(id, settings, &backends, clock, LIMITS);
-        let worker = Config { traces: traces.clone(), metrics: measured.clone(), ..worker };
-        roles.spawn(paceline_worker::run(worker, part, shutdown.clone()));
+        mesh.work(&format!("dev-worker-{number}"), SETUP);
     }
-    let (token, stop) = (settings.token.clone(), shutdown.clone());
-    let shown = Shown { readiness, metrics: metrics.clone(), log: context.log.filter.clone() };
-    roles.spawn(async move {
-        let until_stop = async {
-            stop.triggered().await;
-            Ok(())
-        };
-        admin::beside(admin, shown, token.as_deref(), until_stop).await
-    });
-    Ok(ready)
+    let shown = Shown { readiness: mesh.readiness.clone(), metrics, log: context.log.filter.clone() };
+    mesh.roles.spawn(show_admin(admin, shown, settings.token.clone(), mesh.shutdown.clone()));
+    Ok((ready, mesh))
+}
+
+async fn show_admin(port: Option<TcpListener>, shown: Shown, token: Option<String>, stop: Shutdown) -> Result<()> {
+    let until_stop = async {
+        stop.triggered().await;
+        Ok(())
+    };
+    admin::beside(port, shown, token.as_deref(), until_stop).await
+}
+
+/// The folder's adapters, of a mesh that this build understands.
+async fn open(folder: &Path, clock: &SharedClock) -> Result<Backends> {
+    let backends = resolve::connect(&Connections::embedded(folder), clock.clone()).await?;
+    let ledger = protocol::join(backends.ledger, &folder.display().to_string(), Build::THIS).await?;
+    Ok(Backends { ledger, ..backends })
 }
 
 /// Starts and follows the run that was asked for, then serves on until a stop.

@@ -25,11 +25,11 @@ pub enum Command {
     /// Everything in one process, nothing to install
     Dev(dev::Arguments),
     /// Keep the pace of runs and answer the API
-    Scheduler(serve::Scheduler),
+    Scheduler(serve::SchedulerArguments),
     /// Publish the jobs of runs
     Producer(serve::ProducerArguments),
     /// Do the jobs: consume, handle, store, count, acknowledge
-    Worker(serve::Worker),
+    Worker(serve::WorkerArguments),
     /// Start, change, show and watch runs
     #[command(subcommand)]
     Run(run::Command),

@@ -6,9 +6,10 @@ mod report;
 use std::time::Duration;
 
 use clap::Args;
-use paceline_adapters::resolve::{self, Backends};
+use paceline_adapters::resolve;
 use paceline_core::clock::SystemClock;
 use paceline_core::ids::RunId;
+use paceline_core::ports::Backends;
 use paceline_core::repair::Repaired;
 use paceline_core::verify::{self, Options, Verification};
 use paceline_core::{Error, Result};
@@ -109,20 +110,20 @@ async fn over_ports(settings: &Settings, run: &str, options: &Options, wait: Opt
     }
     let sink = resolve::sink(&connections, clock.clone()).await?;
     let run = match run {
-        LAST => ledger.run_ids(None, 1).await?.into_iter().next().ok_or_else(client::no_runs)?,
+        LAST => ledger.runs.list(None, 1).await?.into_iter().next().ok_or_else(client::no_runs)?,
         id => RunId::parse(id)?,
     };
     let repaired = match wait {
         Some(wait) => {
             let broker = resolve::broker(&connections, clock).await?;
             let ports = Backends { broker, sink: sink.clone(), ledger: ledger.clone() };
-            let repaired = repair::over_ports(ports, &run, &options.group).await?;
-            repair::done_over_ports(&*ledger, &run, &options.group, wait).await?;
+            let repaired = repair::over_ports(settings, ports, &run, &options.group).await?;
+            repair::done_over_ports(&ledger, &run, &options.group, wait).await?;
             Some(repaired)
         }
         None => None,
     };
-    Ok(Proof { verification: verify::verify(&*ledger, &*sink, &run, options).await?, repaired })
+    Ok(Proof { verification: verify::verify(&*ledger.counts, &*sink, &run, options).await?, repaired })
 }
 
 async fn by_scheduler(scheduler: &Scheduler, run: &str, options: Options, wait: Option<Duration>) -> Result<Proof> {

@@ -13,7 +13,7 @@ mod stabiliser;
 use crate::error::Violations;
 use crate::ids::RunId;
 use crate::ports::broker::Depth;
-use crate::ports::ledger::{QueueLoad, WorkerInfo};
+use crate::ports::workers::{QueueLoad, WorkerInfo};
 use crate::run::{RunState, Snapshot};
 use crate::{Error, Result};
 

@@ -8,7 +8,7 @@ use crate::document::Status;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::ports::sink::StoredId;
-use crate::ports::{Ledger, Sink};
+use crate::ports::{Counts, Sink};
 use crate::run::Snapshot;
 use crate::seqset::SeqSet;
 
@@ -43,25 +43,25 @@ pub struct Documents {
 }
 
 /// Reads all of it. Pages of the sink are scanned one after the other; nothing but sets is kept of them.
-pub async fn collect(ledger: &dyn Ledger, sink: &dyn Sink, run: &RunId, group: &str) -> Result<Evidence> {
-    let before = snapshot(ledger, run, group).await?;
+pub async fn collect(counts: &dyn Counts, sink: &dyn Sink, run: &RunId, group: &str) -> Result<Evidence> {
+    let before = snapshot(counts, run, group).await?;
     before.record.spec.groups.check(group)?;
     // In this order the dead are among the admitted, whatever is counted between the two.
-    let dead = ledger.dead(run, group).await?;
-    let admitted = ledger.admitted(run, group).await?;
-    let documents = scan(ledger, sink, run, group, before.enqueued).await?;
-    let after = snapshot(ledger, run, group).await?;
+    let dead = counts.dead(run, group).await?;
+    let admitted = counts.admitted(run, group).await?;
+    let documents = scan(counts, sink, run, group, before.enqueued).await?;
+    let after = snapshot(counts, run, group).await?;
     Ok(Evidence { before, after, admitted, dead, documents })
 }
 
-async fn snapshot(ledger: &dyn Ledger, run: &RunId, group: &str) -> Result<Snapshot> {
-    let snapshot = ledger.snapshot(run, group).await?;
+async fn snapshot(counts: &dyn Counts, run: &RunId, group: &str) -> Result<Snapshot> {
+    let snapshot = counts.snapshot(run, group).await?;
     snapshot.ok_or_else(|| Error::not_found(format!("no run {run}; `paceline run list` shows them")))
 }
 
 /// Every document of a run, page after page; `cursor` is what the ledger says before.
 pub(crate) async fn scan(
-    ledger: &dyn Ledger,
+    counts: &dyn Counts,
     sink: &dyn Sink,
     run: &RunId,
     group: &str,
@@ -78,7 +78,7 @@ pub(crate) async fn scan(
         }
         if end.seq >= cursor {
             // Reserved since the last reading, or foreign: the ledger knows.
-            cursor = self::snapshot(ledger, run, group).await?.enqueued;
+            cursor = self::snapshot(counts, run, group).await?.enqueued;
         }
         page.iter().for_each(|stored| documents.add(run, cursor, stored));
         last = Some(end);

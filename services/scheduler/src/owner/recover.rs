@@ -64,7 +64,7 @@ impl Owner {
     pub(super) async fn restore(&mut self, known: &mut Known, kept: KeptRun) -> Result<Next> {
         tracing::warn!(run = %self.run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
         let is_own = kept.cursor == known.pacer.cursor() && kept.revision == known.record.revision;
-        let record = self.context.ledger.restore_run(&kept.reopened()).await?;
+        let record = self.context.ports.ledger.runs.restore(&kept.reopened()).await?;
         if !is_own {
             // What this pacer earned began at an older moment.
             known.pacer = self.pacer(&record);
@@ -77,9 +77,9 @@ impl Owner {
     /// A lease is also lost when the ledger went back in time, and then the next owner may not know what this one does.
     pub(super) async fn leave_word(&self, known: Option<Known>) {
         let Some(own) = known.map(|known| known.kept()) else { return };
-        let left = match self.context.ledger.run(&self.run).await {
+        let left = match self.context.ports.ledger.runs.find(&self.run).await {
             Ok(Some(record)) if !own.is_ahead_of(&record) => return,
-            Ok(_) => self.context.ledger.restore_run(&own.reopened()).await.map(drop),
+            Ok(_) => self.context.ports.ledger.runs.restore(&own.reopened()).await.map(drop),
             Err(error) => Err(error),
         };
         if let Err(error) = left {
@@ -88,7 +88,7 @@ impl Owner {
     }
 
     async fn submit_outstanding(&mut self) -> Result<()> {
-        for range in self.context.ledger.outstanding(&self.run).await? {
+        for range in self.context.ports.ledger.ranges.outstanding(&self.run).await? {
             self.dispatcher.submit(range);
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Owner {
 
     /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
     pub(super) async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
-        let found = self.context.ledger.run(&self.run).await?;
+        let found = self.context.ports.ledger.runs.find(&self.run).await?;
         if let Some(record) = &found {
             if known.is_none() {
                 self.choose_traces(record);
@@ -119,7 +119,7 @@ impl Owner {
             }
             (known @ None, Some(record)) => {
                 let range_jobs = range_jobs(&record.spec);
-                let (pacer, as_of_ms) = (self.pacer(&record), self.context.clock.wall_ms());
+                let (pacer, as_of_ms) = (self.pacer(&record), self.context.ports.clock.wall_ms());
                 *known = Some(Known { pacer, record, as_of_ms, range_jobs });
             }
             (None, None) => return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))),
@@ -129,13 +129,13 @@ impl Owner {
 
     /// The pacer of a run that is taken up: the time since its state was stored is a hiccup or an outage.
     fn pacer(&self, record: &RunRecord) -> Pacer {
-        let now_ns = self.context.clock.monotonic_ns();
+        let now_ns = self.context.ports.clock.monotonic_ns();
         let (spec, pacing) = (&record.spec, record.pacing);
         let mut pacer = Pacer::resume(spec.rate, spec.total, spec.catch_up, record.cursor, pacing, now_ns);
         if record.state == RunState::Running {
             let as_of_ms = if pacing.as_of_ms == 0 { spec.created_at_ms } else { pacing.as_of_ms };
             // A wall clock that was set back earns nothing.
-            let away_ms = u64::try_from(self.context.clock.wall_ms() - as_of_ms).unwrap_or(0);
+            let away_ms = u64::try_from(self.context.ports.clock.wall_ms() - as_of_ms).unwrap_or(0);
             pacer.absorb_downtime(nanos(Duration::from_millis(away_ms)));
         } else {
             pacer.pause(now_ns);

@@ -25,7 +25,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::Question;
-use crate::{Context, Rules};
+use crate::context::Context;
+use crate::validate::Rules;
 
 /// The one metric.
 pub const METRIC: &str = "paceline-workers";
@@ -62,7 +63,7 @@ impl Service {
             to_status(Error::invalid_field("scaledObjectRef", "is missing: it says which queue is meant"))
         })?;
         admit(&self.token, request.metadata(), metadata)?;
-        question(metadata, (&self.context.rules, &self.context.group)).map_err(to_status)
+        question(metadata, (&self.context.config.rules, &self.context.config.group)).map_err(to_status)
     }
 }
 

@@ -19,7 +19,8 @@ use paceline_core::scaling::{Aim, Decision, Feed, Readings, Worker, decide};
 use paceline_core::{Error, Result};
 use tokio::time::Instant;
 
-use crate::{Context, Rules};
+use crate::context::Context;
+use crate::validate::Rules;
 
 /// A caller gives up soon after that, and should hear why.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
@@ -66,13 +67,14 @@ impl Question {
     }
 
     async fn read(&self, context: &Context) -> Result<Readings> {
-        let (depth, runs, workers) = join3(self.depth(context), self.runs(context), context.ledger.workers()).await;
+        let (depth, runs, workers) =
+            join3(self.depth(context), self.runs(context), context.ports.ledger.workers.alive()).await;
         let (depth, read_at) = depth.map_err(|error| unknown("the length of the queue", error))?;
         let (runs, workers) = (
             runs.map_err(|error| unknown("what its runs do", error))?,
             workers.map_err(|error| unknown("which workers there are", error))?,
         );
-        let now_ms = context.clock.wall_ms();
+        let now_ms = context.ports.clock.wall_ms();
         let worker = |info| Worker::of(info, &self.queue, &self.group);
         Ok(Readings {
             depth,
@@ -83,13 +85,13 @@ impl Question {
     }
 
     async fn depth(&self, context: &Context) -> Result<(Depth, Instant)> {
-        let depth = context.producers.depth_of(&self.queue, &self.group).await?;
+        let depth = context.ports.producers.depth_of(&self.queue, &self.group).await?;
         Ok((depth, Instant::now()))
     }
 
     /// The runs that have not ended and put jobs into the queue for the group.
     async fn runs(&self, context: &Context) -> Result<Vec<Snapshot>> {
-        let active = context.ledger.active_run_ids().await?;
+        let active = context.ports.ledger.runs.active().await?;
         let mut reads = Vec::with_capacity(active.len());
         for run in &active {
             reads.push(self.run(context, run));
@@ -99,7 +101,7 @@ impl Question {
     }
 
     async fn run(&self, context: &Context, run: &RunId) -> Result<Option<Snapshot>> {
-        let snapshot = context.ledger.snapshot(run, &self.group).await?;
+        let snapshot = context.ports.ledger.counts.snapshot(run, &self.group).await?;
         Ok(snapshot.filter(|snapshot| {
             let spec = &snapshot.record.spec;
             spec.queue == self.queue && spec.groups.contains(&self.group) && !snapshot.record.state.is_terminal()

@@ -8,7 +8,8 @@ use paceline_runtime::status::to_status;
 use tonic::{Request, Response, Status};
 
 use super::Question;
-use crate::{Context, convert};
+use crate::context::Context;
+use crate::convert;
 
 pub struct Service(pub Context);
 
@@ -37,7 +38,7 @@ fn question(request: &ExplainScaleRequest, context: &Context) -> Result<Question
         max_workers: if request.max_workers == 0 { default.max_workers } else { request.max_workers },
         jobs_per_second: or(request.jobs_per_second, default.jobs_per_second),
     };
-    Question::new((&request.queue, &request.group, aim), (&context.rules, &context.group), str::to_owned)
+    Question::new((&request.queue, &request.group, aim), (&context.config.rules, &context.config.group), str::to_owned)
 }
 
 fn wire(Question { queue, group, aim }: Question, decision: &Decision) -> ExplainScaleResponse {

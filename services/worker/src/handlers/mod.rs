@@ -15,7 +15,7 @@ pub use simulate::Simulate;
 
 /// What a handler may know besides the job.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct JobContext {
     /// 1 for the first attempt. Crashes and shutdowns do not count.
     pub attempt: u32,
     pub worker_id: Arc<str>,
@@ -26,7 +26,7 @@ pub struct Context {
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
     /// Is dropped at its deadline; a panic counts as a retry.
-    async fn handle(&self, job: &Job, context: &Context) -> Outcome;
+    async fn handle(&self, job: &Job, context: &JobContext) -> Outcome;
 }
 
 /// The handlers of a worker, by name.

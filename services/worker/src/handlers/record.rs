@@ -5,7 +5,7 @@ use paceline_core::job::Job;
 use paceline_core::outcome::Outcome;
 use serde_json::Map;
 
-use super::{Context, Handler};
+use super::{Handler, JobContext};
 
 /// See the module's documentation.
 pub struct Record;
@@ -15,7 +15,7 @@ const NUMBER_END: u64 = 1 << 26;
 
 #[async_trait]
 impl Handler for Record {
-    async fn handle(&self, job: &Job, _: &Context) -> Outcome {
+    async fn handle(&self, job: &Job, _: &JobContext) -> Outcome {
         let number = number(job.run_id.as_str(), job.seq);
         let mut output = Map::new();
         output.insert("number".to_owned(), number.into());

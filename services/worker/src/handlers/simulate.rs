@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::record::number;
-use super::{Context, Handler};
+use super::{Handler, JobContext};
 
 /// See the module's documentation.
 pub struct Simulate;
@@ -28,7 +28,7 @@ struct Wish {
 
 #[async_trait]
 impl Handler for Simulate {
-    async fn handle(&self, job: &Job, context: &Context) -> Outcome {
+    async fn handle(&self, job: &Job, context: &JobContext) -> Outcome {
         let asked = job.payload.get("simulate").cloned().unwrap_or(Value::Object(Map::new()));
         let wish: Wish = match serde_json::from_value(asked) {
             Ok(wish) => wish,
@@ -88,7 +88,7 @@ mod tests {
                 enqueued_at: 0,
                 payload: json!({ "simulate": simulate }).as_object().cloned().unwrap_or_default(),
             };
-            outcomes.push(Simulate.handle(&job, &Context { attempt, worker_id: "w".into() }).await);
+            outcomes.push(Simulate.handle(&job, &JobContext { attempt, worker_id: "w".into() }).await);
         }
         outcomes
     }

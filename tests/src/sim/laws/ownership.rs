@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline_core::ports::ledger::Fence;
+use paceline_core::ports::leases::Fence;
 
 use super::Broken;
 

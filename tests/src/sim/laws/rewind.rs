@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use paceline_core::ids::RunId;
-use paceline_core::ports::ledger::{Fence, Settled};
+use paceline_core::ports::counts::Settled;
+use paceline_core::ports::leases::Fence;
 use paceline_core::run::RunRecord;
 use paceline_core::seqset::SeqSet;
 

@@ -13,7 +13,12 @@ use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::pacing::Pacing;
-use paceline_core::ports::ledger::{Created, Fence, PROTOCOL_FIRST, Reservation, RunChange, WorkerInfo, check_advance};
+use paceline_core::ports::leases::Fence;
+use paceline_core::ports::mesh::PROTOCOL_FIRST;
+use paceline_core::ports::ranges::Reservation;
+use paceline_core::ports::runs::Created;
+use paceline_core::ports::workers::WorkerInfo;
+use paceline_core::run::{RunChange, check_advance};
 use paceline_core::run::{RunRecord, RunSpec, RunState, Snapshot};
 use paceline_core::{Error, Result};
 

@@ -1,21 +1,44 @@
-//! Who owns a run. In one process there is little to fight about, but the laws are the same as with many: `paceline dev` runs
+//! The leases port: who owns a run, and the steps of its owner. In one process there is little to fight about, but the laws are the same as with many: `paceline dev` runs
 //! the same scheduler.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
-use paceline_core::ports::ledger::Fence;
-use paceline_core::run::RunRecord;
+use paceline_core::ports::Leases;
+use paceline_core::ports::leases::Fence;
+use paceline_core::run::{RunRecord, RunState, check_advance};
 use paceline_core::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::rows::{known, unknown};
 use super::schema::{after, signed, to_json, unsigned};
-use super::{runs, unknown};
+use super::{EmbeddedLedger, snapshot, steps};
 use crate::embedded::database::WriteError;
 
-/// Runs at opening.
-pub(super) const VOID_ALL: &str = "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner <> '';";
+#[async_trait]
+impl Leases for EmbeddedLedger {
+    async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
+        let (run, owner, clock) = (run.clone(), owner.to_owned(), self.clock.clone());
+        self.database.write(move |c| take(c, &run, &owner, ttl, clock.wall_ms())).await
+    }
+
+    async fn renew(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord> {
+        let (run, pacing, clock) = (run.clone(), *pacing, self.clock.clone());
+        self.database.write(move |c| renew(c, &run, fence, ttl, &pacing, clock.wall_ms())).await
+    }
+
+    async fn release(&self, run: &RunId, fence: Fence) -> Result<()> {
+        let run = run.clone();
+        self.database.write(move |c| release(c, &run, fence)).await
+    }
+
+    async fn advance(&self, run: &RunId, fence: Fence, next: RunState, failure: Option<&str>) -> Result<RunRecord> {
+        let (run, failure, clock) = (run.clone(), failure.map(str::to_owned), self.clock.clone());
+        self.database.write(move |c| advance(c, &run, fence, next, failure.as_deref(), clock.wall_ms())).await
+    }
+}
 
 struct Lease {
     owner: String,
@@ -25,13 +48,7 @@ struct Lease {
 
 /// Every change of hands, and every gap, is a new epoch: the time, or one more than the last where that is higher, so a file that
 /// was put back from a copy does not hand out an epoch that somebody holds already.
-pub(super) fn take(
-    c: &Connection,
-    run: &RunId,
-    owner: &str,
-    ttl: Duration,
-    now_ms: i64,
-) -> Result<Option<Fence>, WriteError> {
+fn take(c: &Connection, run: &RunId, owner: &str, ttl: Duration, now_ms: i64) -> Result<Option<Fence>, WriteError> {
     let held = find(c, run)?;
     let is_good = !held.owner.is_empty() && now_ms < held.until_ms;
     if is_good && held.owner != owner {
@@ -43,13 +60,13 @@ pub(super) fn take(
     Ok(Some(Fence { epoch }))
 }
 
-pub(super) fn release(c: &Connection, run: &RunId, fence: Fence) -> Result<(), WriteError> {
+fn release(c: &Connection, run: &RunId, fence: Fence) -> Result<(), WriteError> {
     let update = "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE run_id = ?1 AND epoch = ?2";
     c.prepare_cached(update)?.execute(params![run.as_str(), signed(fence.epoch)])?;
     Ok(())
 }
 
-pub(super) fn keep(
+fn renew(
     c: &Connection,
     run: &RunId,
     fence: Fence,
@@ -60,7 +77,23 @@ pub(super) fn keep(
     check(c, run, fence)?;
     let update = "UPDATE runs SET lease_until_ms = ?2, pacing = ?3 WHERE run_id = ?1";
     c.prepare_cached(update)?.execute(params![run.as_str(), after(now_ms, ttl), to_json(pacing)?])?;
-    runs::known(c, run)
+    known(c, run)
+}
+
+fn advance(
+    c: &Connection,
+    run: &RunId,
+    fence: Fence,
+    next: RunState,
+    failure: Option<&str>,
+    now_ms: i64,
+) -> Result<RunRecord, WriteError> {
+    check(c, run, fence)?;
+    let record = known(c, run)?;
+    if !check_advance(&record, next, snapshot::is_drained(c, &record)?)? {
+        return Ok(record);
+    }
+    steps::step(c, &record, next, failure, now_ms)
 }
 
 /// Refuses a stale fence. A released lease has no owner, so its fence is stale too.

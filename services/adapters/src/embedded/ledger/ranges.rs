@@ -1,17 +1,39 @@
-//! Ranges: reserved, so durable, then confirmed by the broker. What is between the two is dispatched again after a takeover.
+//! The ranges port: reserved, so durable, then confirmed by the broker. A range between the two is dispatched again after a takeover.
 
+use async_trait::async_trait;
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
-use paceline_core::ports::ledger::{Fence, Reservation};
+use paceline_core::ports::Ranges;
+use paceline_core::ports::leases::Fence;
+use paceline_core::ports::ranges::Reservation;
 use paceline_core::run::RunState;
 use paceline_core::{Error, Result};
 use rusqlite::{Connection, Row, params};
 
 use super::schema::{signed, to_json, unsigned};
-use super::{leases, snapshot};
+use super::windows::{ENQUEUED, count_in_window};
+use super::{EmbeddedLedger, leases};
 use crate::embedded::database::WriteError;
 
-pub(super) fn reserve(
+#[async_trait]
+impl Ranges for EmbeddedLedger {
+    async fn reserve(&self, run: &RunId, fence: Fence, reservation: &Reservation) -> Result<Range> {
+        let (run, reservation, clock) = (run.clone(), reservation.clone(), self.clock.clone());
+        self.database.write(move |c| reserve(c, &run, fence, &reservation, clock.wall_ms())).await
+    }
+
+    async fn confirm(&self, run: &RunId, fence: Fence, range: &Range, producer: &str) -> Result<()> {
+        let (run, range, producer) = (run.clone(), *range, producer.to_owned());
+        self.database.write(move |c| confirm(c, &run, fence, &range, &producer)).await
+    }
+
+    async fn outstanding(&self, run: &RunId) -> Result<Vec<Range>> {
+        let run = run.clone();
+        self.database.read(move |c| outstanding(c, &run)).await
+    }
+}
+
+fn reserve(
     c: &Connection,
     run: &RunId,
     fence: Fence,
@@ -39,7 +61,7 @@ pub(super) fn reserve(
             signed(range.count),
             scheduled_at_ms
         ])?;
-        snapshot::count_in_window(c, run, snapshot::ENQUEUED, now_ms, range.count)?;
+        count_in_window(c, run, ENQUEUED, now_ms, range.count)?;
     }
     Ok(range)
 }
@@ -62,13 +84,7 @@ fn next(c: &Connection, run: &RunId, revision: u64) -> Result<(u64, Option<u64>)
     Ok((cursor, total.map(|total| total.saturating_sub(cursor))))
 }
 
-pub(super) fn confirm(
-    c: &Connection,
-    run: &RunId,
-    fence: Fence,
-    range: &Range,
-    producer: &str,
-) -> Result<(), WriteError> {
+fn confirm(c: &Connection, run: &RunId, fence: Fence, range: &Range, producer: &str) -> Result<(), WriteError> {
     leases::check(c, run, fence)?;
     let (run, count) = (run.as_str(), signed(range.count));
     let delete = "DELETE FROM outstanding WHERE run_id = ?1 AND first = ?2 AND count = ?3";
@@ -81,7 +97,7 @@ pub(super) fn confirm(
     Ok(())
 }
 
-pub(super) fn outstanding(c: &Connection, run: &RunId) -> rusqlite::Result<Vec<Range>> {
+fn outstanding(c: &Connection, run: &RunId) -> rusqlite::Result<Vec<Range>> {
     let range =
         |row: &Row<'_>| Ok(Range { first: unsigned(row, 0)?, count: unsigned(row, 1)?, scheduled_at_ms: row.get(2)? });
     let query = "SELECT first, count, scheduled_at_ms FROM outstanding WHERE run_id = ?1 ORDER BY first";

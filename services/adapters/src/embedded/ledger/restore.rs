@@ -1,46 +1,16 @@
-//! Repair: what the sink knows better than a ledger that was lost or went back in time. Jobs without a document are forgotten,
-//! and runs are brought back to at least what is kept of them.
+//! Repair of runs: a run that the ledger lost, or that went back in time with it, is brought back to at least what the sink keeps of it.
 
 use paceline_core::Result;
-use paceline_core::ids::RunId;
 use paceline_core::run::{KeptRun, RunRecord};
 use rusqlite::{Connection, params};
 
-use super::record::{Bits, CHUNK_SEQS, clear, load, store};
 use super::schema::{signed, to_json};
-use super::{runs, unkept};
+use super::{rows, unkept};
 use crate::embedded::database::WriteError;
-
-/// Clears the bits and lowers the counters by exactly those that were set. What each worker processed stays: nobody knows
-/// whose the job was.
-pub(super) fn forget(c: &Connection, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64, WriteError> {
-    runs::known(c, run)?;
-    let mut seqs = seqs.to_vec();
-    seqs.sort_unstable();
-    let (mut admitted, mut dead) = (0, 0);
-    for of_one_chunk in seqs.chunk_by(|a, b| a / CHUNK_SEQS == b / CHUNK_SEQS) {
-        admitted += clear_bits(c, run, group, Bits::Admitted, of_one_chunk)?;
-        dead += clear_bits(c, run, group, Bits::Dead, of_one_chunk)?;
-    }
-    let update = "UPDATE counts SET processed = processed - ?3, dead = dead - ?4 WHERE run_id = ?1 AND job_group = ?2";
-    c.prepare_cached(update)?.execute(params![run.as_str(), group, signed(admitted - dead), signed(dead)])?;
-    Ok(admitted)
-}
-
-/// How many of the bits of one chunk were set; a chunk that is not there is not made.
-fn clear_bits(c: &Connection, run: &RunId, group: &str, kind: Bits, seqs: &[u64]) -> Result<u64, WriteError> {
-    let chunk = seqs[0] / CHUNK_SEQS;
-    let mut bits = load(c, run, group, kind, chunk)?;
-    let cleared = seqs.iter().filter(|seq| clear(&mut bits, **seq)).count() as u64;
-    if cleared > 0 {
-        store(c, run, group, kind, chunk, &bits)?;
-    }
-    Ok(cleared)
-}
 
 pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, WriteError> {
     let run = &kept.spec.run_id;
-    let held = match runs::find(c, run)? {
+    let held = match rows::find(c, run)? {
         Some(held) => held,
         None => insert(c, kept)?,
     };
@@ -68,7 +38,7 @@ pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, W
             c.prepare_cached(update)?.execute([run.as_str(), state.name()])?;
         }
     }
-    let restored = runs::known(c, run)?;
+    let restored = rows::known(c, run)?;
     unkept::update(c, &restored)?;
     Ok(restored)
 }
@@ -89,7 +59,7 @@ fn insert(c: &Connection, kept: &KeptRun) -> Result<RunRecord, WriteError> {
         kept.failure
     ])?;
     c.prepare_cached("INSERT INTO specs VALUES (?1, ?2)")?.execute([run.as_str(), &to_json(&kept.spec)?])?;
-    runs::known(c, run)
+    rows::known(c, run)
 }
 
 /// What belongs to a revision.

@@ -1,21 +1,62 @@
-//! Runs: how they are started once, read, listed and changed.
+//! The runs port: runs are started once, read, listed, changed and restored.
 
+use async_trait::async_trait;
+use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
-use paceline_core::ports::ledger::{Created, Fence, RunChange, check_advance};
-use paceline_core::run::{RunRecord, RunSpec, RunState};
-use paceline_core::{Error, Result};
-use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use paceline_core::ports::Runs;
+use paceline_core::ports::runs::Created;
+use paceline_core::run::{KeptRun, RunChange, RunRecord, RunSpec, RunState};
+use rusqlite::{Connection, params};
 
-use super::schema::{Json, signed, to_json, unsigned};
-use super::{leases, snapshot, unkept, unknown};
+use super::rows::{self, known, run_id};
+use super::schema::{signed, to_json};
+use super::{EmbeddedLedger, restore, steps, unkept};
 use crate::embedded::database::WriteError;
 
-const FIND: &str = "SELECT spec, state, revision, cursor, pacing, ended_at_ms, failure
-                    FROM runs JOIN specs USING (run_id) WHERE run_id = ?1";
+#[async_trait]
+impl Runs for EmbeddedLedger {
+    async fn create(&self, spec: &RunSpec, request_id: &str) -> Result<Created> {
+        let (spec, request_id) = (spec.clone(), request_id.to_owned());
+        self.database.write(move |c| create(c, &spec, &request_id)).await
+    }
 
-pub(super) fn create(c: &Connection, spec: &RunSpec, request_id: &str) -> Result<Created, WriteError> {
+    async fn find(&self, run: &RunId) -> Result<Option<RunRecord>> {
+        let run = run.clone();
+        self.database.read(move |c| rows::find(c, &run)).await
+    }
+
+    async fn list(&self, before: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        let before = before.cloned();
+        self.database.read(move |c| list(c, before.as_ref(), limit)).await
+    }
+
+    async fn active(&self) -> Result<Vec<RunId>> {
+        self.database.read(list_active).await
+    }
+
+    async fn change(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
+        let (run, change, clock) = (run.clone(), change.clone(), self.clock.clone());
+        self.database.write(move |c| change_run(c, &run, &change, clock.wall_ms())).await
+    }
+
+    async fn unkept(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
+        let after = after.cloned();
+        self.database.read(move |c| unkept::list(c, after.as_ref(), limit)).await
+    }
+
+    async fn note_kept(&self, run: &RunId, revision: u64) -> Result<()> {
+        let run = run.clone();
+        self.database.write(move |c| Ok(unkept::note_kept(c, &run, revision)?)).await
+    }
+
+    async fn restore(&self, kept: &KeptRun) -> Result<RunRecord> {
+        let kept = kept.clone();
+        self.database.write(move |c| restore::restore_run(c, &kept)).await
+    }
+}
+
+fn create(c: &Connection, spec: &RunSpec, request_id: &str) -> Result<Created, WriteError> {
     let run = spec.run_id.as_str();
     if !request_id.is_empty() {
         let claimed = c.prepare_cached("INSERT OR IGNORE INTO requests VALUES (?1, ?2)")?.execute([request_id, run])?;
@@ -33,27 +74,18 @@ pub(super) fn create(c: &Connection, spec: &RunSpec, request_id: &str) -> Result
     Ok(Created::New)
 }
 
-pub(super) fn find(c: &Connection, run: &RunId) -> rusqlite::Result<Option<RunRecord>> {
-    c.prepare_cached(FIND)?.query_row([run.as_str()], record).optional()
-}
-
-/// For a step of a run that must be there.
-pub(super) fn known(c: &Connection, run: &RunId) -> Result<RunRecord, WriteError> {
-    find(c, run)?.ok_or_else(|| unknown(run).into())
-}
-
-pub(super) fn list(c: &Connection, before: Option<&RunId>, limit: usize) -> rusqlite::Result<Vec<RunId>> {
+fn list(c: &Connection, before: Option<&RunId>, limit: usize) -> rusqlite::Result<Vec<RunId>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let query = "SELECT run_id FROM runs WHERE ?1 IS NULL OR run_id < ?1 ORDER BY run_id DESC LIMIT ?2";
     c.prepare_cached(query)?.query_map(params![before.map(RunId::as_str), limit], run_id)?.collect()
 }
 
-pub(super) fn list_active(c: &Connection) -> rusqlite::Result<Vec<RunId>> {
+fn list_active(c: &Connection) -> rusqlite::Result<Vec<RunId>> {
     let query = "SELECT run_id FROM runs WHERE ended_at_ms IS NULL ORDER BY run_id";
     c.prepare_cached(query)?.query_map([], run_id)?.collect()
 }
 
-pub(super) fn change(c: &Connection, run: &RunId, change: &RunChange, now_ms: i64) -> Result<RunRecord, WriteError> {
+fn change_run(c: &Connection, run: &RunId, change: &RunChange, now_ms: i64) -> Result<RunRecord, WriteError> {
     let current = known(c, run)?;
     if !change.check(&current)? {
         return Ok(current);
@@ -62,63 +94,5 @@ pub(super) fn change(c: &Connection, run: &RunId, change: &RunChange, now_ms: i6
         .execute([run.as_str(), &to_json(&change.spec)?])?;
     c.prepare_cached("UPDATE runs SET total = ?2 WHERE run_id = ?1")?
         .execute(params![run.as_str(), change.spec.total.map(signed)])?;
-    step(c, &current, change.state, None, now_ms)
-}
-
-pub(super) fn advance(
-    c: &Connection,
-    run: &RunId,
-    fence: Fence,
-    next: RunState,
-    failure: Option<&str>,
-    now_ms: i64,
-) -> Result<RunRecord, WriteError> {
-    leases::check(c, run, fence)?;
-    let record = known(c, run)?;
-    if !check_advance(&record, next, snapshot::is_drained(c, &record)?)? {
-        return Ok(record);
-    }
-    step(c, &record, next, failure, now_ms)
-}
-
-/// Every change of a run is a new revision.
-fn step(
-    c: &Connection,
-    before: &RunRecord,
-    next: RunState,
-    failure: Option<&str>,
-    now_ms: i64,
-) -> Result<RunRecord, WriteError> {
-    let run = &before.spec.run_id;
-    let update = "UPDATE runs SET state = ?2, revision = revision + 1, ended_at_ms = ?3, failure = ?4, pacing = ?5
-                  WHERE run_id = ?1";
-    let ended_at_ms = next.is_terminal().then_some(now_ms);
-    let pacing = to_json(&before.pacing_on_step(next).unwrap_or(before.pacing))?;
-    c.prepare_cached(update)?.execute(params![run.as_str(), next.name(), ended_at_ms, failure, pacing])?;
-    let record = known(c, run)?;
-    unkept::update(c, &record)?;
-    Ok(record)
-}
-
-fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
-    let state: String = row.get("state")?;
-    Ok(RunRecord {
-        spec: row.get::<_, Json<_>>("spec")?.0,
-        state: RunState::parse(&state).ok_or_else(|| unreadable(1, &state))?,
-        revision: unsigned(row, "revision")?,
-        cursor: unsigned(row, "cursor")?,
-        pacing: row.get::<_, Json<_>>("pacing")?.0,
-        ended_at_ms: row.get("ended_at_ms")?,
-        failure: row.get("failure")?,
-    })
-}
-
-pub(super) fn run_id(row: &Row<'_>) -> rusqlite::Result<RunId> {
-    let text: String = row.get(0)?;
-    RunId::parse(&text).map_err(|_| unreadable(0, &text))
-}
-
-fn unreadable(column: usize, text: &str) -> rusqlite::Error {
-    let reason = FromSqlError::Other(Box::new(Error::internal(format!("{text:?} is not what was written"))));
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(reason))
+    steps::step(c, &current, change.state, None, now_ms)
 }

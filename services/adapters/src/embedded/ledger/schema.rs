@@ -45,6 +45,22 @@ CREATE TABLE IF NOT EXISTS bitmaps (
 CREATE TABLE IF NOT EXISTS workers (worker_id TEXT PRIMARY KEY, info TEXT NOT NULL, until_ms INTEGER NOT NULL) STRICT;
 ";
 
+/// Runs at opening.
+pub(super) const VOID_LEASES: &str = "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner <> '';";
+
+/// Runs at opening, when the table of the runs is there. A file from before there was this list has its ends on it from now on. In one
+/// transaction, or a crash would leave an empty list that looks whole.
+pub(super) const UNKEPT: &str = "
+BEGIN IMMEDIATE;
+CREATE TEMP TABLE lists AS SELECT count(*) AS found FROM sqlite_master WHERE type = 'table' AND name = 'unkept';
+CREATE TABLE IF NOT EXISTS unkept (run_id TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO unkept SELECT run_id, revision FROM runs, lists WHERE found = 0 AND ended_at_ms IS NOT NULL;
+DROP TABLE lists;
+COMMIT;
+";
+
+pub(super) const PROTOCOL: &str = "CREATE TABLE IF NOT EXISTS protocol (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER NOT NULL) STRICT;\n";
+
 /// A value that is stored as JSON.
 pub(super) struct Json<T>(pub(super) T);
 

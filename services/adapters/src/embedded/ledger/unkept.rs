@@ -5,19 +5,8 @@ use paceline_core::ids::RunId;
 use paceline_core::run::RunRecord;
 use rusqlite::{Connection, params};
 
-use super::runs::run_id;
+use super::rows::run_id;
 use super::schema::signed;
-
-/// Runs at opening, when the table of the runs is there. A file from before there was this list has its ends on it from now on. In one
-/// transaction, or a crash would leave an empty list that looks whole.
-pub(super) const TABLE: &str = "
-BEGIN IMMEDIATE;
-CREATE TEMP TABLE lists AS SELECT count(*) AS found FROM sqlite_master WHERE type = 'table' AND name = 'unkept';
-CREATE TABLE IF NOT EXISTS unkept (run_id TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO unkept SELECT run_id, revision FROM runs, lists WHERE found = 0 AND ended_at_ms IS NOT NULL;
-DROP TABLE lists;
-COMMIT;
-";
 
 /// Brings the list up to date with a run that was changed.
 pub(super) fn update(c: &Connection, record: &RunRecord) -> rusqlite::Result<()> {

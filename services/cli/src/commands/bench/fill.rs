@@ -8,11 +8,12 @@ use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::pacing::{CatchUp, Pacing, Rate};
 use paceline_core::ports::RangePublisher as _;
-use paceline_core::ports::ledger::{Fence, Reservation};
+use paceline_core::ports::leases::Fence;
+use paceline_core::ports::ranges::Reservation;
 use paceline_core::run::{RunSpec, RunState};
 use paceline_core::trace::Sampling;
 use paceline_core::{Error, Result};
-use paceline_producer::Producer;
+use paceline_node::Node;
 
 use super::load::Config;
 use super::roles::PRODUCER;
@@ -42,13 +43,13 @@ pub async fn fill(stage: &Stage, jobs: u64, config: &Config) -> Result<Filled> {
     let spec = spec(stage, jobs, config)?;
     let run = spec.run_id.clone();
     let create = ledger.clone();
-    whole(async move { create.create_run(&spec, "").await }).await?;
-    let fence = ledger.lease(&run, OWNER, LEASE_TTL).await?.ok_or_else(|| stolen(&run))?;
+    whole(async move { create.runs.create(&spec, "").await }).await?;
+    let fence = ledger.leases.take(&run, OWNER, LEASE_TTL).await?.ok_or_else(|| stolen(&run))?;
     publish_all(stage, &run, fence).await?;
     let seconds = stage.clock.monotonic_ns().saturating_sub(begin_ns) as f64 / 1e9;
     let after = own_usage()?;
-    ledger.advance_state(&run, fence, RunState::Draining, None).await?;
-    ledger.release(&run, fence).await?;
+    ledger.leases.advance(&run, fence, RunState::Draining, None).await?;
+    ledger.leases.release(&run, fence).await?;
     Ok(Filled { run, seconds, before, after })
 }
 
@@ -73,19 +74,20 @@ fn spec(stage: &Stage, jobs: u64, config: &Config) -> Result<RunSpec> {
 /// Reserves range after range, several of which are published and confirmed at once.
 async fn publish_all(stage: &Stage, run: &RunId, fence: Fence) -> Result<()> {
     let ledger = &stage.ports.ledger;
-    let revision = ledger.run(run).await?.ok_or_else(|| stolen(run))?.revision;
+    let revision = ledger.runs.find(run).await?.ok_or_else(|| stolen(run))?.revision;
     let broker = stage.ports.broker.clone();
-    let producer = &Producer::new("bench-producer", broker, ledger.clone(), stage.clock.clone());
+    let node = Node::new(&stage.settings, stage.clock.clone());
+    let producer = &node.publisher("bench-producer", broker, ledger.clone());
     let reserve = |()| async move {
         let scheduled_at_ms = stage.clock.wall_ms();
         let reservation = Reservation { count: RANGE_JOBS_MAX, scheduled_at_ms, pacing: Pacing::default(), revision };
-        let range = ledger.reserve(run, fence, &reservation).await?;
+        let range = ledger.ranges.reserve(run, fence, &reservation).await?;
         // An empty range says that the total is reached.
         Ok::<_, Error>((range.count > 0).then_some((range, ())))
     };
     let publish = |range: Range| async move {
         let by = producer.publish(run, &range, Sampling::NONE).await?;
-        ledger.confirm(run, fence, &range, &by).await
+        ledger.ranges.confirm(run, fence, &range, &by).await
     };
     stream::try_unfold((), reserve)
         .map_ok(publish)

@@ -92,7 +92,7 @@ impl<'a> Roles<'a> {
         for number in 1..=config.workers {
             let id = Config::worker_id(number);
             if self.stage.is_embedded() {
-                self.inside.work(self.stage, id, config);
+                self.inside.work(self.stage, &id, config);
                 continue;
             }
             let (consumers, prefetch, batch) =
@@ -106,7 +106,7 @@ impl<'a> Roles<'a> {
     /// Waits until every worker has announced itself.
     pub async fn wait_for_workers(&mut self, config: &Config) -> Result<()> {
         let waiting = async {
-            while self.stage.ports.ledger.workers().await?.len() < config.workers as usize {
+            while self.stage.ports.ledger.workers.alive().await?.len() < config.workers as usize {
                 self.check()?;
                 tokio::time::sleep(START_POLL).await;
             }

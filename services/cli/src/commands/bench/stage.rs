@@ -1,8 +1,9 @@
 //! Where a benchmark plays: the settings' services, reached under a namespace of its own.
 
-use paceline_adapters::resolve::{self, Backends};
+use paceline_adapters::resolve;
 use paceline_core::clock::{SharedClock, SystemClock};
 use paceline_core::ids::RunId;
+use paceline_core::ports::Backends;
 use paceline_core::verify::{self, Options};
 use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
@@ -51,7 +52,7 @@ impl Stage {
     pub async fn verify(&self, run: &RunId) -> Result<bool> {
         self.talk("comparing ledger and sink");
         let options = Options { group: self.settings.group.clone(), strict: false };
-        let verification = verify::verify(&*self.ports.ledger, &*self.ports.sink, run, &options).await?;
+        let verification = verify::verify(&*self.ports.ledger.counts, &*self.ports.sink, run, &options).await?;
         verification.problems.iter().for_each(|problem| self.talk(format!("✗ {problem}")));
         Ok(verification.ok)
     }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
-use paceline_core::ports::ledger::WorkerInfo;
+use paceline_core::ports::workers::WorkerInfo;
 use paceline_core::{Error, Result};
 
 use super::stage::Stage;
@@ -31,14 +31,14 @@ impl Tally {
     /// Waits for the heartbeats that know of all `jobs`.
     pub async fn read(stage: &Stage, jobs: u64) -> Result<Self> {
         for _ in 0..POLLS_MAX {
-            let tally = Self::of(&stage.ports.ledger.workers().await?)?;
+            let tally = Self::of(&stage.ports.ledger.workers.alive().await?)?;
             if tally.workers.values().sum::<u64>() >= jobs {
                 return Ok(tally);
             }
             tokio::time::sleep(POLL).await;
         }
         stage.talk("the workers' own counts are short of the jobs: batches and latency are not of all of them");
-        Self::of(&stage.ports.ledger.workers().await?)
+        Self::of(&stage.ports.ledger.workers.alive().await?)
     }
 
     fn of(workers: &[WorkerInfo]) -> Result<Self> {

@@ -119,7 +119,7 @@ pub async fn follow(
     loop {
         ticks.tick().await;
         roles.check()?;
-        let Some(snapshot) = stage.ports.ledger.snapshot(run, &stage.settings.group).await? else { continue };
+        let Some(snapshot) = stage.ports.ledger.counts.snapshot(run, &stage.settings.group).await? else { continue };
         if is_there(&snapshot, roles)? {
             return Ok(snapshot);
         }

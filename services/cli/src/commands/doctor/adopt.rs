@@ -26,17 +26,17 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     connections::must_exist(&settings.ledger_url)?;
     let ledger = resolve::ledger(&connections::connections(settings), SystemClock::shared()).await?;
-    ledger.check().await?;
-    let adopted = adopt(&*ledger, &settings.namespace, PROTOCOL.number()).await?;
+    ledger.mesh.check().await?;
+    let adopted = adopt(&ledger, &settings.namespace, PROTOCOL.number()).await?;
     context.output.data(&adopted, text)?;
     Ok(Exit::Done)
 }
 
-async fn adopt(ledger: &dyn Ledger, mesh: &str, mine: u32) -> Result<Adopted> {
-    let before = ledger.protocol().await?;
+async fn adopt(ledger: &Ledger, mesh: &str, mine: u32) -> Result<Adopted> {
+    let before = ledger.mesh.protocol().await?;
     if before != Some(mine) {
         must_be_idle(ledger).await?;
-        let now = ledger.adopt_protocol(before, mine).await?;
+        let now = ledger.mesh.adopt_protocol(before, mine).await?;
         if now != mine {
             return Err(Error::aborted(format!("mesh {mesh:?} got protocol {now} from somebody else meanwhile")));
         }
@@ -44,8 +44,8 @@ async fn adopt(ledger: &dyn Ledger, mesh: &str, mine: u32) -> Result<Adopted> {
     Ok(Adopted { mesh: mesh.to_owned(), before, now: mine })
 }
 
-async fn must_be_idle(ledger: &dyn Ledger) -> Result<()> {
-    let (active, workers) = (ledger.active_run_ids().await?, ledger.workers().await?);
+async fn must_be_idle(ledger: &Ledger) -> Result<()> {
+    let (active, workers) = (ledger.runs.active().await?, ledger.workers.alive().await?);
     if let Some(first) = active.first() {
         let runs = counted(active.len() as u64, "run");
         return Err(Error::failed_precondition(format!(
@@ -78,28 +78,28 @@ mod tests {
     use super::*;
     use paceline_adapters::resolve::Connections;
     use paceline_core::ErrorKind;
-    use paceline_core::ports::ledger::WorkerInfo;
+    use paceline_core::ports::workers::WorkerInfo;
 
     #[tokio::test]
     async fn a_mesh_at_work_keeps_its_protocol_and_an_idle_one_gets_ours() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = resolve::ledger(&Connections::embedded(folder.path()), SystemClock::shared()).await.unwrap();
-        ledger.adopt_protocol(None, 1).await.unwrap();
+        ledger.mesh.adopt_protocol(None, 1).await.unwrap();
         let worker: WorkerInfo = serde_json::from_str(
             r#"{"worker_id":"w","queue":"default","group":"main","host":"h","pid":1,"started_at_ms":0,"heartbeat_at_ms":0,
                 "processed":0,"dead":0,"retried":0,"batches":0,"batched_documents":0,"stored_latency":""}"#,
         )
         .unwrap();
-        ledger.heartbeat(&worker, Duration::from_secs(600)).await.unwrap();
-        let refused = adopt(&*ledger, "m", 2).await.unwrap_err();
+        ledger.workers.announce(&worker, Duration::from_secs(600)).await.unwrap();
+        let refused = adopt(&ledger, "m", 2).await.unwrap_err();
         assert!(
             refused.kind == ErrorKind::FailedPrecondition && refused.message.contains("such as w on h"),
             "{refused}"
         );
-        ledger.forget_worker("w").await.unwrap();
-        let adopted = adopt(&*ledger, "m", 2).await.unwrap();
+        ledger.workers.forget("w").await.unwrap();
+        let adopted = adopt(&ledger, "m", 2).await.unwrap();
         assert_eq!((adopted.before, adopted.now), (Some(1), 2));
         assert!(text(&adopted).contains("not 1 any more"));
-        assert!(text(&adopt(&*ledger, "m", 2).await.unwrap()).contains("has it already"));
+        assert!(text(&adopt(&ledger, "m", 2).await.unwrap()).contains("has it already"));
     }
 }

@@ -24,15 +24,15 @@ pub async fn ledger(settings: &Settings) -> Vec<Check> {
     let reached = within(async {
         must_exist(&settings.ledger_url)?;
         let ledger = resolve::ledger(&connections(settings), SystemClock::shared()).await?;
-        let what = ledger.check().await?;
+        let what = ledger.mesh.check().await?;
         Ok((ledger, what))
     });
     match reached.await {
         Ok((ledger, what)) => {
-            let mut checks = vec![Check::ok("ledger", what).required(), clock(&*ledger, settings).await];
-            checks.push(protocol(&*ledger).await);
-            checks.push(ends(&*ledger).await);
-            checks.extend(workers(&*ledger).await);
+            let mut checks = vec![Check::ok("ledger", what).required(), clock(&ledger, settings).await];
+            checks.push(protocol(&ledger).await);
+            checks.push(ends(&ledger).await);
+            checks.extend(workers(&ledger).await);
             checks
         }
         Err(error) => {
@@ -43,15 +43,15 @@ pub async fn ledger(settings: &Settings) -> Vec<Check> {
 }
 
 /// The time at which the ledger says that it was read, between the times at which the question began and ended.
-async fn clock(ledger: &dyn Ledger, settings: &Settings) -> Check {
+async fn clock(ledger: &Ledger, settings: &Settings) -> Check {
     if is_embedded(&settings.ledger_url) {
         return Check::skipped("clock", "the ledger has this machine's clock");
     }
     let clock = SystemClock::shared();
     let measured = within(async {
-        let Some(newest) = ledger.run_ids(None, 1).await?.into_iter().next() else { return Ok(None) };
+        let Some(newest) = ledger.runs.list(None, 1).await?.into_iter().next() else { return Ok(None) };
         let begun_ms = clock.wall_ms();
-        let snapshot = ledger.snapshot(&newest, &settings.group).await?;
+        let snapshot = ledger.counts.snapshot(&newest, &settings.group).await?;
         Ok(snapshot.map(|snapshot| skew_ms(begun_ms, snapshot.read_at_ms, clock.wall_ms())))
     });
     match measured.await {
@@ -74,9 +74,9 @@ fn skew_ms(begun: i64, theirs: i64, ended: i64) -> i64 {
 }
 
 /// The protocol of the mesh: roles of this build start only on a mesh of their own.
-async fn protocol(ledger: &dyn Ledger) -> Check {
+async fn protocol(ledger: &Ledger) -> Check {
     const NAME: &str = "protocol";
-    match within(ledger.protocol()).await {
+    match within(ledger.mesh.protocol()).await {
         Ok(None) => Check::ok(NAME, format!("{PROTOCOL}; the mesh gets it with its first role")),
         Ok(Some(noted)) if noted == PROTOCOL.number() => Check::ok(NAME, format!("{PROTOCOL}, as the mesh has")),
         Ok(Some(noted)) => {
@@ -88,9 +88,9 @@ async fn protocol(ledger: &dyn Ledger) -> Check {
 }
 
 /// The number of ended runs whose end the sink does not keep yet: a ledger that is rebuilt from the sink would go on with those runs.
-async fn ends(ledger: &dyn Ledger) -> Check {
+async fn ends(ledger: &Ledger) -> Check {
     const NAME: &str = "ends of runs";
-    match within(ledger.unkept_run_ids(None, ENDS_COUNTED_MAX)).await {
+    match within(ledger.runs.unkept(None, ENDS_COUNTED_MAX)).await {
         Ok(unkept) => match unkept.first() {
             None => Check::ok(NAME, "all are kept in the sink"),
             Some(first) => {
@@ -123,7 +123,7 @@ mod tests {
         let url = format!("embedded:{}", folder.path().display());
         let at = Settings { ledger_url: url, ..Settings::default() };
         let ledger = resolve::ledger(&connections(&at), SystemClock::shared()).await.unwrap();
-        assert_eq!(ends(&*ledger).await.verdict, Verdict::Ok);
+        assert_eq!(ends(&ledger).await.verdict, Verdict::Ok);
         let kept = paceline_core::run::KeptRun {
             spec: serde_json::from_str(
                 r#"{"run_id":"r","rate":{"jobs":1,"per_ns":60},"total":null,"queue":"default","handler":"record",
@@ -137,11 +137,11 @@ mod tests {
             ended_at_ms: Some(1),
             failure: None,
         };
-        ledger.restore_run(&kept).await.unwrap();
-        let check = ends(&*ledger).await;
+        ledger.runs.restore(&kept).await.unwrap();
+        let check = ends(&ledger).await;
         assert_eq!((check.verdict, check.required), (Verdict::Failed, false));
         assert!(check.what.starts_with("1 not kept") && check.what.contains("run r"), "{}", check.what);
-        ledger.note_kept(&kept.spec.run_id, 3).await.unwrap();
-        assert_eq!(ends(&*ledger).await.verdict, Verdict::Ok);
+        ledger.runs.note_kept(&kept.spec.run_id, 3).await.unwrap();
+        assert_eq!(ends(&ledger).await.verdict, Verdict::Ok);
     }
 }

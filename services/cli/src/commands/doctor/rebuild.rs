@@ -40,7 +40,7 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
     [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
     let (at, clock) = (connections::connections(settings), SystemClock::shared());
     let ledger = resolve::ledger(&at, clock.clone()).await?;
-    ledger.check().await?;
+    ledger.mesh.check().await?;
     let ledger = protocol::visit(ledger, &settings.namespace, Build::THIS).await?;
     let sink = resolve::sink(&at, clock).await?;
     let mut all = Vec::new();
@@ -51,7 +51,7 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
         after = Some(last.spec.run_id.clone());
         for kept in page {
             let run = kept.spec.run_id.clone();
-            let rebuilt = rebuild(&*ledger, &*sink, kept).await?;
+            let rebuilt = rebuild(&ledger, &*sink, kept).await?;
             tracing::debug!(%run, counted = rebuilt.counted, missing = rebuilt.missing, "run rebuilt");
             all.push(rebuilt);
         }
@@ -60,17 +60,17 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn rebuild(ledger: &dyn Ledger, sink: &dyn Sink, kept: KeptRun) -> Result<Rebuilt> {
+async fn rebuild(ledger: &Ledger, sink: &dyn Sink, kept: KeptRun) -> Result<Rebuilt> {
     let run_id = kept.spec.run_id.clone();
-    let known = ledger.run(&run_id).await?;
+    let known = ledger.runs.find(&run_id).await?;
     let is_behind = known.as_ref().is_none_or(|record| kept.is_ahead_of(record));
     let record = match known {
         Some(record) if !is_behind => record,
-        _ => ledger.restore_run(&kept.reopened()).await?,
+        _ => ledger.runs.restore(&kept.reopened()).await?,
     };
     let (mut counted, mut missing) = (0, 0);
     for group in record.spec.groups.iter() {
-        let healed = heal(ledger, sink, &run_id, group, record.cursor).await?;
+        let healed = heal(&*ledger.counts, sink, &run_id, group, record.cursor).await?;
         counted += healed.counted;
         missing += healed.lost.len();
     }

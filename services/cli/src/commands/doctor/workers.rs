@@ -3,7 +3,7 @@
 
 use paceline_core::Error;
 use paceline_core::ports::Ledger;
-use paceline_core::ports::ledger::WorkerInfo;
+use paceline_core::ports::workers::WorkerInfo;
 
 use super::checkup::Check;
 use super::reach::within;
@@ -12,8 +12,8 @@ use super::reach::within;
 const HEARTBEAT_AGE_MS_MAX: u64 = 3_000;
 
 /// A check for each worker that the ledger knows, or one that says why there is none.
-pub async fn workers(ledger: &dyn Ledger) -> Vec<Check> {
-    match within(ledger.workers()).await {
+pub async fn workers(ledger: &Ledger) -> Vec<Check> {
+    match within(ledger.workers.alive()).await {
         Ok(known) if known.is_empty() => {
             vec![Check::skipped("workers", "none is running").with_remedy("start one with `paceline worker`")]
         }

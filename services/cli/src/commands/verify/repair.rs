@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use paceline_adapters::resolve::Backends;
 use paceline_core::clock::SystemClock;
 use paceline_core::ids::RunId;
-use paceline_core::ports::Ledger;
+use paceline_core::ports::{Backends, Ledger};
 use paceline_core::repair::{Repaired, repair};
 use paceline_core::{Error, Result};
-use paceline_producer::Producer;
+use paceline_node::Node;
 use paceline_proto::v1;
 use paceline_proto::v1::verify_service_client::VerifyServiceClient;
+use paceline_runtime::settings::Settings;
 
 use crate::client::Scheduler;
 
@@ -20,16 +20,16 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const PRODUCER: &str = "verify";
 
 /// Repairs by the ports of this process. Errors are those of the ports.
-pub async fn over_ports(ports: Backends, run: &RunId, group: &str) -> Result<Repaired> {
+pub async fn over_ports(settings: &Settings, ports: Backends, run: &RunId, group: &str) -> Result<Repaired> {
     let (Backends { broker, sink, ledger }, clock) = (ports, SystemClock::shared());
-    let producer = Producer::new(PRODUCER, broker, ledger.clone(), clock.clone());
-    repair(&*ledger, &*sink, &producer, run, group, clock.wall_ms()).await
+    let producer = Node::new(settings, clock.clone()).publisher(PRODUCER, broker, ledger.clone());
+    repair(&ledger, &*sink, &producer, run, group, clock.wall_ms()).await
 }
 
 /// Waits until no job of the run is in flight, or the time is over; the proof says which. NOT_FOUND if the run vanishes meanwhile.
-pub async fn done_over_ports(ledger: &dyn Ledger, run: &RunId, group: &str, wait: Duration) -> Result<()> {
+pub async fn done_over_ports(ledger: &Ledger, run: &RunId, group: &str, wait: Duration) -> Result<()> {
     until_done(wait, async || {
-        let snapshot = ledger.snapshot(run, group).await?;
+        let snapshot = ledger.counts.snapshot(run, group).await?;
         Ok(snapshot.ok_or_else(|| Error::not_found(format!("run {run} has vanished from the ledger")))?.in_flight()
             == 0)
     })

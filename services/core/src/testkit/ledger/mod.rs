@@ -19,7 +19,6 @@ pub mod unkept;
 pub mod workers;
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,14 +29,20 @@ use crate::groups::Groups;
 use crate::ids::{DEFAULT_GROUP, DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use crate::job::Range;
 use crate::pacing::{CatchUp, Pacing, Rate};
-use crate::ports::ledger::{Created, Fence, Ledger, PROTOCOL_FIRST, Reservation, RunChange, Settled};
+use crate::ports::Ledger;
+use crate::ports::counts::Settled;
+use crate::ports::leases::Fence;
+use crate::ports::mesh::PROTOCOL_FIRST;
+use crate::ports::ranges::Reservation;
+use crate::ports::runs::Created;
+use crate::run::RunChange;
 use crate::run::{RunRecord, RunSpec, RunState, Snapshot};
 
 /// How an adapter lends a case its store.
 #[async_trait]
 pub trait Harness: Send + Sync {
     /// One more handle to the store of this case. Once all handles are dropped, it opens the store anew.
-    async fn open(&self) -> Arc<dyn Ledger>;
+    async fn open(&self) -> Ledger;
 }
 
 /// One test per case. `$harness` is a function from the case's name to its [`Harness`].
@@ -170,21 +175,21 @@ fn pacing(unreserved: u64) -> Pacing {
 }
 
 /// Starts a run and takes its lease.
-async fn owned(ledger: &dyn Ledger, total: Option<u64>) -> Owned {
+async fn owned(ledger: &Ledger, total: Option<u64>) -> Owned {
     let spec = spec(total);
-    assert_eq!(ledger.create_run(&spec, "").await.unwrap(), Created::New);
-    let fence = ledger.lease(&spec.run_id, "owner", LONG).await.unwrap().expect("nobody else knows the run");
+    assert_eq!(ledger.runs.create(&spec, "").await.unwrap(), Created::New);
+    let fence = ledger.leases.take(&spec.run_id, "owner", LONG).await.unwrap().expect("nobody else knows the run");
     Owned { run: spec.run_id, fence }
 }
 
 /// Starts a run with `count` jobs reserved.
-async fn owned_with(ledger: &dyn Ledger, count: u64) -> Owned {
+async fn owned_with(ledger: &Ledger, count: u64) -> Owned {
     let owned = owned(ledger, None).await;
     reserve_all(ledger, &owned, count).await;
     owned
 }
 
-async fn reserve_all(ledger: &dyn Ledger, owned: &Owned, count: u64) {
+async fn reserve_all(ledger: &Ledger, owned: &Owned, count: u64) {
     let end = read(ledger, &owned.run).await.cursor + count;
     let mut cursor = end - count;
     while cursor < end {
@@ -193,27 +198,27 @@ async fn reserve_all(ledger: &dyn Ledger, owned: &Owned, count: u64) {
 }
 
 /// Reserves at the run's present revision.
-async fn reserve(ledger: &dyn Ledger, owned: &Owned, count: u64) -> Result<Range> {
+async fn reserve(ledger: &Ledger, owned: &Owned, count: u64) -> Result<Range> {
     let revision = read(ledger, &owned.run).await.revision;
-    ledger.reserve(&owned.run, owned.fence, &reservation(count, revision)).await
+    ledger.ranges.reserve(&owned.run, owned.fence, &reservation(count, revision)).await
 }
 
 fn reservation(count: u64, revision: u64) -> Reservation {
     Reservation { count, scheduled_at_ms: 1_700_000_001_000, pacing: pacing(count), revision }
 }
 
-async fn read(ledger: &dyn Ledger, run: &RunId) -> RunRecord {
-    ledger.run(run).await.unwrap().expect("the run is there")
+async fn read(ledger: &Ledger, run: &RunId) -> RunRecord {
+    ledger.runs.find(run).await.unwrap().expect("the run is there")
 }
 
-async fn numbers(ledger: &dyn Ledger, run: &RunId) -> Snapshot {
-    ledger.snapshot(run, GROUP).await.unwrap().expect("the run is there")
+async fn numbers(ledger: &Ledger, run: &RunId) -> Snapshot {
+    ledger.counts.snapshot(run, GROUP).await.unwrap().expect("the run is there")
 }
 
 /// A caller's change of the state alone.
-async fn become_state(ledger: &dyn Ledger, run: &RunId, state: RunState) -> Result<RunRecord> {
+async fn become_state(ledger: &Ledger, run: &RunId, state: RunState) -> Result<RunRecord> {
     let current = read(ledger, run).await;
-    ledger.change_run(run, &RunChange { expected_revision: current.revision, spec: current.spec, state }).await
+    ledger.runs.change(run, &RunChange { expected_revision: current.revision, spec: current.spec, state }).await
 }
 
 fn processed(run: &RunId, seqs: impl IntoIterator<Item = u64>) -> Vec<Settled> {

@@ -2,52 +2,52 @@
 
 use super::workers::worker;
 use super::*;
-use crate::joined::Joined;
+use crate::joined::joined;
 use crate::run::KeptRun;
 
 pub async fn a_protocol_is_noted_once_and_read_by_all(harness: &impl Harness) {
     let ledger = harness.open().await;
-    assert_eq!(ledger.protocol().await.unwrap(), None);
-    assert_eq!(ledger.adopt_protocol(None, 3).await.unwrap(), 3);
-    assert_eq!(ledger.adopt_protocol(None, 4).await.unwrap(), 3, "who thought that there was none came second");
-    assert_eq!(harness.open().await.protocol().await.unwrap(), Some(3));
+    assert_eq!(ledger.mesh.protocol().await.unwrap(), None);
+    assert_eq!(ledger.mesh.adopt_protocol(None, 3).await.unwrap(), 3);
+    assert_eq!(ledger.mesh.adopt_protocol(None, 4).await.unwrap(), 3, "who thought that there was none came second");
+    assert_eq!(harness.open().await.mesh.protocol().await.unwrap(), Some(3));
 }
 
 pub async fn a_mesh_from_before_protocols_were_noted_has_the_first(harness: &impl Harness) {
     let ledger = harness.open().await;
-    owned(&*ledger, None).await;
-    assert_eq!(ledger.protocol().await.unwrap(), Some(PROTOCOL_FIRST));
+    owned(&ledger, None).await;
+    assert_eq!(ledger.mesh.protocol().await.unwrap(), Some(PROTOCOL_FIRST));
     assert_eq!(
-        ledger.adopt_protocol(None, 2).await.unwrap(),
+        ledger.mesh.adopt_protocol(None, 2).await.unwrap(),
         PROTOCOL_FIRST,
         "who thought that there was nobody came second"
     );
-    assert_eq!(ledger.adopt_protocol(Some(PROTOCOL_FIRST), 2).await.unwrap(), 2);
-    assert_eq!(ledger.protocol().await.unwrap(), Some(2));
+    assert_eq!(ledger.mesh.adopt_protocol(Some(PROTOCOL_FIRST), 2).await.unwrap(), 2);
+    assert_eq!(ledger.mesh.protocol().await.unwrap(), Some(2));
 }
 
 pub async fn a_protocol_is_taken_over_only_from_the_one_that_was_read(harness: &impl Harness) {
     let ledger = harness.open().await;
-    assert_eq!(ledger.adopt_protocol(None, 3).await.unwrap(), 3);
-    assert_eq!(ledger.adopt_protocol(Some(2), 4).await.unwrap(), 3, "somebody was faster: nothing changes");
-    assert_eq!(ledger.adopt_protocol(Some(3), 4).await.unwrap(), 4);
+    assert_eq!(ledger.mesh.adopt_protocol(None, 3).await.unwrap(), 3);
+    assert_eq!(ledger.mesh.adopt_protocol(Some(2), 4).await.unwrap(), 3, "somebody was faster: nothing changes");
+    assert_eq!(ledger.mesh.adopt_protocol(Some(3), 4).await.unwrap(), 4);
     drop(ledger);
-    assert_eq!(harness.open().await.protocol().await.unwrap(), Some(4), "it is durable");
+    assert_eq!(harness.open().await.mesh.protocol().await.unwrap(), Some(4), "it is durable");
 }
 
 pub async fn a_worker_alive_without_a_note_has_the_first(harness: &impl Harness) {
     let ledger = harness.open().await;
-    ledger.heartbeat(&worker("w", 1), LONG).await.unwrap();
-    assert_eq!(ledger.protocol().await.unwrap(), Some(PROTOCOL_FIRST));
-    assert_eq!(ledger.adopt_protocol(None, 2).await.unwrap(), PROTOCOL_FIRST);
-    ledger.forget_worker("w").await.unwrap();
-    assert_eq!(ledger.protocol().await.unwrap(), None);
-    assert_eq!(ledger.adopt_protocol(None, 2).await.unwrap(), 2);
+    ledger.workers.announce(&worker("w", 1), LONG).await.unwrap();
+    assert_eq!(ledger.mesh.protocol().await.unwrap(), Some(PROTOCOL_FIRST));
+    assert_eq!(ledger.mesh.adopt_protocol(None, 2).await.unwrap(), PROTOCOL_FIRST);
+    ledger.workers.forget("w").await.unwrap();
+    assert_eq!(ledger.mesh.protocol().await.unwrap(), None);
+    assert_eq!(ledger.mesh.adopt_protocol(None, 2).await.unwrap(), 2);
 }
 
 /// The ledger was lost whole, the note too, while roles of protocol 2 were running.
 pub async fn whoever_comes_back_first_to_a_lost_ledger_notes_its_protocol(harness: &impl Harness) {
-    let ledger = Joined::new(harness.open().await, 2);
+    let ledger = joined(harness.open().await, 2);
     let kept = KeptRun {
         spec: spec(None),
         state: RunState::Running,
@@ -57,18 +57,20 @@ pub async fn whoever_comes_back_first_to_a_lost_ledger_notes_its_protocol(harnes
         ended_at_ms: None,
         failure: None,
     };
-    ledger.restore_run(&kept).await.unwrap();
-    ledger.heartbeat(&worker("w", 1), LONG).await.unwrap();
-    assert_eq!(harness.open().await.protocol().await.unwrap(), Some(2));
-    let stranger = Joined::new(harness.open().await, 1);
+    ledger.runs.restore(&kept).await.unwrap();
+    ledger.workers.announce(&worker("w", 1), LONG).await.unwrap();
+    assert_eq!(harness.open().await.mesh.protocol().await.unwrap(), Some(2));
+    let stranger = joined(harness.open().await, 1);
     for refused in [
-        stranger.restore_run(&KeptRun { cursor: 20, ..kept.clone() }).await.map(drop),
-        stranger.create_run(&spec(None), "").await.map(drop),
-        stranger.heartbeat(&worker("v", 1), LONG).await,
+        stranger.runs.restore(&KeptRun { cursor: 20, ..kept.clone() }).await.map(drop),
+        stranger.runs.create(&spec(None), "").await.map(drop),
+        stranger.workers.announce(&worker("v", 1), LONG).await,
     ] {
         assert_eq!(refused.unwrap_err().kind, ErrorKind::FailedPrecondition);
     }
-    let untouched =
-        (ledger.run(&kept.spec.run_id).await.unwrap().unwrap().cursor, ledger.run_ids(None, 9).await.unwrap().len());
-    assert_eq!((untouched, ledger.workers().await.unwrap().len()), ((10, 1), 1));
+    let untouched = (
+        ledger.runs.find(&kept.spec.run_id).await.unwrap().unwrap().cursor,
+        ledger.runs.list(None, 9).await.unwrap().len(),
+    );
+    assert_eq!((untouched, ledger.workers.alive().await.unwrap().len()), ((10, 1), 1));
 }

@@ -7,48 +7,48 @@ use crate::pacing::NEVER_MS;
 
 pub async fn a_change_applies_to_the_revision_it_was_made_for(harness: &impl Harness) {
     let ledger = harness.open().await;
-    let owned = owned(&*ledger, Some(10)).await;
-    let before = read(&*ledger, &owned.run).await;
+    let owned = owned(&ledger, Some(10)).await;
+    let before = read(&ledger, &owned.run).await;
     let faster = RunSpec { rate: Rate { jobs: 7, per_ns: 1_000_000 }, total: None, ..before.spec.clone() };
     let change = RunChange { expected_revision: before.revision, spec: faster.clone(), state: RunState::Paused };
-    let after = ledger.change_run(&owned.run, &change).await.unwrap();
+    let after = ledger.runs.change(&owned.run, &change).await.unwrap();
     assert_eq!(
         after,
         RunRecord { spec: faster, state: RunState::Paused, revision: before.revision + 1, ..before.clone() }
     );
-    assert_eq!(read(&*ledger, &owned.run).await, after);
+    assert_eq!(read(&ledger, &owned.run).await, after);
 
-    assert_refused(ledger.change_run(&owned.run, &change).await, ErrorKind::Aborted);
+    assert_refused(ledger.runs.change(&owned.run, &change).await, ErrorKind::Aborted);
     let other_queue = RunSpec { queue: "other".into(), ..after.spec.clone() };
     let fixed = RunChange { expected_revision: after.revision, spec: other_queue, state: RunState::Running };
-    assert_refused(ledger.change_run(&owned.run, &fixed).await, ErrorKind::InvalidArgument);
-    assert_eq!(read(&*ledger, &owned.run).await, after, "what is refused changes nothing");
+    assert_refused(ledger.runs.change(&owned.run, &fixed).await, ErrorKind::InvalidArgument);
+    assert_eq!(read(&ledger, &owned.run).await, after, "what is refused changes nothing");
 
     // Asking for what is so already is a success, and no change.
     let same = RunChange { expected_revision: after.revision, spec: after.spec.clone(), state: after.state };
-    assert_eq!(ledger.change_run(&owned.run, &same).await.unwrap(), after);
+    assert_eq!(ledger.runs.change(&owned.run, &same).await.unwrap(), after);
 }
 
 pub async fn one_of_concurrent_changes_applies(harness: &impl Harness) {
     let ledger = harness.open().await;
-    let owned = owned(&*ledger, None).await;
-    let before = read(&*ledger, &owned.run).await;
+    let owned = owned(&ledger, None).await;
+    let before = read(&ledger, &owned.run).await;
     let mut callers = JoinSet::new();
     for jobs in 1..=8 {
         let (handle, run) = (harness.open().await, owned.run.clone());
         let spec = RunSpec { rate: Rate { jobs, ..before.spec.rate }, ..before.spec.clone() };
         let change = RunChange { expected_revision: before.revision, spec, state: before.state };
-        callers.spawn(async move { handle.change_run(&run, &change).await });
+        callers.spawn(async move { handle.runs.change(&run, &change).await });
     }
     let (applied, refused): (Vec<_>, Vec<_>) = callers.join_all().await.into_iter().partition(Result::is_ok);
     assert_eq!(applied.len(), 1);
     refused.into_iter().for_each(|result| assert_refused(result, ErrorKind::Aborted));
-    let after = read(&*ledger, &owned.run).await;
+    let after = read(&ledger, &owned.run).await;
     assert_eq!((applied[0].as_ref().unwrap(), after.revision), (&after, before.revision + 1));
 }
 
 /// A drained run in `state`, whose total is reserved if it has to be.
-async fn in_state(ledger: &dyn Ledger, state: RunState) -> Owned {
+async fn in_state(ledger: &Ledger, state: RunState) -> Owned {
     let owned = owned(ledger, Some(0)).await;
     let path: &[RunState] = match state {
         RunState::Running => &[],
@@ -60,7 +60,7 @@ async fn in_state(ledger: &dyn Ledger, state: RunState) -> Owned {
         RunState::Failed => &[RunState::Failed],
     };
     for step in path {
-        ledger.advance_state(&owned.run, owned.fence, *step, None).await.unwrap();
+        ledger.leases.advance(&owned.run, owned.fence, *step, None).await.unwrap();
     }
     owned
 }
@@ -69,18 +69,18 @@ pub async fn callers_follow_the_state_diagram(harness: &impl Harness) {
     let ledger = harness.open().await;
     for from in RunState::ALL {
         for next in RunState::ALL.into_iter().filter(|next| *next != from) {
-            let owned = in_state(&*ledger, from).await;
-            let before = read(&*ledger, &owned.run).await;
+            let owned = in_state(&ledger, from).await;
+            let before = read(&ledger, &owned.run).await;
             // What needs a proof (all reserved, all drained) is the owner's step.
             let is_callers = !matches!(next, RunState::Draining | RunState::Completed | RunState::Stopped);
-            let result = become_state(&*ledger, &owned.run, next).await;
+            let result = become_state(&ledger, &owned.run, next).await;
             if from.may_become(next) && is_callers {
                 let after = result.unwrap();
                 assert_eq!((after.state, after.revision), (next, before.revision + 1), "{from} to {next}");
                 assert_eq!(after.ended_at_ms.is_some(), next.is_terminal());
             } else {
                 assert_refused(result, ErrorKind::FailedPrecondition);
-                assert_eq!(read(&*ledger, &owned.run).await, before, "{from} to {next}");
+                assert_eq!(read(&ledger, &owned.run).await, before, "{from} to {next}");
             }
         }
     }
@@ -90,9 +90,9 @@ pub async fn owners_follow_the_state_diagram(harness: &impl Harness) {
     let ledger = harness.open().await;
     for from in RunState::ALL {
         for next in RunState::ALL {
-            let owned = in_state(&*ledger, from).await;
-            let before = read(&*ledger, &owned.run).await;
-            let result = ledger.advance_state(&owned.run, owned.fence, next, Some("because")).await;
+            let owned = in_state(&ledger, from).await;
+            let before = read(&ledger, &owned.run).await;
+            let result = ledger.leases.advance(&owned.run, owned.fence, next, Some("because")).await;
             if from == next {
                 assert_eq!(result.unwrap(), before, "being there already is a success");
             } else if from.may_become(next) {
@@ -102,10 +102,10 @@ pub async fn owners_follow_the_state_diagram(harness: &impl Harness) {
                     (after.ended_at_ms.is_some(), after.failure.as_deref()),
                     (next.is_terminal(), Some("because"))
                 );
-                assert_eq!(read(&*ledger, &owned.run).await, after);
+                assert_eq!(read(&ledger, &owned.run).await, after);
             } else {
                 assert_refused(result, ErrorKind::FailedPrecondition);
-                assert_eq!(read(&*ledger, &owned.run).await, before, "{from} to {next}");
+                assert_eq!(read(&ledger, &owned.run).await, before, "{from} to {next}");
             }
         }
     }
@@ -115,19 +115,19 @@ pub async fn owners_follow_the_state_diagram(harness: &impl Harness) {
 pub async fn a_failed_run_goes_on_where_it_was(harness: &impl Harness) {
     let ledger = harness.open().await;
     for next in [RunState::Running, RunState::Stopping] {
-        let owned = owned_with(&*ledger, 20).await;
-        let waiting = ledger.outstanding(&owned.run).await.unwrap();
-        ledger.advance_state(&owned.run, owned.fence, RunState::Failed, Some("no queue")).await.unwrap();
-        ledger.release(&owned.run, owned.fence).await.unwrap();
-        let failed = read(&*ledger, &owned.run).await;
+        let owned = owned_with(&ledger, 20).await;
+        let waiting = ledger.ranges.outstanding(&owned.run).await.unwrap();
+        ledger.leases.advance(&owned.run, owned.fence, RunState::Failed, Some("no queue")).await.unwrap();
+        ledger.leases.release(&owned.run, owned.fence).await.unwrap();
+        let failed = read(&ledger, &owned.run).await;
         assert!(failed.failure.is_some() && failed.ended_at_ms.is_some());
         assert_eq!(
-            ledger.outstanding(&owned.run).await.unwrap(),
+            ledger.ranges.outstanding(&owned.run).await.unwrap(),
             waiting,
             "a failure publishes nothing and forgets nothing"
         );
 
-        let again = become_state(&*ledger, &owned.run, next).await.unwrap();
+        let again = become_state(&ledger, &owned.run, next).await.unwrap();
         let expected = RunRecord {
             state: next,
             revision: failed.revision + 1,
@@ -137,25 +137,25 @@ pub async fn a_failed_run_goes_on_where_it_was(harness: &impl Harness) {
             ..failed.clone()
         };
         assert_eq!(again, expected);
-        assert_eq!(read(&*ledger, &owned.run).await, expected);
-        assert!(ledger.active_run_ids().await.unwrap().contains(&owned.run), "somebody can find it");
-        assert_eq!(become_state(&*ledger, &owned.run, next).await.unwrap(), expected, "asking twice changes nothing");
-        assert_eq!(ledger.outstanding(&owned.run).await.unwrap(), waiting);
+        assert_eq!(read(&ledger, &owned.run).await, expected);
+        assert!(ledger.runs.active().await.unwrap().contains(&owned.run), "somebody can find it");
+        assert_eq!(become_state(&ledger, &owned.run, next).await.unwrap(), expected, "asking twice changes nothing");
+        assert_eq!(ledger.ranges.outstanding(&owned.run).await.unwrap(), waiting);
 
-        let fence = ledger.lease(&owned.run, "successor", LONG).await.unwrap().expect("nobody owns it");
+        let fence = ledger.leases.take(&owned.run, "successor", LONG).await.unwrap().expect("nobody owns it");
         let owned = Owned { fence, ..owned };
         for range in &waiting {
-            ledger.confirm(&owned.run, owned.fence, range, "producer").await.unwrap();
+            ledger.ranges.confirm(&owned.run, owned.fence, range, "producer").await.unwrap();
         }
-        ledger.record(GROUP, "worker", &processed(&owned.run, 0..20)).await.unwrap();
+        ledger.counts.record(GROUP, "worker", &processed(&owned.run, 0..20)).await.unwrap();
         match next {
             RunState::Running => {
-                assert_eq!(reserve(&*ledger, &owned, 5).await.unwrap().first, 20, "no number comes twice")
+                assert_eq!(reserve(&ledger, &owned, 5).await.unwrap().first, 20, "no number comes twice")
             }
             _ => {
-                let ended = ledger.advance_state(&owned.run, owned.fence, RunState::Stopped, None).await.unwrap();
+                let ended = ledger.leases.advance(&owned.run, owned.fence, RunState::Stopped, None).await.unwrap();
                 assert!(ended.ended_at_ms.is_some() && ended.failure.is_none());
-                assert!(!ledger.active_run_ids().await.unwrap().contains(&owned.run));
+                assert!(!ledger.runs.active().await.unwrap().contains(&owned.run));
             }
         }
     }
@@ -167,14 +167,14 @@ pub async fn a_run_earns_nothing_while_it_is_failed(harness: &impl Harness) {
     let ledger = harness.open().await;
     for (between, expected) in [(RunState::Failed, NEVER_MS), (RunState::Paused, pacing(17).as_of_ms)] {
         for (is_callers, next) in [(true, RunState::Running), (true, RunState::Stopping), (false, RunState::Running)] {
-            let owned = owned(&*ledger, None).await;
-            ledger.keep(&owned.run, owned.fence, LONG, &pacing(17)).await.unwrap();
-            let step = async |next| ledger.advance_state(&owned.run, owned.fence, next, None).await.unwrap();
+            let owned = owned(&ledger, None).await;
+            ledger.leases.renew(&owned.run, owned.fence, LONG, &pacing(17)).await.unwrap();
+            let step = async |next| ledger.leases.advance(&owned.run, owned.fence, next, None).await.unwrap();
             assert_eq!(step(between).await.pacing, pacing(17), "to {between}");
             let after =
-                if is_callers { become_state(&*ledger, &owned.run, next).await.unwrap() } else { step(next).await };
+                if is_callers { become_state(&ledger, &owned.run, next).await.unwrap() } else { step(next).await };
             assert_eq!(after.pacing, Pacing { as_of_ms: expected, ..pacing(17) }, "{between} to {next}");
-            assert_eq!(read(&*ledger, &owned.run).await, after);
+            assert_eq!(read(&ledger, &owned.run).await, after);
         }
     }
 }
@@ -182,67 +182,67 @@ pub async fn a_run_earns_nothing_while_it_is_failed(harness: &impl Harness) {
 /// Listing a run and taking it off the list may cross each other; what counts is its state.
 pub async fn a_run_that_fails_and_goes_on_at_once_stays_active(harness: &impl Harness) {
     let ledger = harness.open().await;
-    let owned = owned(&*ledger, None).await;
+    let owned = owned(&ledger, None).await;
     let (failing, resuming) = (harness.open().await, harness.open().await);
     for _ in 0..50 {
-        let fail = failing.advance_state(&owned.run, owned.fence, RunState::Failed, Some("no queue"));
+        let fail = failing.leases.advance(&owned.run, owned.fence, RunState::Failed, Some("no queue"));
         let resume = async {
-            until("the failure", async || read(&*resuming, &owned.run).await.failure).await;
-            become_state(&*resuming, &owned.run, RunState::Running).await.unwrap();
+            until("the failure", async || read(&resuming, &owned.run).await.failure).await;
+            become_state(&resuming, &owned.run, RunState::Running).await.unwrap();
         };
         let looking = async {
             for _ in 0..5 {
-                ledger.active_run_ids().await.unwrap();
+                ledger.runs.active().await.unwrap();
             }
         };
         tokio::join!(fail, resume, looking).0.unwrap();
-        assert_eq!(ledger.active_run_ids().await.unwrap(), std::slice::from_ref(&owned.run));
+        assert_eq!(ledger.runs.active().await.unwrap(), std::slice::from_ref(&owned.run));
     }
 }
 
 pub async fn a_total_below_the_cursor_is_refused(harness: &impl Harness) {
     let ledger = harness.open().await;
-    let owned = owned_with(&*ledger, 20).await;
-    let current = read(&*ledger, &owned.run).await;
+    let owned = owned_with(&ledger, 20).await;
+    let current = read(&ledger, &owned.run).await;
     let with_total = |total, revision| {
         let spec = RunSpec { total, ..current.spec.clone() };
         RunChange { expected_revision: revision, spec, state: RunState::Running }
     };
-    let refused = ledger.change_run(&owned.run, &with_total(Some(19), current.revision)).await;
+    let refused = ledger.runs.change(&owned.run, &with_total(Some(19), current.revision)).await;
     assert_refused(refused, ErrorKind::FailedPrecondition);
-    assert_eq!(read(&*ledger, &owned.run).await, current);
-    let exact = ledger.change_run(&owned.run, &with_total(Some(20), current.revision)).await.unwrap();
-    assert_eq!(reserve(&*ledger, &owned, 5).await.unwrap().count, 0, "the new total holds at once");
-    let raised = ledger.change_run(&owned.run, &with_total(Some(23), exact.revision)).await.unwrap();
-    assert_eq!(reserve(&*ledger, &owned, 5).await.unwrap().count, 3);
-    let unlimited = ledger.change_run(&owned.run, &with_total(None, raised.revision)).await.unwrap();
-    assert_eq!((unlimited.spec.total, reserve(&*ledger, &owned, 5).await.unwrap().count), (None, 5));
+    assert_eq!(read(&ledger, &owned.run).await, current);
+    let exact = ledger.runs.change(&owned.run, &with_total(Some(20), current.revision)).await.unwrap();
+    assert_eq!(reserve(&ledger, &owned, 5).await.unwrap().count, 0, "the new total holds at once");
+    let raised = ledger.runs.change(&owned.run, &with_total(Some(23), exact.revision)).await.unwrap();
+    assert_eq!(reserve(&ledger, &owned, 5).await.unwrap().count, 3);
+    let unlimited = ledger.runs.change(&owned.run, &with_total(None, raised.revision)).await.unwrap();
+    assert_eq!((unlimited.spec.total, reserve(&ledger, &owned, 5).await.unwrap().count), (None, 5));
 
     // A run that drains has taken its total for good.
-    become_state(&*ledger, &owned.run, RunState::Stopping).await.unwrap();
-    let current = read(&*ledger, &owned.run).await;
+    become_state(&ledger, &owned.run, RunState::Stopping).await.unwrap();
+    let current = read(&ledger, &owned.run).await;
     let late = RunChange { state: RunState::Stopping, ..with_total(Some(99), current.revision) };
-    assert_refused(ledger.change_run(&owned.run, &late).await, ErrorKind::FailedPrecondition);
+    assert_refused(ledger.runs.change(&owned.run, &late).await, ErrorKind::FailedPrecondition);
 }
 
 pub async fn a_run_ends_only_when_it_is_drained(harness: &impl Harness) {
     let ledger = harness.open().await;
-    let owned = owned(&*ledger, Some(10)).await;
+    let owned = owned(&ledger, Some(10)).await;
     let advance =
-        async |next| ledger.advance_state(&owned.run, owned.fence, next, None).await.map(|record| record.state);
-    let first = reserve(&*ledger, &owned, 4).await.unwrap();
+        async |next| ledger.leases.advance(&owned.run, owned.fence, next, None).await.map(|record| record.state);
+    let first = reserve(&ledger, &owned, 4).await.unwrap();
     assert_refused(advance(RunState::Draining).await, ErrorKind::FailedPrecondition);
-    let rest = reserve(&*ledger, &owned, 6).await.unwrap();
+    let rest = reserve(&ledger, &owned, 6).await.unwrap();
     assert_eq!(advance(RunState::Draining).await.unwrap(), RunState::Draining);
 
     for range in [first, rest] {
         assert_refused(advance(RunState::Completed).await, ErrorKind::FailedPrecondition);
-        ledger.confirm(&owned.run, owned.fence, &range, "producer").await.unwrap();
+        ledger.ranges.confirm(&owned.run, owned.fence, &range, "producer").await.unwrap();
     }
-    ledger.record(GROUP, "worker", &processed(&owned.run, 0..9)).await.unwrap();
-    ledger.record("elsewhere", "worker", &processed(&owned.run, 0..10)).await.unwrap();
+    ledger.counts.record(GROUP, "worker", &processed(&owned.run, 0..9)).await.unwrap();
+    ledger.counts.record("elsewhere", "worker", &processed(&owned.run, 0..10)).await.unwrap();
     assert_refused(advance(RunState::Completed).await, ErrorKind::FailedPrecondition);
-    ledger.record(GROUP, "worker", &dead(&owned.run, 9..10)).await.unwrap();
+    ledger.counts.record(GROUP, "worker", &dead(&owned.run, 9..10)).await.unwrap();
     assert_eq!(advance(RunState::Completed).await.unwrap(), RunState::Completed);
     assert_eq!(advance(RunState::Completed).await.unwrap(), RunState::Completed);
 }

@@ -43,8 +43,8 @@ pub fn sink(sink: Arc<dyn Sink>, metrics: &Metrics) -> Arc<dyn Sink> {
     if metrics.is_on() { Arc::new(sink::Metered::new(sink, metrics)) } else { sink }
 }
 
-pub fn ledger(ledger: Arc<dyn Ledger>, metrics: &Metrics) -> Arc<dyn Ledger> {
-    if metrics.is_on() { Arc::new(ledger::Metered::new(ledger, metrics)) } else { ledger }
+pub fn ledger(ledger: Ledger, metrics: &Metrics) -> Ledger {
+    if metrics.is_on() { ledger::metered(ledger, metrics) } else { ledger }
 }
 
 /// One operation of a port.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
-use paceline_core::ports::ledger::{Recorded, Settled};
+use paceline_core::ports::counts::{Recorded, Settled};
 use paceline_core::run::RATE_WINDOW_S;
 use paceline_core::seqset::SeqSet;
 

@@ -1,0 +1,14 @@
+//! `paceline scheduler`, `producer` and `worker`: one role in this process, on the configured services.
+//!
+//! Each command binds its ports, waits for its services and has [`paceline_node::Node`] build the role; [`process`] is what they share.
+
+mod arguments;
+mod process;
+mod producer;
+mod scheduler;
+mod worker;
+
+pub use arguments::{ProducerArguments, SchedulerArguments, WorkerArguments};
+pub use producer::producer;
+pub use scheduler::scheduler;
+pub use worker::worker;

@@ -1,0 +1,27 @@
+//! `paceline producer`.
+
+use paceline_node::Node;
+use paceline_runtime::admin;
+
+use super::arguments::ProducerArguments;
+use super::process::{Process, bind};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::roles::DEFAULT_PRODUCER;
+
+/// Serves until a stop; waits for ledger and broker at the start.
+pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow::Result<Exit> {
+    let (ProducerArguments { listen }, settings) = (arguments, &context.settings);
+    let process = Process::new("producer", listen.id.as_deref(), settings, context, listen.stop.shutdown()?)?;
+    let listener = bind(&listen, settings, DEFAULT_PRODUCER).await?;
+    let admin = listen.admin.bind(admin::PRODUCER_PORT, settings).await?;
+    let address = listener.local_addr()?;
+    process
+        .run(Some(address), admin, async |node: Node| {
+            let Some(ledger) = process.ledger().await? else { return Ok(()) };
+            let Some(broker) = process.broker().await? else { return Ok(()) };
+            let role = node.producer(&process.id, broker, ledger, process.readiness.clone());
+            role.run(listener, process.shutdown.clone()).await
+        })
+        .await
+}

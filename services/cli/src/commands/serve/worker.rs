@@ -1,0 +1,71 @@
+//! `paceline worker`: one worker in this process, or with `--autoscale` several in processes of their own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use paceline_core::policy::Policy;
+use paceline_core::ports::Backends;
+use paceline_core::{Error, Result};
+use paceline_node::Node;
+use paceline_runtime::admin;
+use paceline_runtime::lifecycle::Shutdown;
+use paceline_runtime::settings::Settings;
+
+use super::arguments::WorkerArguments;
+use super::process::Process;
+use crate::autoscale;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Works until a stop; waits for ledger, sink and broker at the start.
+pub async fn worker(arguments: WorkerArguments, context: &Context) -> anyhow::Result<Exit> {
+    let (settings, shutdown) = (&context.settings, arguments.stop.shutdown()?);
+    let queues = queues(&arguments.queues, settings)?;
+    if let Some(range) = arguments.autoscale.autoscale {
+        return supervise(range, queues.into_iter().collect(), arguments, context, shutdown).await;
+    }
+    let process = Process::new("worker", arguments.id.as_deref(), settings, context, shutdown)?;
+    let admin = arguments.admin.bind(admin::WORKER_PORT, settings).await?;
+    process
+        .run(None, admin, async |node: Node| {
+            let Some(ledger) = process.ledger().await? else { return Ok(()) };
+            let Some(sink) = process.sink().await? else { return Ok(()) };
+            let Some(broker) = process.broker().await? else { return Ok(()) };
+            let (backends, setup) = (Backends { broker, sink, ledger }, arguments.setup(queues.len()));
+            let (worker, names) = (&process.id, queues.keys().collect::<Vec<_>>());
+            tracing::info!(worker, queues = ?names, consumers = setup.consumers, prefetch = setup.prefetch, "working");
+            let role = Node { queues, ..node }.worker(worker, backends, setup, process.readiness.clone());
+            role.run(process.shutdown.clone()).await
+        })
+        .await
+}
+
+/// Workers in processes of their own, instead of one in this process.
+async fn supervise(
+    range: autoscale::Range,
+    queues: Vec<(String, Policy)>,
+    arguments: WorkerArguments,
+    context: &Context,
+    shutdown: Shutdown,
+) -> anyhow::Result<Exit> {
+    arguments.admin.check_for_several(&context.settings)?;
+    let said = BTreeMap::from([("role", "autoscaler".to_owned()), ("workers", range.to_string())]);
+    context.output.data(&said, |_| format!("autoscaler of {range} workers"))?;
+    let WorkerArguments { autoscale, id, grace, .. } = arguments;
+    let workers = autoscale::Workers { queues, id, grace: Duration::from_secs_f64(grace) };
+    autoscale::supervise(&autoscale, range, workers, context, shutdown).await
+}
+
+fn queues(asked: &[String], settings: &Settings) -> Result<BTreeMap<String, Policy>> {
+    if asked.is_empty() {
+        return Ok(settings.queues.clone());
+    }
+    let one = |queue: &String| match settings.queues.get(queue) {
+        Some(policy) => Ok((queue.clone(), *policy)),
+        None => {
+            let known = settings.queues.keys().cloned().collect::<Vec<_>>().join(", ");
+            Err(Error::invalid_field("queue", format!("{queue:?} is not configured; there are: {known}")))
+        }
+    };
+    asked.iter().map(one).collect()
+}

@@ -1,0 +1,49 @@
+//! The counts port: each job that has ended, counted once per group, and all numbers of a run in one read.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::ids::RunId;
+use crate::run::Snapshot;
+use crate::seqset::SeqSet;
+
+/// One job that has ended and is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    pub run: RunId,
+    pub seq: u64,
+    pub dead: bool,
+}
+
+/// What became of a [`Counts::record`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recorded {
+    /// Counted for the first time.
+    pub counted: u64,
+    /// Counted before: suppressed.
+    pub duplicates: u64,
+    /// Of an unknown run, or at or beyond its cursor: never counted.
+    pub foreign: u64,
+}
+
+/// The conformance suites `record`, `groups`, `forget` and `snapshot` check what is said here. A job is counted once per group, however
+/// often and by whomever it is recorded; `processed + dead ≤ enqueued` always (L1).
+#[async_trait]
+pub trait Counts: Send + Sync + 'static {
+    /// Counts jobs that are stored in the sink, each once per group, as what it was recorded first. May mix runs and repeat jobs.
+    /// In the snapshot a worker's number is the jobs that it processed, so without the dead.
+    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded>;
+
+    /// All numbers of a run for `group`, as of one moment; `None` for an unknown run.
+    async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>>;
+
+    /// The admitted jobs (processed or dead) of a run. What is recorded while it is read may be missing from it.
+    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet>;
+
+    /// The dead ones among the admitted.
+    async fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet>;
+
+    /// Takes back the admission of jobs that have no document, so that they can be done again: their bits go, and the counters with
+    /// them; not admitted already changes nothing. Answers how many were admitted. For repair only, also of a run that has ended.
+    async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64>;
+}

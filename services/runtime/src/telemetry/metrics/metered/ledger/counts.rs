@@ -1,0 +1,49 @@
+//! The counts port, measured. `record` is the counting of a batch.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_core::ports::counts::{Counts, Recorded, Settled};
+use paceline_core::run::Snapshot;
+use paceline_core::seqset::SeqSet;
+
+use super::super::calls;
+use crate::telemetry::metrics::Metrics;
+
+calls!("ledger": record, forget, snapshot, admitted, dead);
+
+pub struct Metered {
+    inner: Arc<dyn Counts>,
+    calls: Calls,
+}
+
+impl Metered {
+    pub fn new(inner: Arc<dyn Counts>, metrics: &Metrics) -> Self {
+        Self { inner, calls: Calls::new(metrics) }
+    }
+}
+
+#[async_trait]
+impl Counts for Metered {
+    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
+        self.calls.record.time(self.inner.record(group, worker, settled)).await
+    }
+
+    async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64> {
+        self.calls.forget.time(self.inner.forget(run, group, seqs)).await
+    }
+
+    async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>> {
+        self.calls.snapshot.time(self.inner.snapshot(run, group)).await
+    }
+
+    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
+        self.calls.admitted.time(self.inner.admitted(run, group)).await
+    }
+
+    async fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet> {
+        self.calls.dead.time(self.inner.dead(run, group)).await
+    }
+}

@@ -1,0 +1,46 @@
+//! The leases port, measured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_core::pacing::Pacing;
+use paceline_core::ports::leases::{Fence, Leases};
+use paceline_core::run::{RunRecord, RunState};
+
+use super::super::calls;
+use crate::telemetry::metrics::Metrics;
+
+calls!("ledger": lease, release, keep, advance_state);
+
+pub struct Metered {
+    inner: Arc<dyn Leases>,
+    calls: Calls,
+}
+
+impl Metered {
+    pub fn new(inner: Arc<dyn Leases>, metrics: &Metrics) -> Self {
+        Self { inner, calls: Calls::new(metrics) }
+    }
+}
+
+#[async_trait]
+impl Leases for Metered {
+    async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
+        self.calls.lease.time(self.inner.take(run, owner, ttl)).await
+    }
+
+    async fn release(&self, run: &RunId, fence: Fence) -> Result<()> {
+        self.calls.release.time(self.inner.release(run, fence)).await
+    }
+
+    async fn renew(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord> {
+        self.calls.keep.time(self.inner.renew(run, fence, ttl, pacing)).await
+    }
+
+    async fn advance(&self, run: &RunId, fence: Fence, next: RunState, failure: Option<&str>) -> Result<RunRecord> {
+        self.calls.advance_state.time(self.inner.advance(run, fence, next, failure)).await
+    }
+}

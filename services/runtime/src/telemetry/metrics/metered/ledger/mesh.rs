@@ -1,0 +1,38 @@
+//! The mesh port, measured.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paceline_core::Result;
+use paceline_core::ports::Mesh;
+
+use super::super::calls;
+use crate::telemetry::metrics::Metrics;
+
+calls!("ledger": protocol, adopt_protocol, check);
+
+pub struct Metered {
+    inner: Arc<dyn Mesh>,
+    calls: Calls,
+}
+
+impl Metered {
+    pub fn new(inner: Arc<dyn Mesh>, metrics: &Metrics) -> Self {
+        Self { inner, calls: Calls::new(metrics) }
+    }
+}
+
+#[async_trait]
+impl Mesh for Metered {
+    async fn protocol(&self) -> Result<Option<u32>> {
+        self.calls.protocol.time(self.inner.protocol()).await
+    }
+
+    async fn adopt_protocol(&self, found: Option<u32>, mine: u32) -> Result<u32> {
+        self.calls.adopt_protocol.time(self.inner.adopt_protocol(found, mine)).await
+    }
+
+    async fn check(&self) -> Result<String> {
+        self.calls.check.time(self.inner.check()).await
+    }
+}

@@ -1,0 +1,41 @@
+//! The ranges port, measured.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paceline_core::Result;
+use paceline_core::ids::RunId;
+use paceline_core::job::Range;
+use paceline_core::ports::leases::Fence;
+use paceline_core::ports::ranges::{Ranges, Reservation};
+
+use super::super::calls;
+use crate::telemetry::metrics::Metrics;
+
+calls!("ledger": reserve, confirm, outstanding);
+
+pub struct Metered {
+    inner: Arc<dyn Ranges>,
+    calls: Calls,
+}
+
+impl Metered {
+    pub fn new(inner: Arc<dyn Ranges>, metrics: &Metrics) -> Self {
+        Self { inner, calls: Calls::new(metrics) }
+    }
+}
+
+#[async_trait]
+impl Ranges for Metered {
+    async fn reserve(&self, run: &RunId, fence: Fence, reservation: &Reservation) -> Result<Range> {
+        self.calls.reserve.time(self.inner.reserve(run, fence, reservation)).await
+    }
+
+    async fn confirm(&self, run: &RunId, fence: Fence, range: &Range, producer: &str) -> Result<()> {
+        self.calls.confirm.time(self.inner.confirm(run, fence, range, producer)).await
+    }
+
+    async fn outstanding(&self, run: &RunId) -> Result<Vec<Range>> {
+        self.calls.outstanding.time(self.inner.outstanding(run)).await
+    }
+}

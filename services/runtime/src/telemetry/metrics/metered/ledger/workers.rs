@@ -1,0 +1,39 @@
+//! The workers port, measured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paceline_core::Result;
+use paceline_core::ports::workers::{WorkerInfo, Workers};
+
+use super::super::calls;
+use crate::telemetry::metrics::Metrics;
+
+calls!("ledger": heartbeat, forget_worker, workers);
+
+pub struct Metered {
+    inner: Arc<dyn Workers>,
+    calls: Calls,
+}
+
+impl Metered {
+    pub fn new(inner: Arc<dyn Workers>, metrics: &Metrics) -> Self {
+        Self { inner, calls: Calls::new(metrics) }
+    }
+}
+
+#[async_trait]
+impl Workers for Metered {
+    async fn announce(&self, worker: &WorkerInfo, ttl: Duration) -> Result<()> {
+        self.calls.heartbeat.time(self.inner.announce(worker, ttl)).await
+    }
+
+    async fn forget(&self, worker_id: &str) -> Result<()> {
+        self.calls.forget_worker.time(self.inner.forget(worker_id)).await
+    }
+
+    async fn alive(&self) -> Result<Vec<WorkerInfo>> {
+        self.calls.workers.time(self.inner.alive()).await
+    }
+}
