@@ -1,6 +1,7 @@
 //! Time, as a value that can be handed in: wall time for what people and documents see, monotonic time for pacing.
 //!
-//! This is the only file that may read the machine's clocks; a test or the simulation passes its own [`Clock`].
+//! Whatever is stored, shown or paced takes its time from a [`Clock`], so that a test or the simulation can pass its own. The machine's
+//! clocks are read by [`SystemClock`] alone; `clippy.toml` bans them elsewhere. Deadlines and pauses use Tokio's clock, which tests pause.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};

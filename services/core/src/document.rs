@@ -1,11 +1,11 @@
-//! What the sink stores of a job: one document, keyed by its jobId.
+//! A document: the one thing that the sink stores of a job and group, keyed by the job's id.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::{JobId, RunId};
 
-/// How a job ended.
+/// The two ways in which a job ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -36,7 +36,7 @@ pub struct Document {
     pub group: String,
     pub seq: u64,
     pub status: Status,
-    /// The attempt that ended it; the document's external version, so an older attempt cannot overwrite a newer one.
+    /// The attempt that ended the job. The sink takes it for the document's version, so an older attempt cannot overwrite a newer one.
     pub attempts: u32,
     pub scheduled_at: i64,
     pub enqueued_at: i64,
@@ -49,7 +49,7 @@ pub struct Document {
     pub worker_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// Why it is dead.
+    /// The reason of a dead job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub payload: Map<String, Value>,

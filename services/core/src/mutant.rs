@@ -47,7 +47,7 @@ impl Mutant {
     }
 }
 
-/// Whether the code shall misbehave so, here and now.
+/// True while `mutant` is active on this thread.
 #[cfg(not(feature = "mutants"))]
 pub const fn is_active(_: Mutant) -> bool {
     false
@@ -66,12 +66,12 @@ mod switch {
         static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
     }
 
-    /// Whether the code shall misbehave so, here and now.
+    /// True while `mutant` is active on this thread.
     pub fn is_active(mutant: Mutant) -> bool {
         ACTIVE.get() == Some(mutant)
     }
 
-    /// From now on, on this thread.
+    /// Makes `mutant` the active one of this thread; `None` ends it.
     pub fn activate(mutant: Option<Mutant>) {
         ACTIVE.set(mutant);
     }

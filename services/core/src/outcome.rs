@@ -1,4 +1,4 @@
-//! How a job's handler ended, as a value; one place in the worker acts on it.
+//! The outcome of a handler, as a value. One place in the worker acts on it: `worker/execute.rs`.
 
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ impl Rate {
     }
 }
 
-/// What happens to the jobs that an outage held back.
+/// Sends or leaves out the jobs that an outage held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CatchUp {
@@ -79,7 +79,7 @@ pub enum CatchUp {
 /// Later than any moment, so nothing is earned since.
 pub const NEVER_MS: i64 = i64::MAX;
 
-/// What must survive a restart besides the cursor.
+/// The part of a pacer that survives a restart, besides the number of jobs that exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pacing {
     /// Earned part of the next job, in units of 1/`rate.per_ns` of a job.
@@ -88,10 +88,10 @@ pub struct Pacing {
     pub unreserved: u64,
     /// Outage time still to be made good, at the rate it was earned.
     pub owed_ns: u64,
-    /// Wall time up to which credit is earned; 0: the run has not begun; [`NEVER_MS`]: it was taken out of FAILED, and earns from
-    /// the moment on that somebody owns it.
+    /// Wall time up to which credit is earned. 0: the run has not begun. [`NEVER_MS`]: the run was taken out of FAILED, and earns from
+    /// the moment on at which a scheduler owns it.
     pub as_of_ms: i64,
-    /// The rate that `remainder` and `owed_ns` are counted at: it may have changed since. `None`: the run's.
+    /// The rate that `remainder` and `owed_ns` are counted at; the rate of the run may have changed since. `None`: the rate of the run.
     #[serde(default)]
     pub rate: Option<Rate>,
 }
@@ -111,8 +111,8 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A pacer that goes on from `pacing`; `elapsed_ns` is how long ago (never negative) that was written, so an outage of the
-    /// whole scheduler is seen as a gap by the next [`Pacer::advance`].
+    /// A pacer that goes on from `pacing` and earns from `now_ns` on. The time since `pacing` was stored is earned by
+    /// [`Pacer::absorb_downtime`].
     pub fn resume(rate: Rate, total: Option<u64>, catch_up: CatchUp, cursor: u64, pacing: Pacing, now_ns: u64) -> Self {
         let earned_at = pacing.rate.unwrap_or(rate);
         let mut pacer = Self {
@@ -155,7 +155,7 @@ impl Pacer {
             }
             return;
         }
-        // What an outage held back is paid out one for one with new time: never more than twice the rate.
+        // Owed time is paid out one for one with new time, so a run never exceeds twice its rate.
         let repaid_ns = self.owed_ns.min(elapsed_ns);
         self.owed_ns -= repaid_ns;
         let earned = u128::from(self.rate.jobs) * u128::from(elapsed_ns + repaid_ns) + u128::from(self.remainder);
@@ -175,8 +175,8 @@ impl Pacer {
         self.cursor += count;
     }
 
-    /// Notes that the run has gone on to `cursor` without this pacer, in time that it takes for its own to earn, or for an outage:
-    /// what was reserved then is not owed any more. A cursor that it has reached already changes nothing.
+    /// Notes that jobs below `cursor` were reserved without this pacer. The pacer takes the time of those reservations for time to earn or
+    /// for an outage, so the jobs are taken from what is earned first, and from what is owed then. A lower `cursor` changes nothing.
     pub fn skip_to(&mut self, cursor: u64) {
         let skipped = cursor.saturating_sub(self.cursor);
         let earned = skipped.min(self.unreserved);
@@ -198,7 +198,7 @@ impl Pacer {
         self.left() == 0
     }
 
-    /// How long until the next job is due, or `None` when none will be.
+    /// Nanoseconds until the next job is due; `None` when no job will be.
     pub fn wait_ns(&self) -> Option<u64> {
         if self.paused || self.is_complete() {
             return None;
@@ -240,7 +240,7 @@ impl Pacer {
         self.paused = false;
     }
 
-    /// What to store with the cursor; `now_wall_ms` is the wall time of the last [`Pacer::advance`].
+    /// The state to store; `now_wall_ms` is the wall time of the last [`Pacer::advance`].
     pub fn pacing(&self, now_wall_ms: i64) -> Pacing {
         Pacing {
             remainder: self.remainder,
@@ -251,7 +251,7 @@ impl Pacer {
         }
     }
 
-    /// The same, as it will be once `count` more jobs are taken: reserving stores the state after the reservation.
+    /// The state as it will be once `count` more jobs are taken: a reservation stores the state after itself.
     pub fn pacing_after(&self, count: u64, now_wall_ms: i64) -> Pacing {
         Pacing { unreserved: self.unreserved.saturating_sub(count), ..self.pacing(now_wall_ms) }
     }

@@ -1,4 +1,4 @@
-//! How hard a queue's jobs are tried: attempts, timeout and backoff.
+//! The policy of a queue: attempts, timeout and backoff of its jobs.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Policy {
     /// Executions before a job is dead; at least 1.
     pub attempts_max: u32,
-    /// How long one execution may take.
+    /// The longest time of one execution.
     pub timeout_ms: u64,
     /// First delay between attempts; it doubles with each.
     pub backoff_ms: u64,

@@ -1,7 +1,7 @@
-//! Named places in the way of a job where a fault can be put, by name and seed: between two steps that are not atomic together.
+//! Seams: named places on the way of a job, between two steps that are not atomic together, where a test can let a worker die.
 //!
-//! In production nobody listens: one virtual call a batch. A test's or the simulation's [`Faults`] decides, and a strike
-//! means "the process died here": what was done stays done, nothing after it happens.
+//! A test or the simulation passes [`Faults`] that decide. A strike means that the process died here: steps before it have happened, and
+//! steps after it do not happen. In production [`NoFaults`] costs one virtual call a batch.
 
 /// Where a worker may die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ impl Seam {
 
 /// Decides where faults strike.
 pub trait Faults: Send + Sync + 'static {
-    /// Whether the process dies here, now.
+    /// True if the process dies at `seam`, now.
     fn strikes(&self, seam: Seam) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! A set of seqs as a bitmap: what the ledger admits and what `verify` compares. 10 million jobs take 1.25 MB.
+//! A set of seqs as a bitmap: the jobs that the ledger has counted, and the sets that `verify` compares. 10 million jobs take 1.25 MB.
 
 /// A set of sequence numbers, dense from 0. Equality compares members, whatever the capacity.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +28,7 @@ impl SeqSet {
         }
     }
 
-    /// Whether `seq` was not in the set before.
+    /// True if `seq` was not in the set before.
     pub fn insert(&mut self, seq: u64) -> bool {
         let (word, bit) = Self::place(seq);
         if word >= self.words.len() {

@@ -1,4 +1,5 @@
-//! The door between the wire and core types: `paceline.v1` in, core out, and back. Nothing else here knows both.
+//! The door between the wire and core types for runs: `paceline.v1` in, core out, and back. The proof and the number of workers have doors
+//! of their own beside their services.
 
 use paceline_core::pacing::CatchUp;
 use paceline_core::run::{RunState, Snapshot};

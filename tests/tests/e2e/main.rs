@@ -8,6 +8,7 @@ mod autoscale;
 mod bench;
 mod changes;
 mod discovery;
+mod examples;
 mod groups;
 mod healing;
 mod health;

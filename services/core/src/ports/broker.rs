@@ -12,11 +12,11 @@ use crate::error::Result;
 
 /// The default number of deliveries a consumer may hold unsettled.
 pub const PREFETCH_DEFAULT: u16 = 10;
-/// How often the broker hands out one message before it gives up on it. High, so that killed workers do not spend it for
-/// the innocent neighbours of a poison message.
+/// The deliveries of one message after which the broker gives the message up. The limit is high, so that killed workers do not spend it
+/// for the innocent neighbours of a poison message.
 pub const DELIVERY_LIMIT: u32 = 1_000;
 
-/// A message on the wire. `body` is a [`crate::job::Job`] as JSON when it is ours; nothing here is trusted on arrival.
+/// A message on the wire. A producer writes a [`crate::job::Job`] as JSON into `body`; a worker trusts no field of a message that arrives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// The jobId. Empty when a foreign client sent none.
@@ -34,22 +34,22 @@ pub struct Message {
     pub body: Bytes,
 }
 
-/// What became of one message of a publish.
+/// The broker's word on one message of a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirm {
     /// The broker has it, durably.
     Confirmed,
     /// No queue takes it.
     Unroutable,
-    /// The broker refused it: full, or about to stop. It may be published again.
+    /// The broker refused the message because it is full or about to stop. The message may be published again.
     Refused(String),
 }
 
-/// How many messages of a queue are where.
+/// The messages of a queue, by where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
     pub ready: u64,
-    /// Handed out and not settled; `None` where the broker does not say (unknown is never zero).
+    /// Delivered and not settled; `None` where the broker does not say (unknown is never zero).
     pub unacked: Option<u64>,
     /// Waiting for their retry.
     pub delayed: u64,
@@ -105,12 +105,12 @@ pub trait Broker: Send + Sync + 'static {
     /// Reaches the service and says what it is, for `doctor` and readiness.
     async fn check(&self) -> Result<String>;
 
-    /// Why the broker takes no publishes now (memory, disk), in its own words, where it says so; consuming may go on.
+    /// The broker's own words on why it takes no publishes now (memory, disk); `None` while it takes them. Consuming may go on.
     fn blocked(&self) -> Option<String> {
         None
     }
 
-    /// How often a connection was lost and built anew since this adapter was made.
+    /// Connections that were lost and built anew since this adapter was made.
     fn rebuilt(&self) -> u64 {
         0
     }
@@ -139,28 +139,28 @@ impl Consumer {
     }
 }
 
-/// One message, handed out once. Dropping it unsettled leaves it with the consumer, which still holds it against its
-/// prefetch; it comes back when the consumer ends.
+/// One delivery of a message. A delivery that is dropped unsettled stays with its consumer and counts against the consumer's prefetch; the
+/// message comes back when the consumer ends.
 pub struct Delivery {
     pub message: Message,
-    /// How often it was handed out before; 0 for the first time. Counts at least every return by a lost consumer.
+    /// Earlier deliveries of this message, so 0 for the first one. Counts at least every return by a lost consumer.
     pub redeliveries: u32,
-    /// The broker gave up on it by itself (delivery limit, expiry), with its reason. The worker records it as dead, then
-    /// settles it with [`Delivery::dead`].
+    /// The reason for which the broker itself gave the message up (delivery limit, expiry). The worker records the job as dead, then
+    /// settles the delivery with [`Delivery::dead`].
     pub given_up: Option<String>,
     pub settle: Box<dyn Settle>,
 }
 
-/// Settles one delivery, exactly one way. What belongs to a lost connection or channel settles nothing: it is dropped, not
-/// sent, and the message comes back (L4).
+/// Settles one delivery, in exactly one way. A delivery of a lost connection or channel settles nothing: nothing is sent, and the message
+/// comes back (L4).
 #[async_trait]
 pub trait Settle: Send + Sync {
-    /// Whether its consumer is still there, as far as is known: `false` means that the message comes back whatever is done.
+    /// False once the delivery's consumer is known to be gone: the message then comes back whatever is done.
     fn is_live(&self) -> bool {
         true
     }
 
-    /// Done. Does not wait: acks of one channel are gathered and sent in order, cumulatively where they can be.
+    /// Acknowledges. Does not wait: acks of one channel are gathered and sent in order, cumulatively where they can be.
     fn ack(self: Box<Self>);
 
     /// Puts `retry` (the same job with its attempt grown by one) into the queue of the ladder step at or above `after`, waits
@@ -170,7 +170,7 @@ pub trait Settle: Send + Sync {
     /// Puts the message into the dead queue with `reason`, waits for the confirm, then acks the original. `Err` as for `retry`.
     async fn dead(self: Box<Self>, message: Message, reason: String) -> Result<()>;
 
-    /// Back to the queue at once, undone: at shutdown. Not an attempt.
+    /// Gives the message back to the queue at once, undone, as at shutdown. A give-back is no attempt.
     fn give_back(self: Box<Self>);
 }
 

@@ -1,4 +1,4 @@
-//! How the scheduler hands a range to a producer: in the same process or over gRPC, the caller cannot tell which.
+//! The publisher port: the scheduler hands a range to a producer, in the same process or over gRPC. The caller cannot tell which.
 
 use async_trait::async_trait;
 

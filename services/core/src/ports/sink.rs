@@ -1,4 +1,4 @@
-//! The sink port: keeps one document a job. It is the source of truth about what was done.
+//! The sink port: one document a job, and a copy of every run. The sink is the source of truth about what was done.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub const JOB_ID_BYTES_MAX: usize = 512;
 /// The highest seq that a sink keeps: what a signed 64-bit integer holds.
 pub const SEQ_MAX: u64 = i64::MAX as u64;
 
-/// What a sink that indexes documents does with their payloads.
+/// The use that a sink makes of payloads, if it indexes documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Payloads {
-    /// Their fields can be searched for.
+    /// The fields of payloads can be searched for.
     #[default]
     Searchable,
-    /// They are kept, and cannot be searched for; whatever is in them is taken.
+    /// Payloads are kept, whatever is in them, and cannot be searched for.
     Stored,
 }
 
@@ -39,7 +39,7 @@ impl Payloads {
     }
 }
 
-/// What became of one document of an upsert.
+/// The sink's word on one document of an upsert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Stored, durably; or a newer or equal attempt was stored already.
@@ -59,8 +59,8 @@ pub struct StoredId {
     pub status: Status,
 }
 
-/// Why no sink keeps this document, or none: its own fields contradict each other or do not fit. Adapters ask this before they
-/// send anything, because one such document would otherwise fail the whole request.
+/// The reason for which every sink refuses `document`, if its own fields contradict each other or do not fit. Adapters ask before they send
+/// anything, because one such document would fail the whole request.
 pub fn refusal(document: &Document) -> Option<String> {
     let Document { job_id, run_id, seq, .. } = document;
     if job_id.is_empty() || job_id.len() > JOB_ID_BYTES_MAX {
@@ -97,13 +97,14 @@ pub trait Sink: Send + Sync + 'static {
     /// One document, or none.
     async fn get(&self, run: &RunId, job_id: &str) -> Result<Option<Document>>;
 
-    /// Removes one document; whether it was there. For tests and repair.
+    /// Removes one document, and answers true if it was there. For tests and repair.
     async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool>;
 
-    /// Keeps a run's spec and state, keyed by its id. A lower (revision, cursor) than what is kept changes nothing; that is no error.
+    /// Keeps a copy of a run, keyed by the run's id. A copy with a lower (revision, cursor) than the kept one changes nothing, and is no
+    /// error.
     async fn keep_run(&self, run: &KeptRun) -> Result<()>;
 
-    /// What is kept of a run, at once after it was kept; `None` if nothing is.
+    /// The copy of a run, readable at once after [`Sink::keep_run`]; `None` if nothing is kept.
     async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>>;
 
     /// A page of the kept runs in ascending order of their ids, at most `limit` (1 to 1,000), after everything kept before the call

@@ -74,7 +74,7 @@ fn sets(evidence: &Evidence, scheduled: &SeqSet, missing: &SeqSet, problems: &mu
     }
 }
 
-/// What `--strict` adds. Counters are compared with bitmaps only if nothing was counted between reading the two.
+/// The problems that only `--strict` names. Counters are compared with bitmaps only if nothing was counted between reading the two.
 fn strictly(evidence: &Evidence, problems: &mut Vec<String>) {
     let Evidence { before, after, admitted, dead, .. } = evidence;
     let (state, total) = (after.record.state, after.record.spec.total);

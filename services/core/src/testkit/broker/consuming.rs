@@ -1,4 +1,4 @@
-//! Who gets a message, how many at once, and what comes back from whoever leaves.
+//! Cases of consuming: the consumer that gets a message, the number at once, and what comes back from a consumer that leaves.
 
 use super::{GROUP, Harness, consume, declared, depth, depth_becomes, has_nothing, next, publish, seq, seqs, take};
 

@@ -1,4 +1,4 @@
-//! What the broker keeps, for how long, and what it says about it.
+//! Cases of keeping: messages that the broker keeps, for how long, and the depth that it tells.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a confirm promises.
+//! Cases of publishing: the promise of a confirm.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What becomes of a delivery: ack, retry, dead, given back, and nothing at all when its consumer is gone.
+//! Cases of settling: ack, retry, dead, give back, and no effect at all when the consumer is gone.
 
 use std::time::Duration;
 
