@@ -1,12 +1,13 @@
-//! Keeps one epoch (a connection and all that was built on it) and replaces it whole when it has failed.
+//! Keeps one epoch (a connection and all that was built on it) and replaces the epoch whole when it has failed.
 //!
-//! Nothing reconnects in the background: the next caller does, so an epoch is always built with what the caller needs. Callers that
-//! come meanwhile share the attempt and its outcome, and attempts keep a growing distance.
+//! Nothing reconnects in the background: the next caller does, so an epoch is always built with what that caller needs. Callers
+//! that come during an attempt share the attempt and its outcome, and the pauses between attempts grow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use paceline_core::backoff::Backoff;
 use paceline_core::clock::{SharedClock, nanos};
 use paceline_core::{Error, Result};
 use tokio::sync::{Mutex, MutexGuard};
@@ -21,27 +22,28 @@ pub trait Epoch {
 
 pub struct Link<T> {
     clock: SharedClock,
-    /// How many attempts have ended; tells those who waited whether one was made for them.
+    /// Attempts that have ended; a caller that waited sees by it that an attempt was made meanwhile.
     attempts: AtomicU64,
-    /// How many of them succeeded.
+    /// Attempts that succeeded.
     opened: AtomicU64,
     state: Mutex<State<T>>,
 }
 
 struct State<T> {
     current: Option<Arc<T>>,
-    failures: u32,
+    backoff: Backoff,
     not_before_ns: u64,
     last: Option<Error>,
 }
 
 impl<T: Epoch> Link<T> {
     pub fn new(clock: SharedClock) -> Self {
-        let state = State { current: None, failures: 0, not_before_ns: 0, last: None };
+        let backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
+        let state = State { current: None, backoff, not_before_ns: 0, last: None };
         Self { clock, attempts: AtomicU64::new(0), opened: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
-    /// The epoch that works, or a new one made by `open`.
+    /// The epoch that works, or a new one made by `open`. An error is that of the attempt that was just made.
     pub async fn get(&self, open: impl AsyncFnOnce() -> Result<T>) -> Result<Arc<T>> {
         let attempts_before = self.attempts.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
@@ -70,13 +72,13 @@ impl<T: Epoch> Link<T> {
         state.current.clone().filter(|current| current.failure().is_none())
     }
 
-    /// How many epochs there were beyond the first.
+    /// The number of epochs beyond the first.
     pub fn rebuilt(&self) -> u64 {
         self.opened.load(Ordering::Relaxed).saturating_sub(1)
     }
 }
 
-/// One attempt to open an epoch. Whoever made it may give up waiting; that is a failure like any other, for those who wait too.
+/// One attempt to open an epoch. A caller that gives up waiting makes it a failure like any other, for those who wait too.
 struct Attempt<'a, T: Epoch> {
     link: &'a Link<T>,
     state: MutexGuard<'a, State<T>>,
@@ -106,10 +108,11 @@ impl<T> State<T> {
     fn settle(&mut self, opened: &Result<Arc<T>>, now_ns: u64) {
         self.current = opened.as_ref().ok().cloned();
         self.last = opened.as_ref().err().cloned();
-        self.failures = if opened.is_ok() { 0 } else { self.failures + 1 };
-        let backoff = BACKOFF_MIN.saturating_mul(1 << self.failures.min(10)).min(BACKOFF_MAX);
+        if opened.is_ok() {
+            self.backoff.reset();
+        }
         // Also after a success: an epoch that dies at once is not rebuilt in a tight loop.
-        self.not_before_ns = now_ns + nanos(backoff);
+        self.not_before_ns = now_ns + nanos(self.backoff.next(1.0));
     }
 }
 

@@ -1,4 +1,5 @@
-//! Nodes that a URL names are one cluster, or what is written by way of one is not there by way of another.
+//! Judges the nodes that one URL names, for `doctor`: they must be one cluster, or a document that is written by way of one node is
+//! not there by way of another.
 
 use paceline_core::{Error, Result};
 
@@ -8,8 +9,9 @@ pub struct Found {
     pub cluster: Option<String>,
 }
 
-/// A node that is of another cluster than the first that answers is wrong, however well it is.
-pub fn of_one_cluster(nodes: Vec<(String, Result<Found>)>) -> Vec<(String, Result<String>)> {
+/// Sorts the nodes by address. A node that is of another cluster than the first that answers is wrong, however well it is.
+pub fn of_one_cluster(mut nodes: Vec<(String, Result<Found>)>) -> Vec<(String, Result<String>)> {
+    nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
     let named =
         |(address, found): &(String, Result<Found>)| Some((address.clone(), found.as_ref().ok()?.cluster.clone()?));
     let first = nodes.iter().find_map(named);
@@ -36,10 +38,10 @@ mod tests {
             (address.to_owned(), Ok(found))
         };
         let away = ("d".to_owned(), Err(Error::unavailable("away")));
-        let judged = of_one_cluster(vec![node("a", None), node("b", Some("x")), away, node("c", Some("y"))]);
+        let judged = of_one_cluster(vec![node("c", Some("y")), node("a", None), away, node("b", Some("x"))]);
         let is_ok: Vec<bool> = judged.iter().map(|(_, node)| node.is_ok()).collect();
         assert_eq!(is_ok, [true, true, false, false]);
-        let wrong = judged[3].1.clone().unwrap_err();
+        let wrong = judged[2].1.clone().unwrap_err();
         assert!(
             wrong.message.contains("c is of the cluster y") && wrong.message.contains("b is of the cluster x"),
             "{wrong}"

@@ -14,7 +14,7 @@ use crate::embedded::{EmbeddedBroker, EmbeddedLedger, EmbeddedSink};
 use crate::rabbitmq::{RabbitBroker, RabbitConfig};
 use crate::redis::{RedisConfig, RedisLedger};
 
-/// Where the services are.
+/// The URLs of the services, and the settings that their adapters share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connections {
     pub broker_url: String,
@@ -24,7 +24,7 @@ pub struct Connections {
     pub namespace: String,
     /// Certificate authorities besides the system's, for amqps, https and rediss.
     pub ca_file: Option<PathBuf>,
-    /// How a sink that indexes documents does so with their payloads.
+    /// The way in which a sink that indexes documents treats their payloads.
     pub payloads: Payloads,
 }
 

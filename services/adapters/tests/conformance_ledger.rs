@@ -205,7 +205,7 @@ mod redis {
         assert_eq!(ledger.runs.active().await.unwrap(), [going.run_id], "what goes on has to be owned");
     }
 
-    /// Whoever retires it may be late with each step, and die before looking whether the run went on.
+    /// The scheduler that retires it may be late with each step, and die before it looks if the run went on.
     #[tokio::test]
     async fn a_run_that_went_on_while_it_was_retired_is_found_however_late_that_is() {
         let namespace = harness("");

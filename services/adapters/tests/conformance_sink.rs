@@ -72,7 +72,7 @@ mod elasticsearch {
         })
     }
 
-    /// Of a cluster, any one.
+    /// Any node, where the URL names a cluster.
     fn node(url: &str) -> String {
         paceline_core::nodes::node_urls(url).remove(0)
     }
@@ -136,7 +136,7 @@ mod elasticsearch {
         paceline_core::sink_conformance!(open);
     }
 
-    /// What flattened fields refuse: a key with a zero byte, and a term that is too long for the key alone.
+    /// Payloads that flattened fields refuse: a key with a zero byte, and a term that is too long for the key alone.
     fn refused_when_searchable(run: &RunId) -> Vec<Document> {
         let mut batch = documents(run, 0..2);
         batch[0].payload.insert("a\0b".into(), Value::Bool(true));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use paceline_core::Result;
+use paceline_core::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::{HICCUP, Readiness};
 
@@ -19,12 +19,7 @@ pub async fn connected<T, F>(
 where
     F: Future<Output = Result<T>>,
 {
-    let mut delays = ExponentialBuilder::default()
-        .with_min_delay(DELAY_MIN)
-        .with_max_delay(DELAY_MAX)
-        .with_jitter()
-        .without_max_times()
-        .build();
+    let mut backoff = Backoff::new(DELAY_MIN, DELAY_MAX);
     // The role goes on with the same condition.
     let reached = readiness.tolerant(what, HICCUP);
     loop {
@@ -33,9 +28,9 @@ where
             Some(Ok(connection)) => return Ok(Some(connection)),
             Some(Err(error)) if !error.is_retryable() => return Err(error),
             Some(Err(error)) => {
-                let delay = delays.next().unwrap_or(DELAY_MAX);
-                tracing::warn!(%error, retry_in_ms = delay.as_millis(), "waiting for the {what}");
-                shutdown.or(tokio::time::sleep(delay)).await;
+                let retry_in_ms = backoff.peek().as_millis();
+                tracing::warn!(%error, retry_in_ms, "waiting for the {what}");
+                shutdown.or(backoff.wait()).await;
             }
         }
     }

@@ -5,6 +5,7 @@
 //! message, [`ports::broker`] carries it, [`outcome`] says how its handler ended, [`ports::sink`] stores the
 //! [`document`], [`ports::counts`] counts it once.
 
+pub mod backoff;
 pub mod clock;
 pub mod document;
 pub mod error;

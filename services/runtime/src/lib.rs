@@ -6,7 +6,6 @@
 
 pub mod admin;
 pub mod auth;
-pub mod backoff;
 pub mod grpc;
 pub mod instruments;
 pub mod lifecycle;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use paceline_core::backoff::Backoff;
 use tokio::time::Instant;
 
 /// Failures in a row that open a closed breaker.
@@ -33,12 +34,12 @@ pub enum Pass {
 pub struct Breaker {
     phase: Phase,
     failures: u32,
-    cool_down: Duration,
+    cool_down: Backoff,
 }
 
 impl Breaker {
     pub fn new() -> Self {
-        Self { phase: Phase::Closed, failures: 0, cool_down: COOL_DOWN_MIN }
+        Self { phase: Phase::Closed, failures: 0, cool_down: Backoff::new(COOL_DOWN_MIN, COOL_DOWN_MAX) }
     }
 
     pub fn phase(&self) -> Phase {
@@ -92,8 +93,7 @@ impl Breaker {
 
     /// `chance` of 0 to 1 shortens the cool-down by up to a half, so that not everybody comes back at once.
     fn open(&mut self, now: Instant, chance: f64) {
-        self.phase = Phase::Open(now + self.cool_down.mul_f64(1.0 - chance / 2.0));
-        self.cool_down = (self.cool_down * 2).min(COOL_DOWN_MAX);
+        self.phase = Phase::Open(now + self.cool_down.next(1.0 - chance));
     }
 }
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use paceline_core::backoff::Backoff;
 use paceline_core::error::{Error, ErrorKind};
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::leases::Fence;
 use paceline_core::trace::Sampling;
-use paceline_runtime::backoff::Backoff;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 

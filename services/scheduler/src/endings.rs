@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use paceline_core::Result;
+use paceline_core::backoff::Backoff;
 use paceline_core::error::Error;
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::run::KeptRun;
-use paceline_runtime::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use paceline_core::Result;
+use paceline_core::backoff::Backoff;
 use paceline_core::policy::Policy;
 use paceline_core::ports::broker::{Consumer, Delivery};
-use paceline_runtime::backoff::Backoff;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

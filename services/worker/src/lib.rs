@@ -26,6 +26,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
+use paceline_core::backoff::Backoff;
 use paceline_core::{Error, Result};
 use paceline_runtime::instruments::Instruments;
 use paceline_runtime::lifecycle::Shutdown;
@@ -45,6 +46,8 @@ const HELD_DEFAULT: usize = 1_280;
 const CONSUMERS_DEFAULT_MAX: usize = 1_024;
 /// The most documents in one bulk request.
 pub const BATCH_MAX_DEFAULT: usize = 1_000;
+/// The longest pause between two tries to prepare the sink.
+const PREPARE_DELAY_MAX: Duration = Duration::from_secs(1);
 /// How long a stop may take to finish what is held.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(20);
 
@@ -101,9 +104,9 @@ async fn overdue(shutdown: &Shutdown, grace: Duration) {
 
 /// Makes sure that documents have a place. A sink that is away is waited for, and said.
 async fn prepare(context: &Context, health: &Health, shutdown: &Shutdown) {
-    const RETRY_DELAY: Duration = Duration::from_secs(1);
+    let mut backoff = Backoff::new(PREPARE_DELAY_MAX / 4, PREPARE_DELAY_MAX);
     while let Some(Err(error)) = shutdown.or(health.sink.observe(context.ports.sink.prepare())).await {
         tracing::warn!(%error, "waiting for the sink");
-        shutdown.or(tokio::time::sleep(RETRY_DELAY)).await;
+        shutdown.or(backoff.wait()).await;
     }
 }

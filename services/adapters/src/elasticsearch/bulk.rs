@@ -10,7 +10,7 @@ use super::index::Names;
 
 /// The largest body of one request. Elasticsearch's own limit is 100 MB, but a request is held in its memory whole.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
-/// What a document takes, as a first guess of the buffer's size.
+/// The bytes of a document, as a first guess of the buffer's size.
 const DOCUMENT_BYTES_TYPICAL: usize = 640;
 
 /// One request's body, made of the first `taken` documents.
@@ -64,7 +64,7 @@ struct Index {
 }
 
 impl Index {
-    /// What a line must name: nothing, if it goes where the whole request goes.
+    /// The index that a line must name: none, if the line goes where the whole request goes.
     fn of_line(&mut self, names: &Names, run: &RunId) -> Option<&str> {
         if self.last.as_ref().is_none_or(|(last, _)| last != run) {
             let index = names.index(run);

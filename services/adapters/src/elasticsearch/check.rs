@@ -1,18 +1,17 @@
-//! Says what is at the other end, for `doctor` and readiness: version, cluster, health, and disks that are filling up.
+//! Describes the Elasticsearch at the other end, for `doctor` and readiness: version, cluster, health, disks that are filling up.
 
 use std::collections::BTreeMap;
 
 use paceline_core::Result;
 use paceline_core::ports::sink::Payloads;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::client::Client;
 use super::index::Names;
 use super::payloads;
 use crate::one_cluster::{Found, of_one_cluster};
 
-/// Elasticsearch's own first watermark, both conditions as it ships: fuller than this, and less room than that.
+/// Elasticsearch's own first watermark as it ships, of which both conditions must hold: a fuller disk, and one with less room.
 const DISK_USED_PERCENT_MAX: u64 = 85;
 const DISK_FREE_BYTES_MIN: u64 = 200 << 30;
 
@@ -49,14 +48,15 @@ struct Space {
     available_in_bytes: u64,
 }
 
-/// In words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it may be missing.
+/// Version, cluster, health and warnings, in words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it
+/// may be missing.
 pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result<String> {
     let client = client.probing();
-    let health: Health = ask(&client, &format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
-    let local: ByNode<Version> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await?;
+    let health: Health = client.ask(&format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
+    let local: ByNode<Version> = client.ask("_nodes/_local?filter_path=nodes.*.version").await?;
     // Not every user may read the disks' state; then there is no warning.
     let disks: Option<ByNode<Disk>> =
-        ask(&client, "_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total").await.ok();
+        client.ask("_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total").await.ok();
 
     let version = local.nodes.into_values().next().map_or_else(|| "of unknown version".into(), |node| node.version);
     let (address, Health { cluster_name, status }) = (client.address(), health);
@@ -64,7 +64,7 @@ pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result
     for warning in disks.iter().flat_map(|disks| disks.nodes.values()).filter_map(Disk::warning) {
         words += &format!("; {warning}");
     }
-    // The same of the mappings.
+    // Not every user may read the mappings either.
     for warning in payloads::warnings(&client, names, payloads).await.unwrap_or_default() {
         words += &format!("; {warning}");
     }
@@ -80,20 +80,18 @@ struct Cluster {
 pub async fn look(client: &Client) -> Vec<(String, Result<String>)> {
     let looks = client.each_node().into_iter().map(async |(address, client)| {
         let client = client.probing();
-        let local: Result<ByNode<Version>> = ask(&client, "_nodes/_local?filter_path=nodes.*.version").await;
+        let local: Result<ByNode<Version>> = client.ask("_nodes/_local?filter_path=nodes.*.version").await;
         let version = |local: ByNode<Version>| local.nodes.into_values().next().map(|node| node.version);
-        // Asked of the node itself: it answers though it has no master. Not every user may.
+        // Asked of the node's own state, which it has though it may have no master. Not every user may read it.
         let cluster = "_cluster/state/version?local=true&filter_path=cluster_uuid";
-        let cluster: Option<Cluster> = ask(&client, cluster).await.ok();
+        let cluster: Option<Cluster> = client.ask(cluster).await.ok();
         let found = |local: ByNode<Version>| Found {
             words: format!("elasticsearch {}", version(local).unwrap_or_default()),
             cluster: cluster.map(|cluster| cluster.cluster_uuid),
         };
         (address, local.map(found))
     });
-    let mut nodes = futures::future::join_all(looks).await;
-    nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
-    of_one_cluster(nodes)
+    of_one_cluster(futures::future::join_all(looks).await)
 }
 
 impl Disk {
@@ -106,9 +104,4 @@ impl Disk {
             format!("the disk of node {name} is {used_percent} % full: at 95 % elasticsearch makes indices read-only, so make room")
         })
     }
-}
-
-pub async fn ask<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T> {
-    let body = client.expect_ok(client.get(path).await?)?;
-    serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))
 }

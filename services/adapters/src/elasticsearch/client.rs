@@ -8,51 +8,31 @@ use bytes::Bytes;
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
+use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use paceline_core::{Error, Result};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
 use super::config::{ElasticConfig, address};
-use super::nodes::{Node, Nodes};
+use super::reply::Reply;
+use crate::rotation::{Member, Rotation};
 
 /// The longest a request may take, from connecting to the last byte. Longer than the server's own wait for a shard.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same of a probe, and of a probe to one node of several.
+/// The longest that a probe may take, and a probe to one node of several.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_ONE_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How soon a call that found Elasticsearch away is worth repeating.
+/// The pause after which a call that found Elasticsearch away is worth repeating.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The longest reason that is passed on; Elasticsearch quotes whole documents in some.
-const REASON_CHARS_MAX: usize = 600;
 
 /// A pool of kept-alive connections to each node.
 #[derive(Clone)]
 pub struct Client {
-    nodes: Arc<Nodes>,
+    nodes: Arc<Rotation<Transport>>,
     timeout: Duration,
-    /// A node that does not answer in time is no reason to give up while there is another.
+    /// While there is another node, one that does not answer in time is no reason to give up.
     tries_all: bool,
-}
-
-/// A complete answer, whatever its status.
-pub struct Reply {
-    pub status: u16,
-    pub body: Bytes,
-    /// Of the node that gave it.
-    pub address: String,
-}
-
-/// Why Elasticsearch refused: its own type and words.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Cause {
-    #[serde(rename = "type", default)]
-    pub kind: String,
-    #[serde(default)]
-    pub reason: Option<String>,
-    #[serde(default)]
-    pub caused_by: Option<Box<Cause>>,
 }
 
 // === impl Client ===
@@ -60,35 +40,21 @@ pub struct Cause {
 impl Client {
     /// Builds the pool; nothing is sent yet.
     pub fn new(config: &ElasticConfig, timeout: Duration) -> Result<Self> {
-        let node = |url: Url| {
-            let address = address(&url);
-            // Credentials stay in the pool's URL: the client turns them into a header and leaves them out of its errors.
-            let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url))
-                .disable_proxy()
-                // Answers are small; unpacking them would cost more than carrying them.
-                .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            if let Some(file) = &config.ca_file {
-                builder = builder.cert_validation(CertificateValidation::Full(authorities(file)?));
-            }
-            let transport = builder.build().map_err(|e| {
-                Error::failed_precondition(format!("cannot build the client of elasticsearch at {address}: {e}"))
-            })?;
-            Ok(Node::new(transport, address))
-        };
-        let nodes = config.check()?.into_iter().map(node).collect::<Result<_>>()?;
-        Ok(Self { nodes: Arc::new(Nodes::new(nodes)), timeout, tries_all: false })
+        let node = |url: Url| Ok((address(&url), transport(url, config.ca_file.as_deref())?));
+        let nodes = config.check()?.into_iter().map(node).collect::<Result<Vec<_>>>()?;
+        Ok(Self { nodes: Arc::new(Rotation::new(nodes)), timeout, tries_all: false })
     }
 
-    /// Every node's; a [`Reply`] has that of the one that gave it.
+    /// Every node's address; a [`Reply`] has that of the node that gave it.
     pub fn address(&self) -> String {
-        self.nodes.addresses()
+        self.nodes.to_string()
     }
 
     /// One client a node, which asks no other.
     pub fn each_node(&self) -> Vec<(String, Self)> {
-        let alone = |node: &Node| {
-            let nodes = Nodes::new(vec![Node::new(node.transport.clone(), node.address.clone())]);
-            (node.address.clone(), Self { nodes: Arc::new(nodes), ..self.clone() })
+        let alone = |member: &Member<Transport>| {
+            let nodes = Rotation::new([(member.address.clone(), member.node.clone())]);
+            (member.address.clone(), Self { nodes: Arc::new(nodes), ..self.clone() })
         };
         self.nodes.iter().map(alone).collect()
     }
@@ -124,26 +90,26 @@ impl Client {
         self.send(Method::Post, path, lines, "application/x-ndjson").await
     }
 
-    /// By the next node. One that cannot be reached is no reason to wait: the next is tried at once. One that has taken the request and
-    /// says nothing has had all the time there is; whoever repeats the call comes to another.
+    /// Sends by the next node. A node that cannot be reached is no reason to wait: the next is tried at once. A node that has taken
+    /// the request and says nothing has had all the time there is; a call that is repeated comes to another node.
     async fn send(&self, method: Method, path: &str, body: Bytes, content_type: &'static str) -> Result<Reply> {
         let mut nodes_left = self.nodes.len();
         loop {
-            let node = self.nodes.next();
-            let error = match self.send_to(node, method, path, body.clone(), content_type).await {
+            let member = self.nodes.next();
+            let error = match self.send_to(member, method, path, body.clone(), content_type).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
             nodes_left -= 1;
             if nodes_left == 0 || (error.is_timeout() && !self.tries_all) {
-                return Err(self.unreachable(node, &error));
+                return Err(self.unreachable(&member.address, &error));
             }
         }
     }
 
     async fn send_to(
         &self,
-        node: &Node,
+        member: &Member<Transport>,
         method: Method,
         path: &str,
         body: Bytes,
@@ -153,17 +119,27 @@ impl Client {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         let body = (!body.is_empty()).then_some(body);
         let answered = async {
-            let response = node.transport.send(method, path, headers, None::<&()>, body, Some(self.timeout)).await?;
+            let response = member.node.send(method, path, headers, None::<&()>, body, Some(self.timeout)).await?;
             let status = response.status_code().as_u16();
-            Ok(Reply { status, body: response.bytes().await?, address: node.address.clone() })
+            Ok(Reply { status, body: response.bytes().await?, address: member.address.clone() })
         };
         let reply = answered.await;
         match &reply {
-            // It answers, but has lost the others.
-            Err(_) | Ok(Reply { status: 502..=504, .. }) => node.leave_out(),
-            Ok(_) => node.has_answered(),
+            // A node that answers so has lost the others.
+            Err(_) | Ok(Reply { status: 502..=504, .. }) => member.leave_out(),
+            Ok(_) => member.has_answered(),
         }
         reply
+    }
+
+    /// The answer to a question, read; an error for any answer but a good one.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.read(self.get(path).await?)
+    }
+
+    /// A good answer, read; an error for any other.
+    pub fn read<T: DeserializeOwned>(&self, reply: Reply) -> Result<T> {
+        serde_json::from_slice(&self.expect_ok(reply)?).map_err(|e| self.unreadable(&e))
     }
 
     /// The body of a good answer; an error for any other.
@@ -171,7 +147,7 @@ impl Client {
         if reply.is_ok() { Ok(reply.body) } else { Err(self.refused(&reply)) }
     }
 
-    /// An answer that says no, by who can do something about it.
+    /// Words for a refusal, by who can do something about it.
     pub fn refused(&self, reply: &Reply) -> Error {
         let (status, address, cause) = (reply.status, &reply.address, reply.cause());
         let unavailable = |words: String| Error::unavailable(words).with_retry_after(RETRY_AFTER);
@@ -182,14 +158,14 @@ impl Client {
             408 | 429 | 500.. => unavailable(format!(
                 "elasticsearch at {address} cannot answer now ({status}): {cause}; see its health with `paceline doctor`"
             )),
-            // The request is ours, so this is our bug, or the address is not one of Elasticsearch.
+            // Paceline made the request, so this is its bug, or the address is not one of Elasticsearch.
             _ => Error::internal(format!(
                 "elasticsearch at {address} refuses a request ({status}): {cause}; check that the sink url is that of elasticsearch 8 or 9"
             )),
         }
     }
 
-    /// An answer that we cannot read: another product, or a version that we do not know.
+    /// Words for an answer that cannot be read: of another product, or of a version that Paceline does not know.
     pub fn unreadable(&self, error: &serde_json::Error) -> Error {
         let address = self.address();
         Error::internal(format!(
@@ -197,8 +173,8 @@ impl Client {
         ))
     }
 
-    fn unreachable(&self, node: &Node, error: &elasticsearch::Error) -> Error {
-        let (address, timeout_ms) = (&node.address, self.timeout.as_millis());
+    fn unreachable(&self, address: &str, error: &elasticsearch::Error) -> Error {
+        let timeout_ms = self.timeout.as_millis();
         let words = if error.is_timeout() {
             format!(
                 "elasticsearch at {address} did not answer within {timeout_ms} ms; check its load and the network between"
@@ -211,6 +187,21 @@ impl Client {
         };
         Error::unavailable(words).with_retry_after(RETRY_AFTER)
     }
+}
+
+fn transport(url: Url, ca_file: Option<&Path>) -> Result<Transport> {
+    let address = address(&url);
+    // Credentials stay in the pool's URL: the client turns them into a header and leaves them out of its errors.
+    let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url))
+        .disable_proxy()
+        // Answers are small; unpacking them would cost more than carrying them.
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some(file) = ca_file {
+        builder = builder.cert_validation(CertificateValidation::Full(authorities(file)?));
+    }
+    builder
+        .build()
+        .map_err(|e| Error::failed_precondition(format!("cannot build the client of elasticsearch at {address}: {e}")))
 }
 
 fn authorities(file: &Path) -> Result<Certificate> {
@@ -226,73 +217,4 @@ fn root_cause(error: &elasticsearch::Error) -> String {
         cause = inner;
     }
     cause.to_string()
-}
-
-// === impl Reply ===
-
-impl Reply {
-    pub fn is_ok(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// What is asked about lives in an index that nothing was written to yet.
-    pub fn is_index_missing(&self) -> bool {
-        self.status == 404 && self.cause().is_index_missing()
-    }
-
-    /// A newer version is stored already.
-    pub fn is_version_conflict(&self) -> bool {
-        self.status == 409 && self.cause().is_version_conflict()
-    }
-
-    /// Elasticsearch's own reason; from anything else, such as a proxy, the beginning of its text.
-    pub fn cause(&self) -> Cause {
-        #[derive(Deserialize)]
-        struct Refusal {
-            error: Cause,
-        }
-        serde_json::from_slice(&self.body).map(|refusal: Refusal| refusal.error).unwrap_or_else(|_| {
-            let text = String::from_utf8_lossy(&self.body).into_owned();
-            Cause { reason: Some(text), ..Cause::default() }
-        })
-    }
-}
-
-// === impl Cause ===
-
-impl Cause {
-    pub fn is_index_missing(&self) -> bool {
-        self.kind == "index_not_found_exception"
-    }
-
-    pub fn is_version_conflict(&self) -> bool {
-        self.kind == "version_conflict_engine_exception"
-    }
-}
-
-impl std::fmt::Display for Cause {
-    /// The outer reason says where, the innermost says why.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut innermost = self;
-        while let Some(cause) = &innermost.caused_by {
-            innermost = cause;
-        }
-        let mut words = [self.kind.as_str(), self.reason.as_deref().unwrap_or_default()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join(": ");
-        if let Some(reason) = innermost.reason.as_deref().filter(|_| !std::ptr::eq(innermost, self)) {
-            words = format!("{}; {}", shortened(&words), shortened(reason));
-        }
-        f.write_str(&shortened(&words))
-    }
-}
-
-fn shortened(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(REASON_CHARS_MAX / 2) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -1,4 +1,4 @@
-//! What is needed to reach Elasticsearch, checked before anything is sent.
+//! The settings of a connection to Elasticsearch, checked before anything is sent.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use paceline_core::ports::sink::Payloads;
 use paceline_core::{Error, Result};
 use url::Url;
 
-/// Where Elasticsearch is and what of it is ours.
+/// The URL of Elasticsearch, and the namespace that is Paceline's in it.
 #[derive(Clone)]
 pub struct ElasticConfig {
     /// `http(s)://[user:password@]host:port[,host:port…][/prefix]`.
@@ -18,7 +18,7 @@ pub struct ElasticConfig {
     pub namespace: String,
     /// A PEM file of certificate authorities that are trusted in addition to the public ones.
     pub ca_file: Option<PathBuf>,
-    /// How payloads are indexed, in indices that are made from now on.
+    /// The way in which payloads are indexed, in indices that are made from now on.
     pub payloads: Payloads,
 }
 

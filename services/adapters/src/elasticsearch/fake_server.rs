@@ -10,7 +10,7 @@ use paceline_core::ports::sink::Payloads;
 
 use super::{ElasticConfig, ElasticSink};
 
-/// What the server does with one request.
+/// The server's act on one request.
 pub enum Answer {
     /// A status and a body.
     Say(u16, String),
@@ -93,7 +93,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     Some(Seen { head, body: String::from_utf8(body).unwrap() })
 }
 
-/// Whether the connection stays open.
+/// True if the connection stays open.
 fn answer(mut stream: &TcpStream, answer: Answer) -> bool {
     match answer {
         Answer::Say(status, body) => {

@@ -1,4 +1,4 @@
-//! Which index a document lives in: of a job one a day, by the creation of its run, so that it never changes and retention can
+//! The index that a document lives in: for jobs one a day, by the creation of the run, so that it never changes and retention can
 //! remove a day whole; of runs one for all of them.
 
 use jiff::Timestamp;
@@ -43,7 +43,7 @@ impl Names {
         format!("{},{}*", self.pattern(), self.runs_index())
     }
 
-    /// Whether an index that the pattern matched is ours: a namespace may begin with the whole pattern of another.
+    /// True if an index that the pattern matched is this namespace's: one may begin with the whole pattern of another.
     pub fn is_ours(&self, index: &str) -> bool {
         let date = index.strip_prefix(&self.namespace).and_then(|rest| rest.strip_prefix("-jobs-"));
         let is_date = |date: &str| {

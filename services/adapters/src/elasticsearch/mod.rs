@@ -1,7 +1,7 @@
 //! The sink port over Elasticsearch 8 and 9: one document a job, in one index a day, and one a run, in an index of its own.
 //!
-//! A flush walks through these files: `write` sends what `bulk` encoded, `client` carries it, `verdict` reads the answer.
-//! `read` answers `count`, `ids` and `get`; `runs` keeps runs; `template` says how documents are
+//! A flush walks through these files: `write` sends what `bulk` encoded, `client` carries it, `reply` is the answer, which
+//! `verdict` reads. `read` answers `count`, `ids` and `get`; `runs` keeps runs; `template` says how documents are
 //! indexed, and `payloads` how their payloads are; `index` says where; `remove` takes a whole namespace away.
 
 mod bulk;
@@ -9,16 +9,20 @@ mod check;
 mod client;
 mod config;
 mod index;
-mod nodes;
 mod payloads;
 mod read;
 mod remove;
+mod reply;
 mod runs;
 mod sink;
 mod template;
 mod verdict;
 mod write;
 
+#[cfg(test)]
+mod fake_answers;
+#[cfg(test)]
+mod fake_nodes_tests;
 #[cfg(test)]
 mod fake_server;
 #[cfg(test)]

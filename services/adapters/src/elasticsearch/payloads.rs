@@ -1,7 +1,7 @@
-//! How payloads are indexed: searchable, or only stored. An index keeps the way that it was made with, because Elasticsearch
+//! The two ways to index payloads: searchable, or only stored. An index keeps the way that it was made with, because Elasticsearch
 //! cannot change it; each way takes documents whatever a worker's setting says, so a change of the setting loses nothing and
 //! holds for the indices that are made from then on. The template belongs to the worker that started last: whoever finds
-//! another way in it says so, and so does `doctor`.
+//! another way in the template says so, and so does `doctor`.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use paceline_core::Result;
 use paceline_core::ports::sink::Payloads;
 use serde_json::{Value, json};
 
-use super::check::ask;
 use super::client::Client;
 use super::index::Names;
-use super::template::SEARCHABLE_CHARS_MAX;
 
-/// The deepest nesting of a payload; JSON that we can parse ends at 128.
+/// Longer strings inside `payload` and `error` are kept but cannot be searched for: a term may have 32,766 bytes, and one
+/// longer would make Elasticsearch refuse the document.
+pub const SEARCHABLE_CHARS_MAX: u32 = 1_024;
+/// The deepest nesting of a payload; JSON that serde_json can parse ends at 128.
 const PAYLOAD_DEPTH_MAX: u32 = 128;
 /// Indices that are named in a warning; the rest is a number.
 const NAMED_MAX: usize = 3;
@@ -30,7 +31,7 @@ pub fn mapping(payloads: Payloads) -> Value {
     }
 }
 
-/// `None`: neither of ours.
+/// `None` for a mapping that is neither of the two.
 fn of_mapping(mapping: &Value) -> Option<Payloads> {
     match mapping["type"].as_str() {
         Some("flattened") => Some(Payloads::Searchable),
@@ -46,8 +47,7 @@ pub async fn tell_a_change(client: &Client, names: &Names, payloads: Payloads) -
     if reply.status == 404 {
         return Ok(());
     }
-    let body = client.expect_ok(reply)?;
-    let found: Value = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
+    let found: Value = client.read(reply)?;
     if let Some(before) = of_template(&found).filter(|before| *before != payloads) {
         tracing::warn!(
             template = names.template(),
@@ -60,11 +60,11 @@ pub async fn tell_a_change(client: &Client, names: &Names, payloads: Payloads) -
     Ok(())
 }
 
-/// What differs from the setting, for `doctor`.
+/// Names every template and index that differs from the setting, for `doctor`.
 pub async fn warnings(client: &Client, names: &Names, payloads: Payloads) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let (template, setting) = (names.template(), payloads.name());
-    let found: Value = ask(client, &template_path(names)).await.unwrap_or_default();
+    let found: Value = client.ask(&template_path(names)).await.unwrap_or_default();
     if let Some(other) = of_template(&found).filter(|other| *other != payloads) {
         let other = other.name();
         warnings.push(format!(
@@ -72,7 +72,7 @@ pub async fn warnings(client: &Client, names: &Names, payloads: Payloads) -> Res
         ));
     }
     let path = format!("{}/_mapping?filter_path=*.mappings.properties.payload", names.pattern());
-    let indices: BTreeMap<String, Value> = ask(client, &path).await?;
+    let indices: BTreeMap<String, Value> = client.ask(&path).await?;
     let payload = |index: &Value| of_mapping(&index["mappings"]["properties"]["payload"]);
     let others: Vec<&str> = indices
         .iter()

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::client::{Cause, Client, RETRY_AFTER};
+use super::client::{Client, RETRY_AFTER};
+use super::reply::Cause;
 
 /// The most ids in a page: the port's limit, and Elasticsearch's default window.
 const IDS_PAGE_MAX: usize = 10_000;
@@ -100,7 +101,7 @@ pub async fn get(client: &Client, index: &str, run: &RunId, job_id: &str) -> Res
     Ok(found.filter(|document| document.run_id == *run))
 }
 
-/// What is stored under an id; none if the index or the id is not there.
+/// The document that is stored under an id; `None` if the index or the id is not there.
 pub async fn source<T: DeserializeOwned>(client: &Client, index: &str, id: &str) -> Result<Option<T>> {
     #[derive(Deserialize)]
     struct Found<T> {
@@ -114,8 +115,7 @@ pub async fn source<T: DeserializeOwned>(client: &Client, index: &str, id: &str)
     }
     // By `_mget`, because a job id may hold what a path cannot.
     let path = format!("{index}/_mget?filter_path=docs._source,docs.found,docs.error");
-    let body = client.expect_ok(client.post(&path, &json!({ "ids": [id] })).await?)?;
-    let found: Found<T> = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
+    let found: Found<T> = client.read(client.post(&path, &json!({ "ids": [id] })).await?)?;
     match found.docs.into_iter().next() {
         Some(One { error: Some(cause), .. }) if !cause.is_index_missing() => {
             let address = client.address();
@@ -142,8 +142,7 @@ pub async fn refresh(client: &Client, index: &str) -> Result<bool> {
     if reply.is_index_missing() {
         return Ok(false);
     }
-    let body = client.expect_ok(reply)?;
-    let refreshed: Refreshed = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
+    let refreshed: Refreshed = client.read(reply)?;
     if refreshed.shards.failed > 0 {
         let address = client.address();
         let words = format!(
@@ -166,6 +165,5 @@ pub async fn search<T: DeserializeOwned>(
     if reply.is_index_missing() {
         return Ok(None);
     }
-    let body = client.expect_ok(reply)?;
-    serde_json::from_slice(&body).map(Some).map_err(|e| client.unreadable(&e))
+    client.read(reply).map(Some)
 }

@@ -25,12 +25,11 @@ pub async fn namespace(client: &Client, names: &Names) -> Result<u64> {
 async fn indices(client: &Client, names: &Names) -> Result<Vec<String>> {
     // A pattern that matches nothing is no error, a plain name would be one.
     let path = format!("{}?expand_wildcards=all&filter_path=*.aliases", names.pattern_of_all());
-    let body = client.expect_ok(client.get(&path).await?)?;
-    let found: BTreeMap<String, IgnoredAny> = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
+    let found: BTreeMap<String, IgnoredAny> = client.ask(&path).await?;
     Ok(found.into_keys().filter(|index| names.is_ours(index)).collect())
 }
 
-/// Whether it was there.
+/// True if it was there.
 async fn remove(client: &Client, path: &str) -> Result<bool> {
     let reply = client.delete(path).await?;
     if reply.status == 404 {

@@ -1,7 +1,7 @@
-//! What is kept of the runs themselves, in an index of their own: `keep_run`, `kept_run` and `kept_runs`. A ledger that was lost is rebuilt
+//! Documents of the runs themselves, in an index of their own: `keep_run`, `kept_run` and `kept_runs`. A ledger that was lost is rebuilt
 //! from it.
 //!
-//! A document has the whole spec as text, for us, and the fields that people look for.
+//! A document has the whole spec as text, for Paceline, and the fields that people look for.
 
 use paceline_core::ids::RunId;
 use paceline_core::run::{KeptRun, RunState};

@@ -44,12 +44,12 @@ impl ElasticSink {
         remove::namespace(&self.client, &self.names).await
     }
 
-    /// Which of its nodes answer, each with its version or with why it does not.
+    /// Each node, with its version or with the reason for which it does not answer.
     pub async fn look(&self) -> Vec<(String, Result<String>)> {
         check::look(&self.client).await
     }
 
-    /// The same sink with another patience for a request.
+    /// This sink with another patience for a request.
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.with_timeout(timeout);
         self

@@ -1,5 +1,5 @@
-//! How documents are indexed. Strict: a field that we did not name is a mistake of ours, and the user's own fields live
-//! under `payload`, where they cannot collide with ours or with each other.
+//! The index templates, which say how documents are indexed. They are strict: a field without a name here is a mistake of Paceline,
+//! and the user's own fields live under `payload`, where they cannot collide with Paceline's or with each other.
 
 use paceline_core::Result;
 use paceline_core::ports::sink::Payloads;
@@ -7,11 +7,8 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::index::Names;
-use super::payloads;
+use super::payloads::{self, SEARCHABLE_CHARS_MAX};
 
-/// Longer strings inside `payload` and `error` are kept but cannot be searched for: a term may have 32,766 bytes, and one
-/// longer would make Elasticsearch refuse the document.
-pub const SEARCHABLE_CHARS_MAX: u32 = 1_024;
 /// Above the templates that Elasticsearch and its tools ship.
 const PRIORITY: usize = 500;
 
@@ -26,7 +23,7 @@ pub async fn prepare(client: &Client, names: &Names, payloads: Payloads) -> Resu
     prepare_runs(client, names).await
 }
 
-/// The same for the index of runs alone.
+/// Puts template and mapping of the index of runs alone.
 pub async fn prepare_runs(client: &Client, names: &Names) -> Result<()> {
     put_template(client, &names.runs_template(), &names.runs_index(), "runs", runs_properties()).await?;
     put_mapping(client, &names.runs_index(), runs_properties()).await
@@ -68,8 +65,8 @@ fn settings() -> Value {
     })
 }
 
-/// What is only sorted, counted or shown is not indexed for search (`index: false`); what is only searched for keeps no
-/// column (`doc_values: false`). The payload is not among them: see [`payloads`].
+/// A field that is only sorted, counted or shown is not indexed for search (`index: false`); a field that is only searched for
+/// keeps no column (`doc_values: false`). The payload is not among these fields: see [`payloads`].
 fn properties() -> Value {
     let keyword = json!({ "type": "keyword" });
     let column = |kind: &str| json!({ "type": kind, "index": false });

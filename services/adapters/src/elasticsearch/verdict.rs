@@ -6,9 +6,10 @@
 use paceline_core::ports::sink::Verdict;
 use serde::Deserialize;
 
-use super::client::{Cause, RETRY_AFTER};
+use super::client::RETRY_AFTER;
+use super::reply::Cause;
 
-/// What a bulk reply is reduced to: the rest of an item repeats what we sent.
+/// The parts of a bulk reply that are asked for: the rest of an item repeats the request.
 pub const FILTER_PATH: &str = "items.*.status,items.*.error";
 
 /// Refusals with status 400 that pass when an operator acts: too many shards, a closed index, a bad namespace.

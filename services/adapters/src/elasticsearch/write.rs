@@ -7,11 +7,12 @@ use paceline_core::ports::sink::{Verdict, refusal};
 use paceline_core::{Error, ErrorKind, Result};
 
 use super::bulk::{self, BODY_BYTES_MAX};
-use super::client::{Cause, Client, RETRY_AFTER, Reply};
+use super::client::{Client, RETRY_AFTER};
 use super::index::Names;
+use super::reply::{Cause, Reply};
 use super::verdict::{BulkReply, FILTER_PATH, ItemStatus};
 
-/// How long Elasticsearch waits for a shard before it answers 503 for an item: less than our own patience, so that one shard
+/// The time that Elasticsearch waits for a shard before it answers 503 for an item: less than Paceline's patience, so that one shard
 /// that is away costs its own documents a retry and not the whole request.
 pub const SHARD_TIMEOUT: &str = "5s";
 
@@ -21,7 +22,7 @@ pub struct Writer {
     bytes_max: AtomicUsize,
 }
 
-/// What became of one request.
+/// The outcome of one request.
 enum Outcome {
     Items(Vec<Verdict>),
     /// None was stored, and the request as a whole may be sent again.
@@ -32,7 +33,7 @@ enum Outcome {
     Spoilt(String),
 }
 
-/// What to do with the documents of a request.
+/// The next step for the documents of a request.
 enum Step<'a> {
     Settled(Vec<Verdict>),
     SendAgain([&'a [usize]; 2]),
@@ -133,8 +134,7 @@ pub async fn delete(client: &Client, index: &str, job_id: &str) -> Result<bool> 
     // By `_bulk`, because a job id may hold what a path cannot.
     let line = format!("{}\n", serde_json::json!({ "delete": { "_id": job_id } }));
     let path = format!("{index}/_bulk?timeout={SHARD_TIMEOUT}&filter_path={FILTER_PATH}");
-    let body = client.expect_ok(client.post_lines(&path, line.into()).await?)?;
-    let reply: BulkReply = serde_json::from_slice(&body).map_err(|e| client.unreadable(&e))?;
+    let reply: BulkReply = client.read(client.post_lines(&path, line.into()).await?)?;
     let item = reply.items.into_iter().next().map(|item| item.into_status());
     match item {
         Some(ItemStatus { status: 200, .. }) => Ok(true),

@@ -67,7 +67,7 @@ impl Database {
         self.write_then(change, |outcome| outcome).await
     }
 
-    /// The same; `after` runs right after the commit, in the order of the changes, before anybody is answered.
+    /// As `write`; `after` runs right after the commit, in the order of the changes, before anybody is answered.
     pub async fn write_then<T: 'static, U: Send + 'static>(
         &self,
         change: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
@@ -137,7 +137,7 @@ impl Database {
     }
 }
 
-/// Why a change did not happen: SQLite's reason, or a rule of the port.
+/// The reason for which a change did not happen: SQLite's, or a rule of the port.
 #[derive(Debug)]
 pub enum WriteError {
     Sqlite(rusqlite::Error),
@@ -165,7 +165,7 @@ impl WriteError {
     }
 }
 
-/// A disk that is full or a file that is busy may work later; anything else is ours.
+/// A disk that is full or a file that is busy may work later; any other error is a bug of Paceline.
 fn failed(path: &Path, error: rusqlite::Error) -> Error {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
     let message = format!("{}: {error}", path.display());

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::acks::Acks;
-use super::connection::{REQUEST_TIMEOUT, Shared};
+use super::limits::REQUEST_TIMEOUT;
 use super::lock::locked;
 
 /// So many acks are due at once, however many more the consumer may hold.
@@ -25,11 +25,11 @@ const ACK_WAIT_MAX: Duration = Duration::from_millis(50);
 /// Settles deliveries of a channel. Once the channel is closed nothing is sent: the broker gives them out again anyway.
 #[derive(Clone)]
 pub struct Acker {
-    shared: Arc<Shared>,
+    acking: Arc<Acking>,
     state: Arc<AckState>,
 }
 
-/// The unsettled deliveries of a channel, and in which of the connection's lists it is.
+/// The unsettled deliveries of a channel, and the connection's lists that the channel is in.
 struct AckState {
     channel: Channel,
     is_closed: AtomicBool,
@@ -56,18 +56,17 @@ pub struct Acking {
     is_closed: AtomicBool,
 }
 
-/// Why acks are sent now.
+/// The reason for which acks are sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gathered {
     /// There are enough of them.
     Due,
-    /// They waited long enough, or the channel closes.
+    /// The acks waited long enough, or the channel closes.
     All,
 }
 
 /// Sends the acks of a connection until it closes.
-pub async fn run(shared: Arc<Shared>) {
-    let acking = &shared.acking;
+pub async fn run(acking: Arc<Acking>) {
     let waited = tokio::time::sleep(Duration::ZERO);
     tokio::pin!(waited);
     let mut is_waiting = false;
@@ -110,10 +109,10 @@ impl Acking {
 // === impl Acker ===
 
 impl Acker {
-    pub fn new(shared: Arc<Shared>, channel: Channel, prefetch: u16) -> Self {
+    pub fn new(acking: Arc<Acking>, channel: Channel, prefetch: u16) -> Self {
         let due_at = (usize::from(prefetch) * 4 / 5).clamp(1, ACKS_GATHERED_MAX);
         let settling = Mutex::new(Settling { due_at, ..Settling::default() });
-        Self { shared, state: Arc::new(AckState { channel, is_closed: AtomicBool::new(false), settling }) }
+        Self { acking, state: Arc::new(AckState { channel, is_closed: AtomicBool::new(false), settling }) }
     }
 
     /// The broker handed out `tags`. Every tag of the channel must come here, in order: a cumulative ack speaks for all below it.
@@ -134,7 +133,7 @@ impl Acker {
             return;
         }
         drop(settling);
-        let Acking { due, waiting, wake, .. } = &self.shared.acking;
+        let Acking { due, waiting, wake, .. } = &*self.acking;
         let mut list = locked(if is_due { due } else { waiting });
         list.push(self.state.clone());
         // Of those that wait only the first starts the clock.
@@ -198,7 +197,7 @@ impl AckState {
         locked(&self.settling)
     }
 
-    /// Nothing more is sent from here on.
+    /// Sends nothing more from here on.
     fn close(&self) {
         let _settling = self.settling();
         self.is_closed.store(true, Ordering::Release);

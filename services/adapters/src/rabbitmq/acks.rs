@@ -1,4 +1,4 @@
-//! Which deliveries of a channel are unsettled, and which acks say so in the fewest frames. Pure.
+//! The unsettled deliveries of a channel, and the acks that settle the others in the fewest frames. Pure.
 //!
 //! Everything up to the first unsettled delivery goes into one cumulative ack. What is settled behind it is acknowledged one by
 //! one when there is enough of it, or when it has waited: so a slow job does not hold back its neighbours, and jobs that only
@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 #[derive(Debug, Default)]
 pub struct Acks {
-    /// In the order of their tags.
+    /// Deliveries in the order of their tags.
     slots: VecDeque<Slot>,
-    /// How many slots are settled.
+    /// The number of slots that are settled.
     settled: usize,
 }
 
@@ -44,13 +44,13 @@ impl Acks {
         true
     }
 
-    /// Nothing of this channel can be settled any more.
+    /// Forgets everything: no delivery of this channel can be settled any more.
     pub fn clear(&mut self) {
         self.slots.clear();
         self.settled = 0;
     }
 
-    /// How many are settled and not taken.
+    /// The number of deliveries that are settled and not taken.
     pub fn settled(&self) -> usize {
         self.settled
     }

@@ -11,9 +11,9 @@ use paceline_core::{Error, Result};
 use super::config::RabbitConfig;
 use super::connection::Connection;
 use super::message::Target;
+use super::names::Names;
 use super::nodes::Nodes;
 use super::publisher::Publisher;
-use super::topology::Names;
 use super::{consumer, inspect};
 use crate::link::{Epoch, Link};
 
@@ -49,7 +49,7 @@ impl RabbitBroker {
         inspect::remove(&connection, &names).await
     }
 
-    /// Which of its nodes answer, each with its product and version or with why it does not.
+    /// Each node, with its product and version or with the reason for which it does not answer.
     pub async fn look(config: &RabbitConfig) -> Result<Vec<(String, Result<String>)>> {
         Ok(config.nodes()?.look(config.ca_file.as_deref()).await)
     }
@@ -69,7 +69,7 @@ impl Broker for RabbitBroker {
     async fn declare(&self, queue: &str, group: &str) -> Result<()> {
         let names = self.names(queue, group)?;
         let connection = self.connection().await?;
-        connection.declared().ensure(&connection, &names).await
+        connection.declare(&names).await
     }
 
     async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {

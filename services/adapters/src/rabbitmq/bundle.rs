@@ -65,7 +65,7 @@ impl<'a> Whole<'a> {
         (is_one && whole.bytes() <= bundle_bytes_max).then_some((whole, input.len() - rest.len()))
     }
 
-    /// Of its entry in a bundle.
+    /// The length of its entry in a bundle.
     fn bytes(&self) -> usize {
         ENTRY_HEAD_BYTES + self.data_bytes()
     }
@@ -84,7 +84,7 @@ pub struct Bundles {
 struct Bundle {
     /// With its length.
     consumer: Vec<u8>,
-    /// Of the first delivery.
+    /// The tag of the first delivery.
     tag: [u8; 8],
     entries: Vec<u8>,
 }

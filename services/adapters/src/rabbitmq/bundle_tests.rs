@@ -1,5 +1,5 @@
 use super::*;
-use crate::rabbitmq::fake_broker::{put, put_delivery, put_short_string, put_u64};
+use crate::rabbitmq::fake_frames::{put, put_delivery, put_short_string, put_u64};
 
 const FRAME_BYTES: usize = 64 * 1024;
 

@@ -50,7 +50,7 @@ pub struct Chunk {
     count: usize,
 }
 
-/// Why there is no confirm.
+/// The reason for which there is no confirm.
 #[derive(Debug, Clone)]
 pub enum Unconfirmed {
     /// The broker has confirmed no message of the chunk for [`CHUNK_TIMEOUT`]. That may be one queue's fault: only the channel is lost

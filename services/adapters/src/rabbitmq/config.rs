@@ -8,7 +8,7 @@ use paceline_core::ids::check_name;
 
 use super::nodes::Nodes;
 
-/// What [`super::RabbitBroker::connect`] needs.
+/// The settings that [`super::RabbitBroker::connect`] needs.
 #[derive(Clone)]
 pub struct RabbitConfig {
     /// `amqp://user:password@host:port,host:port/vhost`, or `amqps://…`; `%2f` or nothing is the vhost `/`.

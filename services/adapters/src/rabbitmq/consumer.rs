@@ -1,7 +1,7 @@
 //! A consumer: one channel with its own prefetch, as a stream of deliveries.
 //!
-//! It reads the main queue, and one at a time what the broker itself gave up on. The broker counts the prefetch for each queue apart,
-//! so the stream counts once more for both.
+//! The stream reads the main queue, and one at a time the messages that the broker itself gave up on. The broker counts the prefetch
+//! for each queue apart, so the stream counts once more for both.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -23,16 +23,16 @@ use super::bundle::{self, Part};
 use super::connection::Connection;
 use super::incoming::{End, Merged, Source};
 use super::message::Decoder;
+use super::names::Names;
 use super::priority::Place;
 use super::publisher::Publisher;
 use super::settle::{Held, RabbitSettle};
-use super::topology::Names;
 
 const CONSUMER_MAIN: &str = "m";
 const CONSUMER_GIVEN_UP: &str = "g";
 const PREFETCH_GIVEN_UP: u16 = 1;
 
-/// Starts a consumer on a channel of its own; what it needs is declared first, since this may be a new epoch of a new broker.
+/// Starts a consumer on a channel of its own. The queues are declared first, since this may be the first epoch of a new broker.
 pub async fn start(
     connection: &Arc<Connection>,
     names: Names,
@@ -43,18 +43,12 @@ pub async fn start(
         return Err(Error::invalid_field("prefetch", "0 would mean no limit; use 1 or more"));
     }
     connection.declared().may_consume(&names)?;
-    connection.declared().ensure(connection, &names).await?;
+    connection.declare(&names).await?;
     let channel = connection.channel().await?;
     // From here on an attempt that is given up closes the channel: a late answer would make a consumer that nobody reads.
     let acker = CloseOnDrop(Some(connection.acker(channel.clone(), prefetch)));
     let place = connection.places().take(&names.main);
-    let consumers = connection.request(consume(&channel, &names, prefetch, &place)).await;
-    connection.declared().consumed(&names, consumers.as_ref().err());
-    if consumers.is_err() {
-        // Maybe since somebody has deleted a queue: the next attempt declares it.
-        connection.declared().forget();
-    }
-    let (main, given_up) = consumers?;
+    let (main, given_up) = consumers(connection, &channel, &names, prefetch, &place).await?;
     let acker = acker.keep();
     let (count, waiting) = (AtomicUsize::new(0), AtomicWaker::new());
     let held = Arc::new(Held { acker: acker.clone(), names, publisher, count, waiting });
@@ -89,6 +83,23 @@ impl Drop for CloseOnDrop {
     }
 }
 
+/// Both consumers of a channel; the connection remembers a refusal.
+async fn consumers(
+    connection: &Connection,
+    channel: &lapin::Channel,
+    names: &Names,
+    prefetch: u16,
+    place: &Place,
+) -> Result<(lapin::Consumer, lapin::Consumer)> {
+    let consumers = connection.request(consume(channel, names, prefetch, place)).await;
+    connection.declared().consumed(names, consumers.as_ref().err());
+    if consumers.is_err() {
+        // Maybe since somebody has deleted a queue: the next attempt declares it.
+        connection.declared().forget();
+    }
+    consumers
+}
+
 /// Both consumers of a channel, asked for together.
 async fn consume(
     channel: &lapin::Channel,
@@ -116,14 +127,14 @@ struct RabbitStream {
     held: Arc<Held>,
     prefetch: usize,
     decoder: Decoder,
-    /// Not handed out yet: the rest of a bundle, and what was read while the consumer was full. The broker sends no more than one
+    /// Deliveries not handed out yet: the rest of a bundle, and those read while the consumer was full. The broker sends no more than one
     /// queue's prefetch and the one message of the other.
     arrived: VecDeque<(Source, Part)>,
     has_ended: bool,
     _place: Place,
 }
 
-/// What is held goes back to the queue.
+/// The deliveries that are held go back to the queue.
 impl Drop for RabbitStream {
     fn drop(&mut self) {
         self.held.acker.close_now();

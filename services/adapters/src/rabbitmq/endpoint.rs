@@ -1,4 +1,4 @@
-//! Where one node of RabbitMQ is and how to log in, from a URL. The password appears nowhere else.
+//! The address and the login of one node of RabbitMQ, from a URL. The password appears nowhere else.
 
 use std::fmt;
 

@@ -1,12 +1,12 @@
-//! What lapin reports, in words for a person: what happened, at which broker, and what to do.
+//! Errors of lapin in words for a person: the event, the broker, and the remedy.
 
 use std::io;
 
 use lapin::ErrorKind as Lapin;
 use paceline_core::{Error, ErrorKind};
 
-use super::connection::HEARTBEAT_S;
 use super::endpoint::Endpoint;
+use super::limits::HEARTBEAT_S;
 
 const ACCESS_REFUSED: u16 = 403;
 const CONNECTION_FORCED: u16 = 320;
@@ -72,7 +72,7 @@ fn reason(error: &lapin::Error) -> String {
     }
 }
 
-/// What the broker's code means to whoever used the channel.
+/// The error of a channel that the broker closed, by the broker's code.
 fn channel_closed(label: &str, code: u16, text: &str) -> Error {
     let message = format!("RabbitMQ at {label} closed the channel: {code} {text}");
     let (kind, remedy) = match code {

@@ -9,7 +9,8 @@ use paceline_core::ports::broker::Confirm;
 use tokio::sync::mpsc;
 
 use super::chunk::CHANNELS;
-use super::fake_broker::{Act, FakeBroker, PUBLISH, message, put_ack, within};
+use super::fake_broker::{Act, FakeBroker, PUBLISH, message, within};
+use super::fake_frames::put_ack;
 use super::message::Target;
 use super::singles::CHUNKS_MAX;
 
@@ -37,7 +38,7 @@ impl Seen {
     }
 }
 
-/// It confirms what goes to "well", at once, and of what goes to "stuck" one message with each of those if `is_slow`.
+/// A broker that confirms messages to "well" at once, and with each of them one message to "stuck" if `is_slow`.
 async fn broker(is_slow: bool) -> (FakeBroker, Arc<Mutex<Seen>>, Told, Told) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let (stuck, told_stuck) = mpsc::unbounded_channel();

@@ -8,9 +8,9 @@ use std::time::Duration;
 use paceline_core::ErrorKind;
 use paceline_core::ports::broker::Confirm;
 
-use super::fake_broker::{
-    Act, CORRELATION_ID, FakeBroker, PUBLISH, message, put, put_ack, put_close, put_content, put_short_string, put_u16,
-    put_u64, with_text, within,
+use super::fake_broker::{Act, FakeBroker, PUBLISH, message, within};
+use super::fake_frames::{
+    CORRELATION_ID, put, put_ack, put_close, put_content, put_short_string, put_u16, put_u64, with_text,
 };
 use super::message::Target;
 use super::publisher::Publisher;
@@ -25,6 +25,15 @@ fn confirm_each(method: (u16, u16), channel: u16, tag: &AtomicU64, out: &mut Vec
         put_ack(out, channel, tag.fetch_add(1, Ordering::Relaxed) + 1, false);
     }
     Act::Answer
+}
+
+/// The broker gives back the message that the publisher called `index`.
+fn put_return(out: &mut Vec<u8>, channel: u16, index: &[u8]) {
+    put(out, channel, (60, 50), |out| {
+        put_u16(out, 312);
+        ["NO_ROUTE", "test", "jobs"].into_iter().for_each(|text| put_short_string(out, text));
+    });
+    put_content(out, channel, &with_text(CORRELATION_ID, index), b"{}");
 }
 
 #[tokio::test]
@@ -66,7 +75,7 @@ async fn publish_blocked(publisher: &Publisher) -> paceline_core::Error {
     published.unwrap_err()
 }
 
-/// It blocks publishers at the first publish.
+/// A broker that blocks publishers at the first publish.
 async fn blocking_broker() -> FakeBroker {
     let script = |method: (u16, u16), _: u16, out: &mut Vec<u8>| {
         if method == PUBLISH {
@@ -154,11 +163,7 @@ async fn returned_messages_are_matched_to_their_publish() {
     let broker = FakeBroker::start(move |method, channel, out| {
         // Of five, the third comes back, and all are confirmed with the last.
         if method == PUBLISH && tag.fetch_add(1, Ordering::Relaxed) + 1 == 5 {
-            put(out, channel, (60, 50), |out| {
-                put_u16(out, 312);
-                ["NO_ROUTE", "test", "jobs"].into_iter().for_each(|text| put_short_string(out, text));
-            });
-            put_content(out, channel, &with_text(CORRELATION_ID, b"2"), b"{}");
+            put_return(out, channel, b"2");
             put_ack(out, channel, 5, true);
         }
         Act::Answer
@@ -176,11 +181,7 @@ async fn a_refusal_that_comes_with_anothers_return_is_still_a_refusal() {
     let tag = AtomicU64::new(0);
     let broker = FakeBroker::start(move |method, channel, out| {
         if method == PUBLISH && tag.fetch_add(1, Ordering::Relaxed) + 1 == 5 {
-            put(out, channel, (60, 50), |out| {
-                put_u16(out, 312);
-                ["NO_ROUTE", "test", "jobs"].into_iter().for_each(|text| put_short_string(out, text));
-            });
-            put_content(out, channel, &with_text(CORRELATION_ID, b"3"), b"{}");
+            put_return(out, channel, b"3");
             put(out, channel, (60, 120), |out| {
                 put_u64(out, 2);
                 out.push(0);

@@ -10,9 +10,8 @@ use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::Broker as _;
 
 use super::RabbitBroker;
-use super::fake_broker::{
-    Act, CHANNELS_MAX, FakeBroker, MESSAGE_ID, put, put_close, put_delivery, put_short_string, with_text, within,
-};
+use super::fake_broker::{Act, CHANNELS_MAX, FakeBroker, within};
+use super::fake_frames::{MESSAGE_ID, put, put_close, put_delivery, put_short_string, with_text};
 
 // lapin speaks to the socket from a thread of its own, which paused time would overtake. So time is paused where nothing but time
 // is waited for.
@@ -164,7 +163,7 @@ async fn an_attempt_to_consume_that_is_given_up_closes_its_channel() {
     within(closed_too).await;
 }
 
-/// What was asked there may still be answered, and would be taken for the answer to the next question.
+/// The open question may still be answered, and the answer would be taken for that to the next question.
 #[tokio::test]
 async fn a_channel_with_an_open_question_is_not_used_again() {
     let (asked, is_silent) = (Arc::new(std::sync::Mutex::new(Vec::new())), Arc::new(AtomicBool::new(true)));
@@ -273,25 +272,29 @@ async fn more_consumers_than_the_connection_has_channels_are_refused_with_the_re
 /// A queue that is refused costs a channel a time, and the channels of a connection serve all queues.
 #[tokio::test]
 async fn many_consumers_of_a_queue_that_is_refused_ask_once() {
-    let asked = Arc::new(AtomicU64::new(0));
-    let script_asked = asked.clone();
-    let broker = FakeBroker::start(move |method, channel, out| {
-        if method != (60, 20) {
-            return Act::Answer;
+    let (opened, refused) = (Arc::new(AtomicU64::new(0)), Once::new());
+    let script_opened = opened.clone();
+    let broker = FakeBroker::with_heartbeats(move |method, channel, out| match method {
+        (20, 10) => {
+            script_opened.fetch_add(1, Ordering::Relaxed);
+            Act::Answer
         }
-        if script_asked.fetch_add(1, Ordering::Relaxed) == 0 {
-            put_close(out, channel, 403, "ACCESS_REFUSED - no");
+        (60, 20) => {
+            refused.call_once(|| put_close(out, channel, 403, "ACCESS_REFUSED - no"));
+            Act::Ignore
         }
-        Act::Ignore
+        _ => Act::Answer,
     });
     let broker = broker.await;
     let rabbit = RabbitBroker::connect(broker.config(), SystemClock::shared()).await.unwrap();
     let first = rabbit.consume("jobs", "main", 10).await.err().expect("refused");
     assert!(first.message.contains("set_permissions"), "{first}");
-    let asked_first = asked.load(Ordering::Relaxed);
+    // The refusal is remembered for a time that a slow machine must not let pass. Nothing is asked of the broker meanwhile.
+    tokio::time::pause();
+    let opened_first = opened.load(Ordering::Relaxed);
     let all = futures::future::join_all((0..64).map(|_| rabbit.consume("jobs", "main", 10))).await;
     assert!(all.into_iter().all(|refused| refused.err().is_some_and(|error| error.message == first.message)));
-    assert_eq!(asked.load(Ordering::Relaxed), asked_first);
+    assert_eq!(opened.load(Ordering::Relaxed), opened_first, "each attempt has a channel of its own");
     assert_eq!(rabbit.rebuilt(), 0);
 }
 

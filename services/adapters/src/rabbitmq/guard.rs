@@ -18,34 +18,18 @@ use super::frame::{
     FRAME_BODY, FRAME_END, FRAME_HEAD_BYTES, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD, PROPERTIES_AT, channel,
     put_frame,
 };
-use super::properties::{PREFIX_BYTES, Reader, Value, entries};
+use super::methods::{CHANNEL_CLOSE, CHANNEL_CLOSE_OK, Delivered, Greeting, NotAmqp, greeting, payload, tuned};
+use super::properties::PREFIX_BYTES;
 
-/// lapin takes a smaller agreed size for this one, which is AMQP's least.
-const FRAME_BYTES_MIN: usize = 4096;
 const HEARTBEAT: [u8; 3] = [FRAME_HEARTBEAT, 0, 0];
 /// Class and weight come before a header's body size.
 const BODY_BYTES_AT: usize = 4;
 /// The largest method, which is looked at as a whole.
 const METHOD_BYTES_MAX: usize = 1024 * 1024;
-const CHANNEL_CLOSE: &[u8] = &[0, 20, 0, 40];
-const CHANNEL_CLOSE_OK: &[u8] = &[0, 20, 0, 41];
 /// A TLS alert, which is how a port that speaks TLS answers plain AMQP.
 const TLS_ALERT: u8 = 0x15;
 
-/// The peer does not speak AMQP 0-9-1; the text says so to a person.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NotAmqp(pub String);
-
-/// The broker's word of itself before anything else.
-#[derive(Debug)]
-pub struct Greeting {
-    /// And its version.
-    pub product: String,
-    /// All nodes of a cluster say the same.
-    pub cluster: Option<String>,
-}
-
-/// What has arrived, frame by frame.
+/// The bytes that have arrived, frame by frame.
 pub struct Guard {
     /// Above this size lapin refuses a frame.
     frame_bytes_max: usize,
@@ -54,7 +38,7 @@ pub struct Guard {
     /// Looked at, and not taken yet; what was taken is cut off when all of it was.
     output: Vec<u8>,
     taken: usize,
-    /// What is left of a body frame that is passed on as it arrives.
+    /// Bytes still to come of a body frame that is passed on as it arrives.
     passing: usize,
     /// Bytes still to come of a header frame that is left out as it arrives.
     skipping: usize,
@@ -143,21 +127,25 @@ impl Guard {
         // Nothing overtakes a bundle, and none comes into the middle of a frame that is passed on as it arrives.
         self.bundles.flush_all(&mut self.output);
         match head[0] {
-            FRAME_HEADER if frame_bytes > self.frame_bytes_max => return Ok(self.large_header(input, frame_bytes)),
+            FRAME_HEADER if frame_bytes > self.frame_bytes_max => Ok(self.large_header(input, frame_bytes)),
             FRAME_METHOD if frame_bytes > METHOD_BYTES_MAX => {
-                return Err(NotAmqp(format!("it sent a frame of {frame_bytes} bytes")));
+                Err(NotAmqp(format!("it sent a frame of {frame_bytes} bytes")))
             }
-            FRAME_METHOD | FRAME_HEADER => (),
+            FRAME_METHOD | FRAME_HEADER => self.whole(input, frame_bytes),
             _ => {
                 self.passing = frame_bytes;
-                return Ok(Some(0));
+                Ok(Some(0))
             }
         }
+    }
+
+    /// A method or a header, which is looked at when all of it has arrived.
+    fn whole(&mut self, input: &[u8], frame_bytes: usize) -> Result<Option<usize>, NotAmqp> {
         let Some(frame) = input.get(..frame_bytes) else { return Ok(None) };
         if frame.last() != Some(&FRAME_END) {
             return Err(NotAmqp("it sent a frame without an end".into()));
         }
-        match head[0] {
+        match frame[0] {
             FRAME_METHOD => self.method(frame),
             _ => self.header(frame),
         }
@@ -205,7 +193,7 @@ impl Guard {
         }
     }
 
-    /// The answer to our close of a channel that the broker closed before it read ours.
+    /// True for the answer to Paceline's close of a channel that the broker had closed before it read that close.
     fn is_late_goodbye(&mut self, frame: &[u8]) -> bool {
         let channel = channel(frame);
         match payload(frame).get(..4) {
@@ -274,55 +262,6 @@ impl Guard {
         put_frame(&mut self.output, &[FRAME_BODY, high, low], &[&self.moving]);
         self.moving.clear();
     }
-}
-
-fn payload(frame: &[u8]) -> &[u8] {
-    &frame[FRAME_HEAD_BYTES..frame.len() - 1]
-}
-
-/// The largest frame of the connection, if the method is the broker's tuning; it says 0 for no limit.
-fn tuned(payload: &[u8]) -> Option<usize> {
-    let bytes = payload.strip_prefix(&[0, 10, 0, 30])?.get(2..6)?;
-    let frame_bytes_max = u32::from_be_bytes(bytes.try_into().ok()?) as usize;
-    (frame_bytes_max > 0).then_some(frame_bytes_max.max(FRAME_BYTES_MIN))
-}
-
-/// The method of a delivery, around its exchange and routing key.
-struct Delivered<'a> {
-    before: &'a [u8],
-    after: &'a [u8],
-}
-
-impl<'a> Delivered<'a> {
-    /// `None` for any other method.
-    fn find(payload: &'a [u8]) -> Option<Self> {
-        let (names_at, after_bytes) = match payload.get(..4)? {
-            // The consumer, its tag and whether it came before.
-            [0, 60, 0, 60] => (4 + 1 + usize::from(*payload.get(4)?) + 8 + 1, 0),
-            // The answer to a get has no consumer, and ends with the number of messages that are left.
-            [0, 60, 0, 71] => (4 + 8 + 1, 4),
-            _ => return None,
-        };
-        let (before, rest) = payload.split_at_checked(names_at)?;
-        let (_, after) = rest.split_at_checked(rest.len().checked_sub(after_bytes)?)?;
-        Some(Self { before, after })
-    }
-}
-
-/// If the method is the broker's start.
-fn greeting(frame: &[u8]) -> Option<Greeting> {
-    // The version of the protocol comes before the table.
-    let mut start = Reader(payload(frame).strip_prefix(&[0, 10, 0, 10])?.get(2..)?);
-    let (mut product, mut version, mut cluster) = ("AMQP broker", "", None);
-    for (key, value) in entries(start.long()?) {
-        match (key, value) {
-            ("product", Value::Text(text)) => product = text,
-            ("version", Value::Text(text)) => version = text,
-            ("cluster_name", Value::Text(text)) => cluster = Some(text.to_owned()),
-            _ => (),
-        }
-    }
-    Some(Greeting { product: format!("{product} {version}").trim_end().to_owned(), cluster })
 }
 
 #[cfg(test)]

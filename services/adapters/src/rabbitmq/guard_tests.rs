@@ -1,7 +1,8 @@
 use super::*;
-use crate::rabbitmq::fake_broker::{
+use crate::rabbitmq::fake_frames::{
     BODY, HEADER, put, put_content, put_delivery, put_frame, put_long_string, put_short_string, put_u16, put_u64,
 };
+use crate::rabbitmq::methods::FRAME_BYTES_MIN;
 
 const FRAME_BYTES: usize = 64 * 1024;
 
@@ -16,7 +17,7 @@ fn taken(guard: &mut Guard) -> Vec<u8> {
     out
 }
 
-/// What comes out when `bytes` arrive in pieces of `step`.
+/// The output of a guard to which `bytes` arrive in pieces of `step`.
 fn passed(bytes: &[u8], step: usize) -> Vec<u8> {
     let (mut guard, mut out) = (guard(), Vec::new());
     for piece in bytes.chunks(step) {

@@ -15,7 +15,7 @@ pub enum Source {
     GivenUp,
 }
 
-/// Why there are no more.
+/// The reason for which there are no more deliveries.
 #[derive(Debug)]
 pub enum End {
     /// Channel or connection failed.
@@ -63,7 +63,7 @@ impl<S: Stream<Item = lapin::Result<Delivery>> + Unpin> Merged<S> {
     }
 }
 
-/// What a stream shows now.
+/// The present state of a stream.
 fn look<S: Stream<Item = lapin::Result<Delivery>> + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,

@@ -12,9 +12,9 @@ use paceline_core::{Error, ErrorKind, Result};
 
 use super::connection::Connection;
 use super::message::Decoder;
-use super::topology::Names;
+use super::names::Names;
 
-/// How many messages are asked for at once.
+/// The number of messages that are asked for at once.
 const GETS_AT_ONCE: usize = 30;
 const PRECONDITION_FAILED: u16 = 406;
 

@@ -1,4 +1,4 @@
-//! What only a real RabbitMQ can show and the port's suite cannot ask for: foreign clients, and what the broker does by itself.
+//! Cases that only a real RabbitMQ can show and the port's suite cannot ask for: foreign clients, and the broker's own acts.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use paceline_core::ErrorKind;
 use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::{Broker as _, Consumer, Delivery};
 
-use super::topology::Names;
+use super::names::Names;
 use super::{RabbitBroker, RabbitConfig, priority};
 
 const QUEUE: &str = "jobs";
@@ -134,7 +134,7 @@ async fn a_level_of_consumers_is_filled_before_the_next() {
     broker.remove(QUEUE, GROUP).await.unwrap();
 }
 
-/// It reads on while it may take no more: what it holds is lost with its channel, and nobody would settle it.
+/// A full consumer reads on: the messages that it holds are lost with its channel, and nobody would settle them.
 #[tokio::test]
 async fn a_full_consumer_hears_that_it_ended() {
     let config = config("full");

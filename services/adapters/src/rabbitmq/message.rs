@@ -18,14 +18,14 @@ const ATTEMPT: &str = "x-paceline-attempt";
 const TRACEPARENT: &str = "traceparent";
 /// AMQP's timestamp has whole seconds; this header, which RabbitMQ itself uses too, has the milliseconds.
 const TIMESTAMP_MS: &str = "timestamp_in_ms";
-/// Why a message is in the dead queue.
+/// The header with the reason for which a message is in the dead queue.
 const REASON: &str = "x-paceline-reason";
 
 /// The longest text that goes into a header; all headers of a message share one frame.
 const REASON_BYTES_MAX: usize = 8 * 1024;
 const TRACEPARENT_BYTES_MAX: usize = 256;
 
-/// Where a batch is published to, with its reason if that is a dead queue.
+/// The exchange and the routing key that a batch is published to, with the reason if that is a dead queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     pub exchange: &'a str,
@@ -105,13 +105,13 @@ pub struct Decoder {
     run: Arc<str>,
 }
 
-/// What the headers say besides the message.
+/// The parts of the headers that are not the message's.
 #[derive(Debug, Default, PartialEq)]
 pub struct Envelope {
     pub deliveries_before: u32,
-    /// Why the message is in the dead queue.
+    /// The reason for which the message is in the dead queue.
     pub reason: Option<String>,
-    /// Why the broker moved the message last.
+    /// The reason for which the broker moved the message last.
     pub broker_reason: Option<String>,
 }
 

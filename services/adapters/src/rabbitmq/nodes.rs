@@ -1,44 +1,39 @@
-//! The nodes of RabbitMQ that a URL names. A connection is to one of them, and the next connection tries the next: so a node that is
-//! away costs its share of one attempt and no more, and clients that lost a node spread over those that are left.
+//! The nodes of RabbitMQ that a URL names. A connection leads to one of them, and the next connection tries the next node: a node that
+//! is away costs its share of one attempt and no more, and clients that lost a node spread over those that are left.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, ErrorKind, Result};
 
-use super::connection::{CONNECT_TIMEOUT, Connection};
+use super::connection::Connection;
 use super::endpoint::Endpoint;
+use super::limits::CONNECT_TIMEOUT;
 use crate::one_cluster::{Found, of_one_cluster};
+use crate::rotation::Rotation;
 
 /// The longest that one node of several may take until a connection to it is open. One that is frozen takes all of it.
 const CONNECT_TO_ONE_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub struct Nodes {
-    /// In an order of this process alone, so that all roles together use all nodes.
-    endpoints: Vec<Endpoint>,
-    next: AtomicUsize,
-}
+pub struct Nodes(Rotation<Endpoint>);
 
 impl Nodes {
     pub fn parse(url: &str) -> Result<Self> {
         if let Some(wrong) = wrong_nodes(url) {
             return Err(Error::invalid_field("broker_url", wrong));
         }
-        let mut endpoints = node_urls(url).iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>>>()?;
-        fastrand::shuffle(&mut endpoints);
-        Ok(Self { endpoints, next: AtomicUsize::new(0) })
+        let node = |url: &String| Endpoint::parse(url).map(|endpoint| (endpoint.to_string(), endpoint));
+        Ok(Self(Rotation::new(node_urls(url).iter().map(node).collect::<Result<Vec<_>>>()?)))
     }
 
     /// To the next node that answers. Each is tried once; if none answers, the error says why of each.
     pub async fn connect(&self, ca_file: Option<&Path>, name: &str) -> Result<Connection> {
-        let timeout = if self.endpoints.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TO_ONE_TIMEOUT };
+        let timeout = if self.0.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TO_ONE_TIMEOUT };
         let mut errors = Vec::new();
-        for _ in &self.endpoints {
-            let endpoint = &self.endpoints[self.next.fetch_add(1, Ordering::Relaxed) % self.endpoints.len()];
-            match Connection::open(endpoint, ca_file, name, timeout).await {
+        for _ in 0..self.0.len() {
+            match Connection::open(&self.0.next().node, ca_file, name, timeout).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => errors.push(error),
             }
@@ -46,19 +41,17 @@ impl Nodes {
         Err(all_failed(errors))
     }
 
-    /// Which nodes answer, each with its product and version or with why it does not, or is none of these nodes' cluster.
+    /// Each node with its product and version, or with the reason for which it does not answer or is not of the others' cluster.
     pub async fn look(&self, ca_file: Option<&Path>) -> Vec<(String, Result<String>)> {
-        let looks = self.endpoints.iter().map(async |endpoint| {
-            let opened = Connection::open(endpoint, ca_file, "paceline look", CONNECT_TO_ONE_TIMEOUT).await;
+        let looks = self.0.iter().map(async |member| {
+            let opened = Connection::open(&member.node, ca_file, "paceline look", CONNECT_TO_ONE_TIMEOUT).await;
             let found = |connection: Connection| Found {
                 words: connection.server().to_owned(),
                 cluster: connection.cluster().map(str::to_owned),
             };
-            (endpoint.to_string(), opened.map(found))
+            (member.address.clone(), opened.map(found))
         });
-        let mut nodes = futures::future::join_all(looks).await;
-        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        of_one_cluster(nodes)
+        of_one_cluster(futures::future::join_all(looks).await)
     }
 }
 
@@ -74,12 +67,10 @@ fn all_failed(mut errors: Vec<Error>) -> Error {
     Error::unavailable(format!("no node of RabbitMQ can be used: {}", reasons.join("; ")))
 }
 
-/// Every address, which is what messages say when it is about no single one.
+/// Every address, for messages that are about no single node.
 impl fmt::Display for Nodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut addresses: Vec<String> = self.endpoints.iter().map(Endpoint::to_string).collect();
-        addresses.sort();
-        f.write_str(&addresses.join(", "))
+        self.0.fmt(f)
     }
 }
 
@@ -93,7 +84,7 @@ mod tests {
     fn a_list_is_read_and_a_wrong_one_is_refused_without_its_password() {
         let nodes = Nodes::parse("amqp://u:s3cret@h1:1,h2,h3:3/jobs").unwrap();
         assert_eq!(nodes.to_string(), "h1:1, h2:5672, h3:3");
-        assert!(nodes.endpoints.iter().all(|node| node.vhost == "jobs" && node.password == "s3cret"));
+        assert!(nodes.0.iter().all(|member| member.node.vhost == "jobs" && member.node.password == "s3cret"));
         for wrong in ["amqp://u:s3cret@h1,,h2", "amqp://u:s3cret@h1,h2:port"] {
             let error = Nodes::parse(wrong).map(drop).unwrap_err();
             assert!(error.fields[0].field == "broker_url" && !error.message.contains("s3cret"), "{error}");
@@ -108,6 +99,5 @@ mod tests {
         let error = nodes.connect(None, "test").await.map(drop).unwrap_err();
         let names = [one, other].map(|address| address.to_string());
         assert!(names.iter().all(|name| error.message.contains(name)), "{error}");
-        assert_eq!(nodes.next.load(Ordering::Relaxed), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Which of a queue's consumers the broker fills first.
+//! Orders the consumers of a queue, so that the broker fills the first ones first.
 //!
 //! A worker has many consumers, so that together they hold enough for large requests to the sink. If all were equal, the broker would
 //! give each job of a short queue to another channel, and pay a write and an ack for it. So consumers have priorities, a few of them on

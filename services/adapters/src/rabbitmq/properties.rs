@@ -30,7 +30,7 @@ pub enum Value<'a> {
     Other,
 }
 
-/// Where the body begins behind the properties, as [`guard`](super::guard) put them together.
+/// The beginning of the body behind the properties, as [`guard`](super::guard) put them together.
 pub fn body_at(data: &[u8]) -> usize {
     let length = data.first_chunk::<PREFIX_BYTES>().map_or(0, |length| u32::from_be_bytes(*length) as usize);
     PREFIX_BYTES.saturating_add(length).min(data.len())

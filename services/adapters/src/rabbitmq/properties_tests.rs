@@ -1,5 +1,5 @@
 use super::*;
-use crate::rabbitmq::fake_broker::{MESSAGE_ID, put_long_string, put_short_string, with_text};
+use crate::rabbitmq::fake_frames::{MESSAGE_ID, put_long_string, put_short_string, with_text};
 
 /// Properties with one header of the name "h".
 fn header(value: &[u8]) -> Vec<u8> {

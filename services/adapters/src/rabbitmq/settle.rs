@@ -11,10 +11,10 @@ use paceline_core::{Error, Result};
 
 use super::acker::Acker;
 use super::message::Target;
+use super::names::Names;
 use super::publisher::Publisher;
-use super::topology::Names;
 
-/// What a consumer and its deliveries share.
+/// The state that a consumer and its deliveries share.
 pub struct Held {
     pub acker: Acker,
     pub names: Names,

@@ -24,7 +24,7 @@ pub struct Singles(Mutex<HashMap<(String, String), Arc<Waiting>>>);
 pub struct Waiting {
     exchange: String,
     routing_key: String,
-    /// In the order in which they came. Each belongs to a publisher that waits, so there are no more of them than jobs are held.
+    /// Messages in the order in which they came. Each belongs to a publisher that waits, so there are no more of them than held jobs.
     messages: Mutex<VecDeque<(Single, Answer)>>,
     /// As many as there are chunks to be sent.
     permits: Arc<Semaphore>,
@@ -43,7 +43,7 @@ pub struct Single {
     message: Message,
 }
 
-/// Where its publisher waits. Dropped, it says that the epoch has ended.
+/// The sender to the publisher that waits. Dropped, it says that the epoch has ended.
 pub type Answer = oneshot::Sender<Decided<Confirm>>;
 
 impl Singles {

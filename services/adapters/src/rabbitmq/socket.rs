@@ -1,4 +1,4 @@
-//! The socket as lapin sees it: guarded, and under our control until its end.
+//! The socket as lapin sees it: guarded, and under Paceline's control until its end.
 //!
 //! lapin drives a connection from a thread of its own, which ends only with its socket. A broker that hangs in the handshake or in the
 //! goodbye would keep that thread for ever, so whoever opened the connection holds a [`Cut`].
@@ -20,27 +20,28 @@ use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Sleep;
 
-use super::guard::{Guard, NotAmqp};
+use super::guard::Guard;
+use super::methods::NotAmqp;
 use super::transport::Transport;
 
-/// How much is read from the socket at once.
+/// The most that is read from the socket at once.
 const READ_BYTES: usize = 64 * 1024;
 /// The least time between two looks at a socket that has just been emptied. Each look wakes lapin's thread, and that one the readers
 /// of its channels, so a connection is read at most a thousand times a second and not for every frame. What comes after a silence is
 /// read at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
-/// The same for a busy connection, on which so much has arrived in every millisecond: some 2,500 jobs a second.
+/// The interval for a busy connection, on which so many bytes have arrived in every millisecond: some 2,500 jobs a second.
 const LOOK_INTERVAL_BUSY: Duration = Duration::from_millis(5);
 const BUSY_BYTES_PER_MS: u128 = 1024;
 
-/// What lapin runs on: Tokio, with [`Socket`]s.
+/// The runtime that lapin runs on: Tokio, with [`Socket`]s.
 pub type Kit = RuntimeParts<Tokio, SocketReactor>;
 
 pub struct Socket {
     transport: Transport,
     guard: Guard,
     buffer: Box<[u8]>,
-    /// Why nothing more will be read.
+    /// The reason for which nothing more will be read.
     end: Option<io::Error>,
     cut: Arc<Cut>,
     /// Runs until the next look, while `is_resting`.
@@ -68,6 +69,15 @@ impl Cut {
             Some(reason) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, *reason)),
             None => Ok(()),
         }
+    }
+}
+
+/// Ends the socket of a connection that nobody waits for any more.
+pub struct CutOnDrop(pub Arc<Cut>);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.cut("it was given up");
     }
 }
 
@@ -150,7 +160,7 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.get_mut().transport).poll_flush(context)
     }
 
-    /// Says goodbye as far as the peer takes it at once: lapin's thread would wait for it, and the socket closes anyway.
+    /// Sends a goodbye as far as the peer takes it at once: lapin's thread would wait for more, and the socket closes anyway.
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         _ = Pin::new(&mut self.get_mut().transport).poll_shutdown(context);
         Poll::Ready(Ok(()))

@@ -7,7 +7,7 @@ use paceline_core::{Error, Result};
 use redis::cmd;
 
 use super::barrier::few_enough;
-use super::connection::in_cluster_mode;
+use super::errors::in_cluster_mode;
 use super::ledger::RedisLedger;
 
 /// A Redis that uses more of its `maxmemory`, in percent, is nearly full. The alert PacelineRedisMemory begins there too.
@@ -84,7 +84,7 @@ fn judge(server: &str, info: &str, appendfsync: Option<&str>) -> Result<String> 
     Ok(words)
 }
 
-/// Nothing where Redis does not say both numbers, as some managed ones: unknown is not full.
+/// `None` where Redis does not say both numbers, as some managed ones do not: unknown is not full.
 fn memory(info: &str) -> String {
     let bytes = |name| field(info, name).parse::<u64>().ok();
     let (Some(used), Some(limit)) = (bytes("used_memory"), bytes("maxmemory")) else {

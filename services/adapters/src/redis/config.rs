@@ -1,4 +1,4 @@
-//! Where the Redis is, from its URL: one [`Server`], or [`Sentinels`] that know which one.
+//! The settings of a connection to Redis. The URL names one [`Server`], or [`Sentinels`] that know which server is the primary.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct RedisConfig {
 /// The URL, read.
 pub(super) enum Place {
     Server(Box<Server>),
-    /// They know which server is the primary now.
+    /// Sentinels, which know which server is the primary now.
     Sentinels(Arc<Sentinels>),
 }
 

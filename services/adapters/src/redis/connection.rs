@@ -11,25 +11,23 @@ use std::time::Duration;
 use paceline_core::clock::SystemClock;
 use paceline_core::{Error, Result};
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind,
-    cmd,
-};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, cmd};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::barrier::{Barrier, few_enough};
 use super::config::{Place, RedisConfig};
+use super::errors::{SUBJECT, into_error, is_final};
 use super::sentinels::Sentinels;
 use super::server::Server;
 use super::watch::Word;
 use crate::link::{Epoch, Link};
 
-/// How long a connection may take to come up.
+/// The longest that a connection may take to come up.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
-/// How long one command may take to answer.
+/// The longest that one command may take to answer.
 const RESPONSE_MAX: Duration = Duration::from_secs(3);
-/// How long a call takes at most, whatever happens.
+/// The longest that a call takes, whatever happens.
 const CALL_MAX: Duration = Duration::from_secs(6);
 /// Commands that wait to be written; a caller beyond them waits, asynchronously.
 const COMMANDS_QUEUED_MAX: usize = 256;
@@ -44,11 +42,11 @@ pub(super) struct Connection {
 /// One connection, shared by all calls.
 struct Multiplexed {
     connection: MultiplexedConnection,
-    /// Of a primary with replicas.
+    /// Asks for a replica's word; only where the server is a primary with replicas.
     barrier: Option<Barrier>,
     server: String,
     failure: Arc<OnceLock<Error>>,
-    /// Of sentinels: their majority's word for this server, and who asks for it.
+    /// The word of the sentinels' majority for this server, where there are sentinels; `_watch` asks for it.
     word: Option<Arc<Word>>,
     _watch: JoinSet<()>,
 }
@@ -157,7 +155,7 @@ impl Connection {
         Ok(Multiplexed { connection, barrier, server, failure, word: Some(word), _watch: watch })
     }
 
-    /// Where the connection leads now, or should lead.
+    /// The server that the connection leads to now, or should lead to.
     pub(super) fn server(&self) -> String {
         self.link.current().map_or_else(|| self.label.clone(), |epoch| epoch.server.clone())
     }
@@ -209,72 +207,11 @@ async fn multiplexed(server: &Server) -> Result<MultiplexedConnection> {
     connected.map_err(|e| into_error(&server.address, &e))
 }
 
-/// True if a connection that has answered so is of no use any more: it failed, or leads to a server that is no primary.
-fn is_final(error: &RedisError) -> bool {
-    const NO_PRIMARY: [&str; 4] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS"];
-    error.is_io_error() || error.is_unrecoverable_error() || error.code().is_some_and(|code| NO_PRIMARY.contains(&code))
-}
-
-/// Stands in a refusal for what the script was about.
-const SUBJECT: &str = "{subject}";
-
 async fn bounded<T>(server: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
     let seconds = CALL_MAX.as_secs();
     tokio::time::timeout(CALL_MAX, call).await.unwrap_or_else(|_| {
         Err(Error::unavailable(format!("redis at {server} did not answer within {seconds} s; is it overloaded?")))
     })
-}
-
-fn into_error(server: &str, error: &RedisError) -> Error {
-    let detail = error.detail().unwrap_or_default();
-    match error.code() {
-        Some("ABORTED") => return Error::aborted(format!("{SUBJECT}: {detail}")),
-        Some("PRECONDITION") => return Error::failed_precondition(format!("{SUBJECT}: {detail}")),
-        Some("NOTFOUND") => return Error::not_found(format!("{SUBJECT} {detail}")),
-        Some("OOM") => return Error::unavailable(format!("redis at {server} is full; raise its maxmemory: {error}")),
-        Some("MISCONF") => return Error::unavailable(format!("redis at {server} cannot write to its disk: {error}")),
-        Some("NOREPLICAS") => {
-            return Error::unavailable(format!(
-                "redis at {server} has too few replicas to take writes; are they running? ({error})"
-            ));
-        }
-        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return unwelcome(server, error),
-        _ => {}
-    }
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => unwelcome(server, error),
-        ErrorKind::Io if error.to_string().contains("certificate") => Error::unavailable(format!(
-            "cannot trust redis at {server}: {error}; if you signed it yourself, name the CA file"
-        )),
-        ErrorKind::Io | ErrorKind::Parse => Error::unavailable(format!(
-            "cannot reach redis at {server}: {error}; is it running, and is PACELINE_LEDGER_URL right?"
-        )),
-        ErrorKind::Server(
-            ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot | ServerErrorKind::ClusterDown,
-        ) => in_cluster_mode(server),
-        ErrorKind::Server(
-            ServerErrorKind::BusyLoading
-            | ServerErrorKind::TryAgain
-            | ServerErrorKind::MasterDown
-            | ServerErrorKind::ReadOnly,
-        ) => Error::unavailable(format!("redis at {server} cannot now: {error}")),
-        _ => Error::internal(format!("redis at {server}: {error}")),
-    }
-}
-
-/// A server of Redis Cluster.
-pub(super) fn in_cluster_mode(server: &str) -> Error {
-    Error::failed_precondition(format!(
-        "redis at {server} runs in cluster mode, which the ledger cannot use: its lists of runs are in no one slot; \
-         take one server, or one primary with replicas and sentinels (redis+sentinel://…, docs/clusters.md)"
-    ))
-}
-
-fn unwelcome(server: &str, error: &RedisError) -> Error {
-    let reason = error.code().unwrap_or("refused");
-    Error::failed_precondition(format!(
-        "redis at {server} does not let us in ({reason}); check user and password in PACELINE_LEDGER_URL"
-    ))
 }
 
 #[cfg(test)]

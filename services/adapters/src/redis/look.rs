@@ -6,7 +6,7 @@ use paceline_core::{Error, Result};
 use super::barrier::REPLICAS_MAX;
 use super::sentinels::{Sentinels, View};
 
-/// By address, each with what it is or with what is wrong.
+/// Every sentinel and server by its address, each with its role or with its fault.
 pub(super) async fn look(sentinels: &Sentinels) -> Vec<(String, Result<String>)> {
     let views = sentinels.views().await;
     let seeing: Vec<&View> = views.iter().filter_map(|(_, view)| view.as_ref().ok()).collect();

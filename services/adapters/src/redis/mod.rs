@@ -1,8 +1,8 @@
 //! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
 //!
 //! [`ledger`] is the handle, and a file that has the name of a port implements it: [`runs`], [`leases`], [`ranges`], [`counts`], [`workers`],
-//! [`mesh`]. The others hold what one or several of them need, [`keys`] names what they touch, [`fields`] reads it, and [`connection`] reaches
-//! the server and turns its answers into the port's errors.
+//! [`mesh`]. The others hold what one or several of them need, [`keys`] names what they touch, [`fields`] reads it, [`connection`] reaches the
+//! server, and [`errors`] has the port's words for refusals.
 //! Of a cluster, [`sentinels`] say which server is the primary, [`watch`] leaves one that they name no more, and [`barrier`] asks for a replica's
 //! word after every call.
 
@@ -12,6 +12,7 @@ mod check;
 mod config;
 mod connection;
 mod counts;
+mod errors;
 #[cfg(test)]
 mod fake_redis;
 mod fields;

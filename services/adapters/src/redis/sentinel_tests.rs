@@ -36,7 +36,7 @@ fn one_replica() -> Arc<AtomicU64> {
     Arc::new(AtomicU64::new(1))
 }
 
-/// It accepts, by the backlog, and never says a word.
+/// A server that accepts, by the backlog, and never says a word.
 async fn frozen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

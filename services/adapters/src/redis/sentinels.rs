@@ -22,7 +22,7 @@ const FORM: &str = "write redis+sentinel://sentinel1:26379,sentinel2:26379,senti
 
 pub(super) struct Sentinels {
     nodes: Vec<Server>,
-    /// Of the primary, in the sentinels' settings.
+    /// The primary's name in the sentinels' settings.
     name: String,
     /// The parts before and after a server's address in its URL: scheme and login, database.
     around: (String, String),
@@ -40,7 +40,7 @@ pub(super) struct Belief {
 /// The servers that one sentinel sees.
 pub(super) struct View {
     pub(super) belief: Belief,
-    /// Of the primary; such as `master`, or `s_down,master` when this sentinel does not reach it.
+    /// The primary's flags, such as `master`, or `s_down,master` when this sentinel does not reach the primary.
     pub(super) flags: String,
     /// Address and flags of each.
     pub(super) replicas: Vec<(String, String)>,

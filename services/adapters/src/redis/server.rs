@@ -6,7 +6,7 @@ use paceline_core::{Error, Result};
 use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 
-/// How long sent bytes may stay unacknowledged before the connection counts as dead: a silent network must not keep it.
+/// The longest that sent bytes may stay unacknowledged. Then the connection counts as dead: a silent network must not keep it.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
 /// One Redis process, not yet connected to.

@@ -1,4 +1,4 @@
-//! While connected to a primary: whether a majority of the sentinels still names it. A primary that was cut off together with a replica and
+//! Asks, while connected to a primary, if a majority of the sentinels still names it. A primary that was cut off together with a replica and
 //! the clients could prove its answers by that replica, long after the others have chosen another primary; all of that would be dropped when
 //! they meet again.
 
@@ -8,13 +8,13 @@ use std::time::Duration;
 use paceline_core::{Error, Result};
 use tokio::time::Instant;
 
-/// From one question to the next.
+/// The interval from one question to the next.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest that a primary is used without a majority's word, reckoned from when that was asked for. Sentinels that have lost a primary need longer
 /// to replace it: `down-after-milliseconds` in infra/redis/sentinel.conf, and their vote.
 const WORD_MAX: Duration = Duration::from_secs(3);
 
-/// When a majority was last asked that named this primary.
+/// The time at which a majority was last asked that named this primary.
 pub(super) struct Word(Mutex<Instant>);
 
 impl Word {
@@ -22,7 +22,7 @@ impl Word {
         Self(Mutex::new(at))
     }
 
-    /// An error when it is too old. Asked after every answer: a process that was frozen has an old word when it wakes.
+    /// An error when the word is too old. Asked after every answer: a process that was frozen has an old word when it wakes.
     pub(super) fn check(&self, server: &str) -> Result<()> {
         let age = self.last().elapsed();
         if age <= WORD_MAX {
@@ -34,7 +34,7 @@ impl Word {
         )))
     }
 
-    /// Returns why the primary at `server` is of no use any more. `ask` answers the address of the one that a majority names.
+    /// Ends with the reason for which the primary at `server` is of no use any more. `ask` answers the primary that a majority names.
     pub(super) async fn watch<F>(&self, server: &str, ask: impl Fn() -> F) -> Error
     where
         F: Future<Output = Result<String>>,

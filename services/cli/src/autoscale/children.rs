@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use paceline_core::backoff::Backoff;
 use paceline_core::ids;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::task::JoinSet;
@@ -41,7 +42,7 @@ pub struct Children {
     running: BTreeMap<u64, Running>,
     ends: JoinSet<(u64, std::io::Result<ExitStatus>)>,
     started: u64,
-    pause: Duration,
+    pause: Backoff,
     start_at: Option<Instant>,
 }
 
@@ -63,7 +64,8 @@ impl Children {
         }
         let (running, ends) = Default::default();
         let processes_max = PROCESSES_FACTOR * workers_max as usize;
-        let (worker, is_full, started, pause, start_at) = (this_binary as Worker, false, 0, PAUSE_MIN, None);
+        let (worker, is_full, started, pause, start_at) =
+            (this_binary as Worker, false, 0, Backoff::new(PAUSE_MIN, PAUSE_MAX), None);
         Ok(Self { prefix, patience, processes_max, worker, is_full, running, ends, started, pause, start_at })
     }
 
@@ -76,7 +78,7 @@ impl Children {
             if let Err(error) = self.start() {
                 tracing::warn!(
                     error = format!("{error:#}"),
-                    pause_ms = self.pause.as_millis() as u64,
+                    pause_ms = self.pause.peek().as_millis() as u64,
                     "no worker could be started"
                 );
                 self.postpone();
@@ -166,12 +168,12 @@ impl Children {
             return Ended::ForGood(code);
         }
         if ended.started_at.elapsed() >= LIVED_WELL {
-            self.pause = PAUSE_MIN;
+            self.pause.reset();
         }
         tracing::warn!(
             worker = ended.id,
             how,
-            pause_ms = self.pause.as_millis() as u64,
+            pause_ms = self.pause.peek().as_millis() as u64,
             "a worker died; another follows"
         );
         self.postpone();
@@ -179,8 +181,7 @@ impl Children {
     }
 
     fn postpone(&mut self) {
-        self.start_at = Some(Instant::now() + self.pause);
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.start_at = Some(Instant::now() + self.pause.next(1.0));
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use paceline_core::Result;
 
-use super::Shared;
 use super::queue::Queue;
+use super::shared::Shared;
 use super::store;
 
 /// Messages that come back in one transaction.
@@ -46,7 +46,7 @@ async fn bring_back(shared: &Arc<Shared>) -> Result<Duration> {
 }
 
 async fn move_due(shared: &Arc<Shared>, queue: Arc<Queue>, now_ms: i64) -> Result<usize> {
-    let (writer, shared_after) = (queue.clone(), shared.clone());
+    let writer = queue.clone();
     let change = move |connection: &rusqlite::Connection| {
         let due = store::take_due(connection, writer.number, now_ms, BATCH)?;
         let first_id = writer.reserve_ids(due.len());
@@ -55,7 +55,7 @@ async fn move_due(shared: &Arc<Shared>, queue: Arc<Queue>, now_ms: i64) -> Resul
     };
     let after = move |(first_id, due): (i64, Vec<_>)| {
         let moved = due.len();
-        queue.committed(&shared_after, first_id, due);
+        queue.committed(first_id, due);
         moved
     };
     shared.database.write_then(change, after).await

@@ -1,17 +1,40 @@
 //! The broker port itself: each method is a step on [`Queue`]s and the file.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream;
+use paceline_core::Result;
+use paceline_core::clock::SharedClock;
 use paceline_core::ports::Broker;
-use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message};
-use paceline_core::{Error, Result};
+use paceline_core::ports::broker::{Confirm, Consumer, DELIVERY_LIMIT, DeadLetter, Delivery, Depth, Message};
+use tokio::task::JoinSet;
 
-use super::queue::Queue;
-use super::store;
-use super::{EmbeddedBroker, Shared};
+use super::queue::{Entry, Queue};
+use super::settle::{self, Settlement};
+use super::shared::Shared;
+use super::{delays, store};
+use crate::embedded::database::Database;
+
+/// The broker of one folder. Dropping it ends its tasks; unsettled messages are ready at the next opening.
+pub struct EmbeddedBroker {
+    shared: Arc<Shared>,
+    _tasks: JoinSet<()>,
+}
+
+impl EmbeddedBroker {
+    /// Opens or makes `folder/broker.db`. Must be called within a Tokio runtime.
+    pub fn open(folder: &Path, clock: SharedClock) -> Result<Self> {
+        let database = Database::open(folder, "broker.db", store::SCHEMA)?;
+        let shared = Arc::new(Shared::new(database, clock));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(settle::flush_acks_for_ever(shared.clone()));
+        tasks.spawn(delays::bring_back_for_ever(shared.clone()));
+        Ok(Self { shared, _tasks: tasks })
+    }
+}
 
 #[async_trait]
 impl Broker for EmbeddedBroker {
@@ -20,11 +43,11 @@ impl Broker for EmbeddedBroker {
             return Ok(());
         }
         let (name, member) = (queue.to_owned(), group.to_owned());
+        let (shared, database) = (self.shared.clone(), self.shared.database.clone());
         let change = move |connection: &rusqlite::Connection| {
             let number = store::declare(connection, &name, &member)?;
-            Ok((name, member, Queue::new(number, store::extent(connection, number)?)))
+            Ok((name, member, Queue::new(database, number, store::extent(connection, number)?)))
         };
-        let shared = self.shared.clone();
         let after = move |(name, member, queue): (String, String, Queue)| {
             // Two may declare at once; the first one's queue is everybody's.
             shared.queues().entry((name, member)).or_insert_with(|| Arc::new(queue));
@@ -47,7 +70,7 @@ impl Broker for EmbeddedBroker {
         if targets.is_empty() {
             return Ok(vec![Confirm::Unroutable; batch.len()]);
         }
-        let (count, shared) = (batch.len(), self.shared.clone());
+        let count = batch.len();
         let change = move |connection: &rusqlite::Connection| {
             let mut written = Vec::with_capacity(targets.len());
             for queue in targets {
@@ -57,12 +80,12 @@ impl Broker for EmbeddedBroker {
             }
             Ok((written, batch))
         };
-        let after = move |(written, batch): (Vec<(Arc<Queue>, i64)>, Vec<Message>)| {
+        let after = |(written, batch): (Vec<(Arc<Queue>, i64)>, Vec<Message>)| {
             let mut written = written.into_iter();
             let last = written.next_back();
-            written.for_each(|(queue, first_id)| queue.committed(&shared, first_id, batch.clone()));
+            written.for_each(|(queue, first_id)| queue.committed(first_id, batch.clone()));
             if let Some((queue, first_id)) = last {
-                queue.committed(&shared, first_id, batch);
+                queue.committed(first_id, batch);
             }
         };
         self.shared.database.write_then(change, after).await?;
@@ -71,11 +94,11 @@ impl Broker for EmbeddedBroker {
 
     async fn consume(&self, queue: &str, group: &str, prefetch: u16) -> Result<Consumer> {
         let (shared, queue) = (self.shared.clone(), self.shared.queue(queue, group).await?);
-        let (number, receiver) = queue.subscribe(&shared, prefetch);
+        let (number, receiver) = queue.subscribe(prefetch);
         let membership = Membership { shared: shared.clone(), queue, number };
         let deliveries = stream::unfold((receiver, membership), |(mut receiver, membership)| async {
-            let delivery = receiver.recv().await?;
-            Some((Ok(delivery), (receiver, membership)))
+            let entry = receiver.recv().await?;
+            Some((Ok(membership.delivery(entry)), (receiver, membership)))
         });
         let closing = Box::pin(async move {
             if let Err(error) = shared.flush_acks().await {
@@ -122,16 +145,24 @@ impl Broker for EmbeddedBroker {
     }
 }
 
-/// Gives back what a consumer holds when its stream is dropped.
+/// A consumer of a queue. When its stream is dropped, the messages that the consumer holds go back to the queue.
 struct Membership {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     number: u64,
 }
 
+impl Membership {
+    fn delivery(&self, Entry { id, redeliveries, message }: Entry) -> Delivery {
+        let settlement = Settlement::new(self.shared.clone(), self.queue.clone(), self.number, id);
+        let given_up = (redeliveries >= DELIVERY_LIMIT).then(|| format!("delivered {redeliveries} times"));
+        Delivery { message, redeliveries, given_up, settle: Box::new(settlement) }
+    }
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
-        let returned = self.queue.unsubscribe(&self.shared, self.number);
+        let returned = self.queue.unsubscribe(self.number);
         if returned.is_empty() {
             return;
         }
@@ -140,43 +171,5 @@ impl Drop for Membership {
         self.shared
             .database
             .write_detached(move |connection| Ok(store::count_redelivery(connection, number, &returned)?));
-    }
-}
-
-impl Shared {
-    /// A declared queue, also of an earlier process.
-    async fn queue(self: &Arc<Self>, queue: &str, group: &str) -> Result<Arc<Queue>> {
-        self.restore().await?;
-        let found = self.queues().get(&(queue.to_owned(), group.to_owned())).cloned();
-        found.ok_or_else(|| {
-            Error::not_found(format!(
-                "queue {queue:?} of group {group:?} is not declared; the first worker or producer makes it"
-            ))
-        })
-    }
-
-    /// Once, at first use: the queues that an earlier process declared.
-    async fn restore(self: &Arc<Self>) -> Result<()> {
-        let shared = self.clone();
-        self.restored
-            .get_or_try_init(|| async move {
-                let change = |connection: &rusqlite::Connection| {
-                    let mut queues = Vec::new();
-                    for (name, group, number) in store::declared(connection)? {
-                        queues.push(((name, group), Queue::new(number, store::extent(connection, number)?)));
-                    }
-                    Ok(queues)
-                };
-                let after_shared = shared.clone();
-                let after = move |queues: Vec<((String, String), Queue)>| {
-                    let mut known = after_shared.queues();
-                    for (name, queue) in queues {
-                        known.entry(name).or_insert_with(|| Arc::new(queue));
-                    }
-                };
-                shared.database.write_then(change, after).await
-            })
-            .await
-            .copied()
     }
 }

@@ -1,17 +1,17 @@
-//! One queue of one group, in memory: a bounded window of ready messages, and who holds what.
+//! One queue of one group, in memory: a bounded window of ready messages, and the messages that each consumer holds.
 //!
-//! Consumers take turns. The window is filled straight from publishes while it has room, and in pages from the file after
-//! that, so memory does not grow with the backlog.
+//! Consumers take turns. The window is filled straight from publishes while the window has room, and in pages from the file
+//! after that, so memory does not grow with the backlog. A consumer gets entries by a channel; [`super::port`] makes
+//! deliveries of them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use paceline_core::ports::broker::{DELIVERY_LIMIT, Delivery, Message};
+use paceline_core::ports::broker::Message;
 use tokio::sync::mpsc;
 
-use super::Shared;
-use super::settle::Settlement;
 use super::store::{self, Stored};
+use crate::embedded::database::Database;
 
 /// The most ready messages in memory, and the size of a page from the file.
 const WINDOW_MAX: usize = 4_096;
@@ -19,6 +19,7 @@ const PAGE: usize = 1_024;
 
 pub struct Queue {
     pub number: i64,
+    database: Database,
     state: Mutex<State>,
 }
 
@@ -35,13 +36,13 @@ struct State {
     last_id: i64,
     /// Messages up to this id are in the window, held, or settled; those above are in the file only.
     loaded_up_to: i64,
-    /// How many are above. May dip below 0 between a page's reading and its publishes' accounting.
+    /// The number of messages above that. May dip below 0 between a page's reading and its publishes' accounting.
     unloaded: i64,
     is_loading: bool,
     window: VecDeque<Entry>,
     consumers: BTreeMap<u64, Holder>,
     next_consumer: u64,
-    /// Whose turn it is.
+    /// The consumer whose turn it is.
     turn: u64,
     /// Settled, to be deleted from the file.
     acked: Vec<i64>,
@@ -49,14 +50,14 @@ struct State {
 
 /// A consumer's side.
 struct Holder {
-    deliveries: mpsc::UnboundedSender<Delivery>,
+    entries: mpsc::UnboundedSender<Entry>,
     prefetch: usize,
     held: BTreeMap<i64, Entry>,
 }
 
 impl Queue {
-    /// A queue whose file holds `ready` messages with ids up to `last_id`.
-    pub fn new(number: i64, (last_id, ready): (i64, i64)) -> Self {
+    /// A queue whose file, `database`, holds `ready` messages with ids up to `last_id`.
+    pub fn new(database: Database, number: i64, (last_id, ready): (i64, i64)) -> Self {
         let state = State {
             last_id,
             loaded_up_to: 0,
@@ -68,7 +69,7 @@ impl Queue {
             turn: 0,
             acked: Vec::new(),
         };
-        Self { number, state: Mutex::new(state) }
+        Self { number, database, state: Mutex::new(state) }
     }
 
     /// Ids for `count` messages that are about to be written.
@@ -80,7 +81,7 @@ impl Queue {
     }
 
     /// Messages from `first_id` on are committed, called in the order of their ids.
-    pub fn committed(self: &Arc<Self>, shared: &Arc<Shared>, first_id: i64, messages: Vec<Message>) {
+    pub fn committed(self: &Arc<Self>, first_id: i64, messages: Vec<Message>) {
         let mut state = self.state();
         for (id, message) in (first_id..).zip(messages) {
             // A page may have brought it already; or the file is ahead of the window, and pages will.
@@ -93,26 +94,22 @@ impl Queue {
                 state.unloaded += 1;
             }
         }
-        self.hand_out(shared, &mut state);
+        self.hand_out(&mut state);
     }
 
-    pub fn subscribe(
-        self: &Arc<Self>,
-        shared: &Arc<Shared>,
-        prefetch: u16,
-    ) -> (u64, mpsc::UnboundedReceiver<Delivery>) {
-        // Bounded by the prefetch: a delivery is sent only within it.
-        let (deliveries, receiver) = mpsc::unbounded_channel();
+    pub fn subscribe(self: &Arc<Self>, prefetch: u16) -> (u64, mpsc::UnboundedReceiver<Entry>) {
+        // Bounded by the prefetch: an entry is sent only within the prefetch.
+        let (entries, receiver) = mpsc::unbounded_channel();
         let mut state = self.state();
         let consumer = state.next_consumer;
         state.next_consumer += 1;
-        state.consumers.insert(consumer, Holder { deliveries, prefetch: prefetch.into(), held: BTreeMap::new() });
-        self.hand_out(shared, &mut state);
+        state.consumers.insert(consumer, Holder { entries, prefetch: prefetch.into(), held: BTreeMap::new() });
+        self.hand_out(&mut state);
         (consumer, receiver)
     }
 
     /// Ends a consumer; what it held is ready again, in front, and answers the ids.
-    pub fn unsubscribe(self: &Arc<Self>, shared: &Arc<Shared>, consumer: u64) -> Vec<i64> {
+    pub fn unsubscribe(self: &Arc<Self>, consumer: u64) -> Vec<i64> {
         let mut state = self.state();
         let Some(holder) = state.consumers.remove(&consumer) else { return Vec::new() };
         let returned: Vec<i64> = holder.held.keys().copied().collect();
@@ -120,12 +117,12 @@ impl Queue {
             entry.redeliveries += 1;
             state.window.push_front(entry);
         }
-        self.hand_out(shared, &mut state);
+        self.hand_out(&mut state);
         returned
     }
 
     /// Takes a delivery from its consumer; `None` when the consumer is gone, so the delivery settles nothing.
-    pub fn release(self: &Arc<Self>, shared: &Arc<Shared>, consumer: u64, id: i64, how: Release) -> Option<Entry> {
+    pub fn release(self: &Arc<Self>, consumer: u64, id: i64, how: Release) -> Option<Entry> {
         let mut state = self.state();
         let entry = state.consumers.get_mut(&consumer)?.held.remove(&id)?;
         match how {
@@ -133,7 +130,7 @@ impl Queue {
             Release::GivenBack => state.window.push_front(entry.clone()),
             Release::Moved => (),
         }
-        self.hand_out(shared, &mut state);
+        self.hand_out(&mut state);
         Some(entry)
     }
 
@@ -173,30 +170,40 @@ impl Queue {
     }
 
     /// Gives messages to consumers in turn, while there are messages and somebody may hold one more.
-    fn hand_out(self: &Arc<Self>, shared: &Arc<Shared>, state: &mut State) {
+    fn hand_out(self: &Arc<Self>, state: &mut State) {
         while !state.window.is_empty() {
             let Some(consumer) = state.next_in_turn() else { break };
             let entry = state.window.pop_front().expect("the window is not empty");
             let holder = state.consumers.get_mut(&consumer).expect("it is its turn");
-            let settlement = Settlement::new(shared.clone(), self.clone(), consumer, entry.id);
-            let delivery = Delivery {
-                message: entry.message.clone(),
-                redeliveries: entry.redeliveries,
-                given_up: (entry.redeliveries >= DELIVERY_LIMIT)
-                    .then(|| format!("delivered {} times", entry.redeliveries)),
-                settle: Box::new(settlement),
-            };
-            holder.held.insert(entry.id, entry);
+            holder.held.insert(entry.id, entry.clone());
             // A receiver that is being dropped gives everything back by `unsubscribe`.
-            _ = holder.deliveries.send(delivery);
+            _ = holder.entries.send(entry);
         }
         let wants_more = state.window.len() < WINDOW_MAX - PAGE && state.unloaded > 0 && !state.consumers.is_empty();
         if wants_more && !std::mem::replace(&mut state.is_loading, true) {
-            shared.load(self.clone(), state.loaded_up_to);
+            self.load(state.loaded_up_to);
         }
     }
 
-    fn loaded(self: &Arc<Self>, shared: &Arc<Shared>, after: i64, page: Vec<Stored>) {
+    /// Reads the next page on the database's own thread and puts the page into the window there.
+    fn load(self: &Arc<Self>, after: i64) {
+        let (queue, number) = (self.clone(), self.number);
+        let read = self.database.read_detached(
+            move |connection| store::page(connection, number, after, PAGE),
+            move |page| match page {
+                Ok(page) => queue.loaded(after, page),
+                Err(error) => {
+                    tracing::error!(%error, "a page of messages cannot be read");
+                    queue.state().is_loading = false;
+                }
+            },
+        );
+        if let Err(error) = read {
+            tracing::error!(%error, "a page of messages cannot be read");
+        }
+    }
+
+    fn loaded(self: &Arc<Self>, after: i64, page: Vec<Stored>) {
         let mut state = self.state();
         state.is_loading = false;
         // Somebody purged the queue meanwhile: the page is of the past.
@@ -207,7 +214,7 @@ impl Queue {
                 page.into_iter().map(|Stored { id, redeliveries, message }| Entry { id, redeliveries, message });
             state.window.extend(entries);
         }
-        self.hand_out(shared, &mut state);
+        self.hand_out(&mut state);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -215,12 +222,12 @@ impl Queue {
     }
 }
 
-/// How a delivery leaves its consumer.
+/// The ways in which a delivery leaves its consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
     Acked,
     GivenBack,
-    /// It is in another table now.
+    /// Written into another table.
     Moved,
 }
 
@@ -229,30 +236,9 @@ impl State {
     fn next_in_turn(&mut self) -> Option<u64> {
         let from_turn = self.consumers.range(self.turn..).chain(self.consumers.range(..self.turn));
         let mut free =
-            from_turn.filter(|(_, holder)| holder.held.len() < holder.prefetch && !holder.deliveries.is_closed());
+            from_turn.filter(|(_, holder)| holder.held.len() < holder.prefetch && !holder.entries.is_closed());
         let consumer = *free.next()?.0;
         self.turn = consumer + 1;
         Some(consumer)
-    }
-}
-
-impl Shared {
-    /// Reads the next page on the database's own thread and puts it into the window there.
-    fn load(self: &Arc<Self>, queue: Arc<Queue>, after: i64) {
-        let shared = self.clone();
-        let number = queue.number;
-        let read = self.database.read_detached(
-            move |connection| store::page(connection, number, after, PAGE),
-            move |page| match page {
-                Ok(page) => queue.loaded(&shared, after, page),
-                Err(error) => {
-                    tracing::error!(%error, "a page of messages cannot be read");
-                    queue.state().is_loading = false;
-                }
-            },
-        );
-        if let Err(error) = read {
-            tracing::error!(%error, "a page of messages cannot be read");
-        }
     }
 }

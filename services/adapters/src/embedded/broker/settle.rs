@@ -1,15 +1,20 @@
-//! What becomes of a delivery. Acks are gathered and deleted together; a move to another table is one transaction.
+//! Settles deliveries. Acks are gathered and deleted together; a move to another table is one transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use paceline_core::backoff::Backoff;
 use paceline_core::ports::broker::{Message, Settle};
 use paceline_core::{Error, Result, retry};
 
-use super::Shared;
 use super::queue::{Queue, Release};
+use super::shared::Shared;
 use super::store;
+
+/// The first and the longest pause before acks that could not be deleted are tried again.
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 pub struct Settlement {
     shared: Arc<Shared>,
@@ -37,7 +42,7 @@ impl Settlement {
             Ok(into(connection, number)?)
         });
         moved.await?;
-        self.queue.release(&self.shared, self.consumer, self.id, Release::Moved);
+        self.queue.release(self.consumer, self.id, Release::Moved);
         Ok(())
     }
 }
@@ -45,7 +50,7 @@ impl Settlement {
 #[async_trait]
 impl Settle for Settlement {
     fn ack(self: Box<Self>) {
-        if self.queue.release(&self.shared, self.consumer, self.id, Release::Acked).is_some() {
+        if self.queue.release(self.consumer, self.id, Release::Acked).is_some() {
             self.shared.acked.notify_one();
         }
     }
@@ -63,38 +68,22 @@ impl Settle for Settlement {
     }
 
     fn give_back(self: Box<Self>) {
-        self.queue.release(&self.shared, self.consumer, self.id, Release::GivenBack);
+        self.queue.release(self.consumer, self.id, Release::GivenBack);
     }
 }
 
-/// Deletes what is acked, whenever something is; what comes meanwhile shares the next transaction.
+/// Deletes acknowledged messages whenever there are some; acks that come meanwhile share the next transaction.
 pub async fn flush_acks_for_ever(shared: Arc<Shared>) {
-    const RETRY_DELAY: Duration = Duration::from_millis(500);
+    let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     loop {
         shared.acked.notified().await;
-        if let Err(error) = shared.flush_acks().await {
-            tracing::warn!(%error, "acknowledged messages are not deleted yet");
-            tokio::time::sleep(RETRY_DELAY).await;
-            shared.acked.notify_one();
-        }
-    }
-}
-
-impl Shared {
-    /// Deletes everything that was acked before the call.
-    pub async fn flush_acks(&self) -> Result<()> {
-        for queue in self.all_queues() {
-            let ids = queue.take_acked();
-            if ids.is_empty() {
-                continue;
-            }
-            let (number, doomed) = (queue.number, ids.clone());
-            let deleted = self.database.write(move |connection| Ok(store::delete(connection, number, &doomed)?)).await;
-            if let Err(error) = deleted {
-                queue.put_back_acked(ids);
-                return Err(error);
+        match shared.flush_acks().await {
+            Ok(()) => backoff.reset(),
+            Err(error) => {
+                tracing::warn!(%error, "acknowledged messages are not deleted yet");
+                backoff.wait().await;
+                shared.acked.notify_one();
             }
         }
-        Ok(())
     }
 }

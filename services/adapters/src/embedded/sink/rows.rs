@@ -54,7 +54,7 @@ const BY_FOREIGN_ID: &str = "foreign_id = ?2 AND foreign_id <> ''";
 // The constants of the port and of the schema are one rule.
 const _: () = assert!(JOB_ID_BYTES_MAX == 512);
 
-/// How a document is found: its run, and its seq or its foreign id.
+/// The key of a document's row: its run, and its seq or its foreign id.
 pub struct Key {
     run: RunId,
     name: Name,

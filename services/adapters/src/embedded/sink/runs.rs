@@ -28,7 +28,7 @@ impl Row {
     }
 }
 
-/// What is lower than what is there changes nothing.
+/// A lower (revision, cursor) than the one that is kept changes nothing.
 pub fn keep(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
     let upsert = "INSERT INTO kept_runs VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
                   SET revision = excluded.revision, cursor = excluded.cursor, body = excluded.body
