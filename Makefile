@@ -1,12 +1,11 @@
 # What a developer types. Each target is one line or calls the script that has the logic.
 
-FEATURES := paceline-adapters/services,paceline-tests/services
 # The simulation needs no adapter, so it is built without them.
 SIM := cargo run --release -p paceline-tests --no-default-features --features mutants --bin sim --
 SEEDS := 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster cluster-smoke verify fmt clippy deny audit stack-up stack-down \
+.PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster cluster-smoke verify lint fmt shellcheck proto-lint deny clippy docs-lint audit stack-up stack-down \
 	observe dashboards dashboards-lint dashboards-check k8s-check env compose-smoke dist clean
 
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
@@ -43,7 +42,7 @@ sim: ## SEEDS seeds of the simulation on two schedulers, two producers and worke
 sim-mutants: ## shows that the simulation catches every known mutant within 1,000 seeds
 	$(SIM) --mutants --seeds 1000
 
-verify: fmt clippy deny dashboards-lint k8s-check test ## all checks, then every test
+verify: lint dashboards-lint k8s-check test ## all checks, then every test
 
 gauntlet: build ## every fault on the real services while runs go on; SEED=n MINUTES=m RABBITMQ=4 CLUSTER=1; the last line is the verdict
 	infra/local/stack install
@@ -57,18 +56,29 @@ gauntlet-disaster: build ## data of a service is lost in mid-run, and made good 
 	infra/local/stack install
 	$(GAUNTLET) disaster
 
-fmt: ## is the code formatted?
-	cargo fmt --all --check
+lint: ## every check that runs nothing of Paceline: the next six
+	infra/local/lint
 
-clippy: ## lints, each warning an error
-	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
+fmt: ## is the code formatted?
+	infra/local/lint fmt
+
+shellcheck: ## every script
+	infra/local/lint shell
+
+proto-lint: ## .proto files: style, and breaks against proto/baseline.binpb
+	infra/local/lint proto
 
 deny: ## licences, sources and versions of the dependencies
-	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing; install it once with: cargo install --locked cargo-deny" >&2; exit 1; }
-	cargo deny check bans licenses sources
+	infra/local/lint deny
+
+clippy: ## lints, each warning an error
+	infra/local/lint clippy
+
+docs-lint: ## rustdoc, each warning an error: broken links above all
+	infra/local/lint docs
 
 audit: ## known vulnerabilities of the dependencies; fetches the advisory database, so it needs the internet
-	cargo deny check advisories
+	infra/local/lint audit
 
 stack-up: ## start RabbitMQ, Redis and Elasticsearch here, without Docker
 	@infra/local/stack up

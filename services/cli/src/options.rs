@@ -29,7 +29,7 @@ pub struct Options {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Settings file [default: paceline.toml, if it is there]; every setting is also a variable, PACELINE_<SETTING>
+    /// Settings file [default: paceline.toml, if it is there]; every setting is also a variable, `PACELINE_<SETTING>`
     #[arg(long, global = true, value_name = "FILE", env = "PACELINE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Print data as JSON, an object a line
