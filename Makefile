@@ -6,7 +6,7 @@ SEEDS := 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-fast sim sim-mutants gauntlet gauntlet-disaster cluster-smoke verify lint fmt shellcheck proto-lint deny clippy docs-lint audit stack-up stack-down \
-	observe dashboards dashboards-lint dashboards-check k8s-check env compose-smoke dist clean
+	observe errors-page dashboards dashboards-lint dashboards-check k8s-check env compose-smoke dist clean
 
 # A random seed of the gauntlet is printed, so that it can be run again: make gauntlet SEED=7
 SEED ?=
@@ -92,6 +92,9 @@ observe: build ## Prometheus with the rules and, where it can be built, Jaeger b
 
 dashboards: ## write grafana/dashboards and docs/dashboards.md from grafana/src
 	infra/local/dashboards write
+
+errors-page: ## write docs/errors.md from the table of codes
+	WRITE_ERRORS_PAGE=1 cargo test -q -p paceline-cli --bin paceline the_page_is_the_table
 
 dashboards-lint: ## dashboards and rules without running anything: JSON = source, promtool, unknown and unused metrics
 	infra/local/dashboards lint

@@ -1,6 +1,7 @@
 //! Judges the nodes that one URL names, for `doctor`: they must be one cluster, or a document that is written by way of one node is
 //! not there by way of another.
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
 /// A node's product and version, and the cluster that it says it is of, if it does.
@@ -15,11 +16,14 @@ pub fn of_one_cluster(mut nodes: Vec<(String, Result<Found>)>) -> Vec<(String, R
     let named =
         |(address, found): &(String, Result<Found>)| Some((address.clone(), found.as_ref().ok()?.cluster.clone()?));
     let first = nodes.iter().find_map(named);
-    let judged = |address: &str, found: Found| match (&first, found.cluster) {
+    let judged = |address: &str, found: Found| {
+        match (&first, found.cluster) {
         (Some((first, cluster)), Some(other)) if other != *cluster => Err(Error::failed_precondition(format!(
             "{address} is of the cluster {other}, and {first} is of the cluster {cluster}: a URL names nodes of one cluster"
-        ))),
+        ))
+        .coded(codes::NODES_OF_TWO_CLUSTERS)),
         _ => Ok(found.words),
+    }
     };
     nodes
         .into_iter()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
+use paceline_core::error::codes;
 use paceline_core::ports::SpanReader;
 use paceline_core::trace::span::{Kind, Span, Value};
 use paceline_core::trace::{SpanId, TraceId};
@@ -24,9 +25,12 @@ impl TraceQuery {
     /// `url` is that of the API, as `http://127.0.0.1:16686` of a Jaeger or `http://127.0.0.1:3200` of a Tempo.
     pub fn new(url: &str) -> Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build();
-        let client = client.map_err(|e| Error::invalid_field("traces.query_url", e.to_string()))?;
+        let client = client
+            .map_err(|e| Error::invalid_field("traces.query_url", e.to_string()).coded(codes::ADDRESS_INVALID))?;
         let parsed = url::Url::parse(url);
-        let parsed = parsed.map_err(|e| Error::invalid_field("traces.query_url", format!("is no address: {e}")))?;
+        let parsed = parsed.map_err(|e| {
+            Error::invalid_field("traces.query_url", format!("is no address: {e}")).coded(codes::ADDRESS_INVALID)
+        })?;
         let port = parsed.port_or_known_default().unwrap_or(0);
         let place = format!("{}:{port}", parsed.host_str().unwrap_or_default());
         Ok(Self { client, url: url.trim_end_matches('/').to_owned(), place })
@@ -37,7 +41,9 @@ impl TraceQuery {
 impl SpanReader for TraceQuery {
     async fn trace(&self, trace: TraceId) -> Result<Vec<Span>> {
         let (url, place) = (format!("{}/api/traces/{trace}", self.url), &self.place);
-        let away = |e: reqwest::Error| Error::unavailable(format!("{place} does not answer: {}", e.without_url()));
+        let away = |e: reqwest::Error| {
+            Error::unavailable(format!("{place} does not answer: {}", e.without_url())).coded(codes::TRACES_UNAVAILABLE)
+        };
         let answer = self.client.get(&url).header("accept", "application/json").send().await.map_err(away)?;
         let (status, body) = (answer.status(), answer.text().await.map_err(away)?);
         if status.as_u16() == 404 {
@@ -45,10 +51,14 @@ impl SpanReader for TraceQuery {
         }
         if !status.is_success() {
             let words: String = body.chars().take(200).collect();
-            return Err(Error::unavailable(format!("{place} answers {status}: {words}")));
+            return Err(
+                Error::unavailable(format!("{place} answers {status}: {words}")).coded(codes::TRACES_UNAVAILABLE)
+            );
         }
-        let body: Json = serde_json::from_str(&body)
-            .map_err(|e| Error::unavailable(format!("{place} answers something else than a trace: {e}")))?;
+        let body: Json = serde_json::from_str(&body).map_err(|e| {
+            Error::unavailable(format!("{place} answers something else than a trace: {e}"))
+                .coded(codes::TRACES_UNAVAILABLE)
+        })?;
         Ok(spans(&body))
     }
 }

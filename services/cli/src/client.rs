@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_proto::v1;
 use paceline_proto::v1::scheduler_service_client::SchedulerServiceClient;
@@ -55,6 +56,7 @@ impl Scheduler {
             Code::Cancelled | Code::DeadlineExceeded if is_ours(status) => {
                 let seconds = CALL_TIMEOUT.as_secs();
                 Error::unavailable(format!("the scheduler at {} does not answer within {seconds} s", self.address))
+                    .coded(codes::SCHEDULER_TIMEOUT)
             }
             _ => status::from_status(status),
         }
@@ -100,7 +102,7 @@ pub fn authorized_as(
 
 /// The answer for `last` where nothing ran yet.
 pub fn no_runs() -> Error {
-    Error::not_found("there are no runs yet; start one with `paceline run start`")
+    Error::not_found("there are no runs yet; start one with `paceline run start`").coded(codes::NO_RUNS_YET)
 }
 
 /// True if the status was made on our side of the wire, because nobody answered; a status that was sent has no source here.
@@ -113,6 +115,7 @@ fn unreachable(address: &str) -> Error {
         "no scheduler answers at {address}: start one with `paceline dev` or `paceline scheduler`, \
          or name another with --server / PACELINE_SERVER"
     ))
+    .coded(codes::SCHEDULER_UNREACHABLE)
 }
 
 #[cfg(test)]

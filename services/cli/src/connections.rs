@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use paceline_adapters::resolve::Connections;
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
 
@@ -35,7 +36,8 @@ pub fn are_default(settings: &Settings) -> bool {
 pub fn must_exist(url: &str) -> Result<()> {
     match url.strip_prefix(EMBEDDED) {
         Some(folder) if !Path::new(folder).is_dir() => {
-            Err(Error::not_found(format!("no data folder at {folder}: the first `paceline dev` makes it")))
+            Err(Error::not_found(format!("no data folder at {folder}: the first `paceline dev` makes it"))
+                .coded(codes::DATA_FOLDER_MISSING))
         }
         _ => Ok(()),
     }

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind as IoErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use paceline_core::error::{Code, codes};
 use paceline_core::{Error, ErrorKind};
 
 /// Shown below `paceline --help`.
@@ -55,10 +56,16 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     let mut stderr = std::io::stderr().lock();
-    let label = if stderr.is_terminal() { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+    let (before, after) = if stderr.is_terminal() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    let code = code(error);
     // Without stderr there is nobody left to tell.
-    _ = writeln!(stderr, "{label} {}", describe(error));
+    _ = writeln!(stderr, "{before}error[{code}]:{after} {}\nhint: paceline explain {code}", describe(error));
     find(error).map_or(Exit::Other, |error| error.kind.into())
+}
+
+/// The code of our error; one code stands for everything that the operating system or a library says.
+fn code(error: &anyhow::Error) -> &'static Code {
+    find(error).map_or(codes::COMMAND_FAILED, |ours| ours.code)
 }
 
 /// The text of an error: its message, a line for each bad field, and the time after which to try again.
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_documented_code() {
-        let codes = [
+        let documented = [
             (ErrorKind::InvalidArgument, 2),
             (ErrorKind::NotFound, 3),
             (ErrorKind::FailedPrecondition, 4),
@@ -106,7 +113,7 @@ mod tests {
             (ErrorKind::Internal, 6),
             (ErrorKind::Unpublishable, 6),
         ];
-        for (kind, code) in codes {
+        for (kind, code) in documented {
             assert_eq!(Exit::from(kind) as u8, code, "{kind:?}");
             assert!(HELP.contains(&format!("\n  {code} ")));
         }
@@ -116,7 +123,8 @@ mod tests {
     fn the_kind_survives_context_and_other_errors_are_6() {
         let wrapped = anyhow::Error::from(Error::not_found("no run x")).context("while looking");
         assert_eq!(find(&wrapped).map(|e| e.kind), Some(ErrorKind::NotFound));
-        assert_eq!(report(&wrapped), Exit::NotFound);
+        assert_eq!((report(&wrapped), code(&wrapped)), (Exit::NotFound, codes::NOT_FOUND));
+        assert_eq!(code(&anyhow::anyhow!("odd")), codes::COMMAND_FAILED);
         assert_eq!(report(&anyhow::anyhow!("odd")), Exit::Other);
     }
 

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use paceline_core::Error;
+use paceline_core::error::codes;
 use paceline_runtime::telemetry::log;
 
 use exit::Exit;
@@ -43,7 +44,8 @@ fn start(options: Options) -> anyhow::Result<Exit> {
     }
     let settings = options.global.settings()?;
     let filter = options.log_filter(&settings);
-    let log = log::start(&filter, settings.log_format).map_err(|e| Error::invalid_field("log", e.to_string()))?;
+    let log = log::start(&filter, settings.log_format)
+        .map_err(|e| Error::invalid_field("log", e.to_string()).coded(codes::LOG_FILTER_INVALID))?;
     let context = options.global.context(settings, log);
 
     let runtime = runtime(options.command.threads()).enable_all().build()?;

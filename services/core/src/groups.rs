@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::{DEFAULT_GROUP, check_group};
 
@@ -27,7 +28,8 @@ impl Groups {
         names.sort();
         names.dedup();
         if names.is_empty() || names.len() > GROUPS_MAX {
-            return Err(Error::invalid_field("groups", format!("must be 1 to {GROUPS_MAX}, not {}", names.len())));
+            return Err(Error::invalid_field("groups", format!("must be 1 to {GROUPS_MAX}, not {}", names.len()))
+                .coded(codes::GROUP_UNKNOWN));
         }
         Ok(Self(names))
     }
@@ -49,7 +51,8 @@ impl Groups {
         if self.contains(group) {
             return Ok(());
         }
-        Err(Error::invalid_field("group", format!("the run has no group {group:?}; it was made for: {self}")))
+        Err(Error::invalid_field("group", format!("the run has no group {group:?}; it was made for: {self}"))
+            .coded(codes::GROUP_UNKNOWN))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::codes;
 use crate::error::{Error, Result};
 
 /// The longest name of a queue, group, handler, namespace or worker, in bytes.
@@ -44,7 +45,8 @@ impl RunId {
             return Err(Error::invalid_field(
                 "run_id",
                 format!("{text:?} is not a run id; `paceline run list` shows them"),
-            ));
+            )
+            .coded(codes::RUN_ID_INVALID));
         }
         Ok(Self(text.into()))
     }
@@ -102,7 +104,7 @@ pub fn check_name(field: &str, name: &str) -> Result<()> {
     }
     let rule =
         format!("{name:?} is not a name: use 1 to {NAME_BYTES_MAX} of a-z 0-9 _ . - and start with a letter or digit");
-    Err(Error::invalid_field(field, rule))
+    Err(Error::invalid_field(field, rule).coded(codes::NAME_INVALID))
 }
 
 /// Checks a queue's name. A broker has queues of its own beside `<queue>.<group>`: its `.dead`, its `.given-up`, and one
@@ -113,7 +115,8 @@ pub fn check_queue(field: &str, queue: &str) -> Result<()> {
         return Err(Error::invalid_field(
             field,
             format!("{queue:?} is not a queue: its name must not be \"retry\" or end with \".retry\""),
-        ));
+        )
+        .coded(codes::NAME_INVALID));
     }
     Ok(())
 }
@@ -125,7 +128,8 @@ pub fn check_group(field: &str, group: &str) -> Result<()> {
         return Err(Error::invalid_field(
             field,
             format!("{group:?} is not a group: no dots, and not \"dead\" or \"given-up\""),
-        ));
+        )
+        .coded(codes::NAME_INVALID));
     }
     Ok(())
 }

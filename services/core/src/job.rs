@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::ports::broker::Message;
@@ -94,14 +95,16 @@ impl Encoder {
             let bytes = self.handler.len();
             return Err(Error::unpublishable(format!(
                 "run {run} names a handler of {bytes} bytes, and a message holds {HANDLER_BYTES_MAX}; start a new run"
-            )));
+            ))
+            .coded(codes::HANDLER_NAME_TOO_LONG));
         }
         let bytes = self.message_bytes_max();
         if bytes > MESSAGE_BYTES_MAX {
             return Err(Error::unpublishable(format!(
                 "a job of run {run} would be a message of {bytes} bytes, and workers take {MESSAGE_BYTES_MAX}; start a new run with \
                  a smaller payload"
-            )));
+            ))
+            .coded(codes::JOB_TOO_LARGE));
         }
         Ok(())
     }

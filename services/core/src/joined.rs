@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::ports::runs::Created;
@@ -41,7 +42,8 @@ impl Note {
         }
         Err(Error::failed_precondition(format!(
             "the mesh has protocol {noted} now, and this role has protocol {protocol}: stop it, or give it the version that the mesh runs"
-        )))
+        ))
+        .coded(codes::PROTOCOL_DIFFERS))
     }
 }
 

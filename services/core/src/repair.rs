@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::Status;
+use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::job::{Range, range_jobs};
@@ -153,6 +154,7 @@ async fn snapshot(counts: &dyn Counts, run: &RunId, group: &str) -> Result<Snaps
         Error::not_found(format!(
             "no run {run} in the ledger; if the ledger was lost: `paceline doctor --rebuild-counters`"
         ))
+        .coded(codes::RUN_UNKNOWN)
     })
 }
 

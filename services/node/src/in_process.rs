@@ -32,11 +32,13 @@ impl InProcess {
     /// process; others reach both over gRPC.
     pub fn serve(&mut self, name: &str, scheduler: TcpListener, producer: TcpListener) {
         let Backends { broker, sink, ledger } = self.backends.clone();
-        let id = format!("{name}-producer");
-        let publishing = self.node.producer(&id, broker, ledger.clone(), self.readiness.part("producer", &id));
+        let (scheduler_id, producer_id) = (format!("{name}-scheduler"), format!("{name}-producer"));
+        // In the order in which /readyz lists them.
+        let as_scheduler = self.readiness.part("scheduler", &scheduler_id);
+        let as_producer = self.readiness.part("producer", &producer_id);
+        let publishing = self.node.producer(&producer_id, broker, ledger.clone(), as_producer);
         let producers = Producers::local(Arc::new(publishing.producer.clone()));
-        let id = format!("{name}-scheduler");
-        let scheduling = self.node.scheduler(&id, ledger, sink, producers, self.readiness.part("scheduler", &id));
+        let scheduling = self.node.scheduler(&scheduler_id, ledger, sink, producers, as_scheduler);
         self.roles.spawn(scheduling.run(scheduler, self.shutdown.clone()));
         self.roles.spawn(publishing.run(producer, self.shutdown.clone()));
     }

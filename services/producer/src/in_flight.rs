@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -78,7 +79,8 @@ impl InFlight {
             "the broker has confirmed nothing for {} ms while {} publishes wait; does it block publishers (memory, disk)?",
             stuck.as_millis(),
             state.waiting
-        )))
+        ))
+        .coded(codes::PUBLISHES_STUCK))
     }
 
     /// An error if publishes have failed for a while, and none came through: the broker refuses them, or its connection for them.
@@ -89,7 +91,8 @@ impl InFlight {
             Some(refusals @ Refusals { first, last, why })
                 if refusals.is_fresh(tried) && last.duration_since(*first) >= CONFIRM_PATIENCE =>
             {
-                Err(Error::unavailable(format!("no publish has come through for a while, the last one failed: {why}")))
+                Err(Error::unavailable(format!("no publish has come through for a while, the last one failed: {why}"))
+                    .coded(codes::PUBLISHES_STUCK))
             }
             _ => Ok(()),
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::stream::{self, TryStreamExt as _};
 use paceline_core::clock::SharedClock;
+use paceline_core::error::codes;
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
@@ -96,7 +97,8 @@ impl Producer {
     /// Whether the broker takes publishes: it does not say otherwise, and what is on its way is confirmed in time.
     pub fn check_confirms(&self) -> Result<()> {
         match self.inner.broker.blocked() {
-            Some(reason) => Err(Error::unavailable(format!("the broker blocks publishers: {reason}"))),
+            Some(reason) => Err(Error::unavailable(format!("the broker blocks publishers: {reason}"))
+                .coded(codes::BROKER_BLOCKS_PUBLISHERS)),
             None => self.inner.in_flight.check(),
         }
     }
@@ -117,7 +119,8 @@ impl Producer {
 impl RangePublisher for Producer {
     async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String> {
         if range.count == 0 || range.count > RANGE_JOBS_MAX || range.first.checked_add(range.count).is_none() {
-            return Err(Error::invalid_field("count", format!("must be 1 to {RANGE_JOBS_MAX}, not {}", range.count)));
+            return Err(Error::invalid_field("count", format!("must be 1 to {RANGE_JOBS_MAX}, not {}", range.count))
+                .coded(codes::RANGE_INVALID));
         }
         let known = self.inner.specs.get(run).await?;
         self.inner.declare_once(&known).await?;
@@ -191,7 +194,8 @@ impl Inner {
             return Ok(());
         }
         let (queue, count, first) = (&known.queue, still.len(), still[0]);
-        Err(Error::unavailable(format!("{count} jobs from seq {first} on fit no queue: {queue} is not bound")))
+        Err(Error::unavailable(format!("{count} jobs from seq {first} on fit no queue: {queue} is not bound"))
+            .coded(codes::QUEUE_GONE))
     }
 
     /// Publishes jobs of a range and answers those that no queue took. A refusal is an error, and the queue's own: the range is sent again later. Nothing
@@ -229,7 +233,8 @@ impl Inner {
                 Confirm::Confirmed => (),
                 Confirm::Unroutable => unroutable.push(seq),
                 Confirm::Refused(reason) => {
-                    return Err(Error::resource_exhausted(format!("queue {queue} refused a job: {reason}")));
+                    return Err(Error::resource_exhausted(format!("queue {queue} refused a job: {reason}"))
+                        .coded(codes::QUEUE_FULL));
                 }
             }
         }

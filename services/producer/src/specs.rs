@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use paceline_core::error::codes;
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::job::Encoder;
@@ -36,7 +37,9 @@ impl Specs {
             return Ok(known.clone());
         }
         let record = self.runs.find(run).await?;
-        let spec = record.ok_or_else(|| Error::not_found(format!("run {run} is not in the ledger")))?.spec;
+        let spec = record
+            .ok_or_else(|| Error::not_found(format!("run {run} is not in the ledger")).coded(codes::RUN_UNKNOWN))?
+            .spec;
         let encoder = Encoder::new(&spec);
         encoder.check()?;
         let known = Arc::new(Known { encoder, queue: spec.queue, groups: spec.groups });

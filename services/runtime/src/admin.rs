@@ -14,6 +14,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use paceline_core::error::codes;
 use paceline_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
@@ -73,7 +74,7 @@ async fn serve(listener: TcpListener, shown: Shown, token: Option<&str>) -> Erro
         .route("/log", get(log).put(change_log))
         .layer(DefaultBodyLimit::max(FILTER_BYTES_MAX));
     let ended = axum::serve(listener, routes.with_state(served)).await;
-    Error::unavailable(format!("the admin port ended: {ended:?}"))
+    Error::unavailable(format!("the admin port ended: {ended:?}")).coded(codes::SERVER_ENDED)
 }
 
 fn given(headers: &HeaderMap) -> Option<&[u8]> {
@@ -125,16 +126,22 @@ async fn change_log(State(served): State<Served>, headers: HeaderMap, filter: St
     match served.shown.log.change(filter.trim()) {
         Ok(()) => (served.shown.log.text() + "\n").into_response(),
         Err(error) if error.kind == ErrorKind::InvalidArgument => {
-            (StatusCode::BAD_REQUEST, error.message + "\n").into_response()
+            (StatusCode::BAD_REQUEST, line(&error)).into_response()
         }
-        Err(error) => (StatusCode::CONFLICT, error.message + "\n").into_response(),
+        Err(error) => (StatusCode::CONFLICT, line(&error)).into_response(),
     }
+}
+
+/// An error for a person with curl, who looks its code up with `paceline explain`.
+fn line(error: &Error) -> String {
+    format!("{} {}\n", error.code, error.message)
 }
 
 fn refused(headers: &HeaderMap) -> Response {
     let why = match given(headers) {
-        Some(_) => "the token is wrong; it is the role's PACELINE_TOKEN\n",
-        None => "a token is required: header `Authorization: Bearer <PACELINE_TOKEN>`\n",
+        Some(_) => "the token is wrong; it is the role's PACELINE_TOKEN",
+        None => "a token is required: header `Authorization: Bearer <PACELINE_TOKEN>`",
     };
+    let why = line(&Error::internal(why).coded(codes::TOKEN_REFUSED));
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], why).into_response()
 }

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
+
+use crate::status;
 
 /// The shortest token that is accepted, in bytes.
 pub const TOKEN_BYTES_MIN: usize = 16;
@@ -21,14 +24,16 @@ pub fn check_bind(address: SocketAddr, token: Option<&str>, allow_anonymous: boo
             format!(
                 "PACELINE_TOKEN of {found} bytes is too short or a default; use at least {TOKEN_BYTES_MIN} random bytes, e.g. `openssl rand -hex 32`"
             ),
-        ));
+        )
+        .coded(codes::TOKEN_WEAK));
     }
     if address.ip().is_loopback() || token.is_some() || allow_anonymous {
         return Ok(());
     }
     Err(Error::failed_precondition(format!(
         "{address} can be reached from other machines: set PACELINE_TOKEN, or say --allow-anonymous"
-    )))
+    ))
+    .coded(codes::TOKEN_REQUIRED))
 }
 
 /// Server side: refuses calls without the token, when there is one. Cheap to clone.
@@ -52,9 +57,9 @@ impl Interceptor for RequireToken {
         let given = request.metadata().get("authorization").map(|value| value.as_bytes());
         match given {
             given if self.admits(given) => Ok(request),
-            Some(_) => Err(Status::unauthenticated("the token is wrong; set PACELINE_TOKEN to the server's")),
+            Some(_) => Err(status::unauthenticated("the token is wrong; set PACELINE_TOKEN to the server's")),
             None => {
-                Err(Status::unauthenticated("a token is required: metadata `authorization: Bearer <PACELINE_TOKEN>`"))
+                Err(status::unauthenticated("a token is required: metadata `authorization: Bearer <PACELINE_TOKEN>`"))
             }
         }
     }
@@ -67,10 +72,9 @@ pub struct AddToken(Option<MetadataValue<Ascii>>);
 impl AddToken {
     pub fn new(token: Option<&str>) -> Result<Self> {
         let header = token.map(|token| format!("Bearer {token}").parse());
-        header
-            .transpose()
-            .map(Self)
-            .map_err(|_| Error::invalid_field("token", "PACELINE_TOKEN must be printable ASCII"))
+        header.transpose().map(Self).map_err(|_| {
+            Error::invalid_field("token", "PACELINE_TOKEN must be printable ASCII").coded(codes::TOKEN_WEAK)
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod measured;
 
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -90,7 +91,9 @@ pub async fn serve(
     };
     tokio::select! {
         biased;
-        result = server => result.map_err(|e| Error::unavailable(format!("gRPC server: {e}"))),
+        result = server => {
+            result.map_err(|e| Error::unavailable(format!("gRPC server: {e}")).coded(codes::SERVER_ENDED))
+        }
         () = overdue => Ok(()),
     }
 }
@@ -104,6 +107,7 @@ pub fn channel(address: &str, call_timeout: Option<Duration>) -> Result<Channel>
 pub fn channel_as(address: &str, origin: Option<&str>, call_timeout: Option<Duration>) -> Result<Channel> {
     let wrong = |address: &str, e: &dyn std::fmt::Display| {
         Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}"))
+            .coded(codes::ADDRESS_INVALID)
     };
     let mut endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| wrong(address, &e))?;
     if let Some(origin) = origin {
@@ -126,5 +130,6 @@ pub async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
         Error::unavailable(format!(
             "cannot listen on {address}: {e}; is another Paceline running? choose a port, or 0 for a free one"
         ))
+        .coded(codes::PORT_UNUSABLE)
     })
 }

@@ -4,6 +4,7 @@
 //! [`join`] decides at the start of a role, through the ledger, which every role has. [`SayProtocol`] and [`RequireProtocol`] are the
 //! two ends of a call between scheduler and producer.
 
+use paceline_core::error::codes;
 use paceline_core::joined::joined;
 use paceline_core::ports::Ledger;
 use paceline_core::{Error, Result};
@@ -59,7 +60,8 @@ fn refuse_other(found: Option<u32>, mesh: &str, build: Build) -> Result<()> {
     };
     Err(Error::failed_precondition(format!(
         "mesh {mesh:?} has protocol {noted}, and this paceline {version} has protocol {protocol}: {what_to_do} ({PAGE})"
-    )))
+    ))
+    .coded(codes::PROTOCOL_DIFFERS))
 }
 
 /// Client side of a call to a producer: says the protocol, and adds the token.
@@ -110,11 +112,13 @@ impl Interceptor for RequireProtocol {
             Some(said) => Err(to_status(Error::failed_precondition(format!(
                 "the producer (paceline {version}) has protocol {protocol}, and the scheduler has protocol {said}: give both one version \
                  ({PAGE})"
-            )))),
+            ))
+            .coded(codes::PRODUCER_PROTOCOL_DIFFERS))),
             None => Err(to_status(Error::invalid_field(
                 PROTOCOL_METADATA,
                 format!("must be the number of a protocol, such as {protocol}"),
-            ))),
+            )
+            .coded(codes::PROTOCOL_NUMBER_INVALID))),
         }
     }
 }

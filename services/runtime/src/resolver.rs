@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
 #[async_trait]
@@ -27,7 +28,7 @@ impl Resolver for SystemResolver {
 }
 
 fn unknown(host: &str, why: &str) -> Error {
-    Error::unavailable(format!("the name {host} does not resolve: {why}"))
+    Error::unavailable(format!("the name {host} does not resolve: {why}")).coded(codes::HOST_NOT_RESOLVED)
 }
 
 #[cfg(test)]

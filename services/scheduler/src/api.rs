@@ -2,6 +2,7 @@
 //! the run's owner, here or in another scheduler, acts on it.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use paceline_core::error::codes;
 use paceline_core::error::{ErrorKind, Violations};
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
@@ -76,17 +77,21 @@ impl Scheduler {
             (Some(jobs), Some(per_minutes)) => self.context.config.rules.rate(&mut violations, jobs, per_minutes),
             (None, None) => None,
             (None, Some(_)) => {
-                violations.add("jobs", "goes with per_minutes: give both, or neither");
+                violations.add_coded(codes::RATE_INVALID, "jobs", "goes with per_minutes: give both, or neither");
                 None
             }
             (Some(_), None) => {
-                violations.add("per_minutes", "goes with jobs: give both, or neither");
+                violations.add_coded(codes::RATE_INVALID, "per_minutes", "goes with jobs: give both, or neither");
                 None
             }
         };
         check_total(&mut violations, update.total.flatten());
         if update.jobs.is_none() && update.per_minutes.is_none() && update.total.is_none() {
-            violations.add("jobs", "nothing to update: give jobs and per_minutes, total, or all");
+            violations.add_coded(
+                codes::UPDATE_EMPTY,
+                "jobs",
+                "nothing to update: give jobs and per_minutes, total, or all",
+            );
         }
         violations.check()?;
         self.change(run, |record| {
@@ -98,7 +103,8 @@ impl Scheduler {
                 let enqueued = record.cursor;
                 return Err(Error::failed_precondition(format!(
                     "total {total} is below the {enqueued} jobs that run {run} has enqueued already"
-                )));
+                ))
+                .coded(codes::RUN_TOTAL_BELOW_ENQUEUED));
             }
             Ok((spec, record.state))
         })
@@ -189,7 +195,8 @@ impl Scheduler {
                 }
             }
         }
-        Err(Error::aborted(format!("run {run} changed {CHANGE_TRIES_MAX} times meanwhile; try again")))
+        Err(Error::aborted(format!("run {run} changed {CHANGE_TRIES_MAX} times meanwhile; try again"))
+            .coded(codes::RUN_CHANGED_MEANWHILE))
     }
 }
 
@@ -198,9 +205,9 @@ fn require(record: &RunRecord, allowed: &[RunState], verb: &str) -> Result<()> {
         return Ok(());
     }
     let (run, state) = (&record.spec.run_id, record.state);
-    Err(Error::failed_precondition(format!("cannot {verb} run {run}: it is {state}")))
+    Err(Error::failed_precondition(format!("cannot {verb} run {run}: it is {state}")).coded(codes::RUN_STATE_FORBIDS))
 }
 
 fn unknown(run: &RunId) -> Error {
-    Error::not_found(format!("no run {run}; `paceline run list` shows the runs"))
+    Error::not_found(format!("no run {run}; `paceline run list` shows the runs")).coded(codes::RUN_UNKNOWN)
 }

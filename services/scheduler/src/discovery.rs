@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_runtime::resolver::Resolver;
 use serde_json::{Value, json};
@@ -65,6 +66,7 @@ impl Entry {
     pub fn parse(address: &str) -> Result<Self> {
         let wrong = |why: &str| {
             Error::invalid_field("producers", format!("{address:?} is not an address http://HOST:PORT: {why}"))
+                .coded(codes::PRODUCERS_INVALID)
         };
         let url = Url::parse(address).map_err(|error| wrong(&error.to_string()))?;
         let fixed = || Self::Fixed(Place { address: address.trim_end_matches('/').to_owned(), origin: None });
@@ -160,7 +162,8 @@ impl Name {
             () = tokio::time::sleep(LOOKUP_LATE) => (),
         }
         let seconds = LOOKUP_LATE.as_secs();
-        self.note(Err(Error::unavailable(format!("its lookup is not answered within {seconds} s; is DNS away?"))));
+        self.note(Err(Error::unavailable(format!("its lookup is not answered within {seconds} s; is DNS away?"))
+            .coded(codes::HOST_NOT_RESOLVED)));
         lookup.await
     }
 
@@ -169,7 +172,8 @@ impl Name {
         let mut found = self.lock();
         let looked_up = match looked_up {
             Ok(none) if none.is_empty() => {
-                Err(Error::unavailable(format!("the name {} has no address now", self.host)))
+                Err(Error::unavailable(format!("the name {} has no address now", self.host))
+                    .coded(codes::HOST_NOT_RESOLVED))
             }
             looked_up => looked_up,
         };

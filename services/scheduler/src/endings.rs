@@ -9,6 +9,7 @@ use std::time::Duration;
 use paceline_core::Result;
 use paceline_core::backoff::Backoff;
 use paceline_core::error::Error;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::run::KeptRun;
@@ -148,7 +149,9 @@ impl Endings {
     }
 
     async fn keep_in_time(&self, run: &RunId) -> Result<()> {
-        let late = |_| Error::unavailable(format!("no answer within {} s", KEEP_TIMEOUT.as_secs()));
+        let late = |_| {
+            Error::unavailable(format!("no answer within {} s", KEEP_TIMEOUT.as_secs())).coded(codes::SINK_UNREACHABLE)
+        };
         tokio::time::timeout(KEEP_TIMEOUT, self.keep(run)).await.map_err(late)?
     }
 

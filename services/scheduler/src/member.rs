@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::ports::RangePublisher;
 use paceline_core::{Error, ErrorKind, Result};
 use tokio::sync::{Notify, watch};
@@ -154,7 +155,8 @@ impl Member {
             biased;
             _ = lost.changed() => {
                 // Its health decides when ranges go there again.
-                let gone = Error::unavailable(format!("producer {} stopped answering", self.name));
+                let gone =
+                    Error::unavailable(format!("producer {} stopped answering", self.name)).coded(codes::PRODUCER_SILENT);
                 ticket.failed(Ask::Question, &gone.message);
                 return Ok(Err(gone));
             }

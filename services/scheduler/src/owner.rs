@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::error::{Error, ErrorKind, Result};
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
@@ -208,7 +209,8 @@ impl Owner {
         spans::reserved(&self.context.config.instruments.traces, self.dispatcher.sampling(), who, &range, now_us);
         if !is_expected {
             // A reservation from before took effect after all, and its range is not on its way; or the ledger went back in time.
-            return Err(Error::aborted(format!("run {} went on at {}, not where it should", self.run, range.first)));
+            return Err(Error::aborted(format!("run {} went on at {}, not where it should", self.run, range.first))
+                .coded(codes::RUN_CHANGED_MEANWHILE));
         }
         let has_more = due > count || pacer.is_complete();
         Ok(Next::Sleep(if has_more {
@@ -251,7 +253,9 @@ impl Owner {
 
     async fn snapshot(&self, group: &str) -> Result<Snapshot> {
         let snapshot = self.context.ports.ledger.counts.snapshot(&self.run, group).await?;
-        snapshot.ok_or_else(|| Error::unavailable(format!("run {} has vanished from the ledger", self.run)))
+        snapshot.ok_or_else(|| {
+            Error::unavailable(format!("run {} has vanished from the ledger", self.run)).coded(codes::RUN_VANISHED)
+        })
     }
 
     /// Keeps the lease, stores how far the credit is, and sees what callers changed.

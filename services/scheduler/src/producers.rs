@@ -12,6 +12,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
@@ -81,7 +82,8 @@ impl Producers {
             return Err(Error::invalid_field(
                 "producers",
                 "at least one address is needed, e.g. http://127.0.0.1:50052",
-            ));
+            )
+            .coded(codes::PRODUCERS_INVALID));
         }
         let entries = addresses.iter().map(|address| Entry::parse(address)).collect::<Result<_>>()?;
         Self::at(resolver, entries, Box::new(move |place: &Place| caller.connect(place)))
@@ -165,7 +167,8 @@ impl Producers {
                 // A producer of an older version knows runs alone. That is no failure of its own.
                 Err(error) if error.kind == ErrorKind::InvalidArgument => Ok(Err(Error::unavailable(format!(
                     "a producer cannot look at queue {queue}, maybe because its version is older: {error}"
-                )))),
+                ))
+                .coded(codes::PRODUCER_TOO_OLD))),
                 answer => answer.map(Ok),
             }
         };
@@ -263,7 +266,7 @@ impl Producers {
             0 => (),
             more => said.push(format!("and {more} more")),
         }
-        Error::unavailable(format!("no producer works now ({})", said.join("; ")))
+        Error::unavailable(format!("no producer works now ({})", said.join("; "))).coded(codes::NO_PRODUCER_WORKS)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
@@ -70,10 +71,12 @@ impl Health for RemoteHealth {
         let check = client.check(HealthCheckRequest { service: SERVICE.into() });
         let answer = tokio::time::timeout(HEALTH_TIMEOUT, check).await.map_err(|_| {
             Error::unavailable(format!("no answer to a health check within {} ms", HEALTH_TIMEOUT.as_millis()))
+                .coded(codes::PRODUCER_SILENT)
         })?;
         match answer.map_err(|status| from_status(&status))?.into_inner().status() {
             ServingStatus::Serving => Ok(()),
-            _ => Err(Error::failed_precondition("it says that it is not serving; its /readyz says why")),
+            _ => Err(Error::failed_precondition("it says that it is not serving; its /readyz says why")
+                .coded(codes::PRODUCER_NOT_SERVING)),
         }
     }
 }
@@ -91,13 +94,15 @@ impl RangePublisher for Remote {
         let request = PublishRequest {
             run_id: run.to_string(),
             first: range.first,
-            count: u32::try_from(range.count).map_err(|_| Error::invalid_field("count", "is too large"))?,
+            count: u32::try_from(range.count)
+                .map_err(|_| Error::invalid_field("count", "is too large").coded(codes::RANGE_INVALID))?,
             scheduled_at_ms: range.scheduled_at_ms,
             sampled_of_2_56: sampling.taken(),
         };
         let answer = self.0.clone().publish(request).await.map_err(|status| from_status(&status))?.into_inner();
         if u64::from(answer.confirmed) != range.count {
-            return Err(Error::unavailable(format!("{} of {} jobs were confirmed", answer.confirmed, range.count)));
+            return Err(Error::unavailable(format!("{} of {} jobs were confirmed", answer.confirmed, range.count))
+                .coded(codes::RANGE_PARTLY_CONFIRMED));
         }
         Ok(answer.producer_id)
     }

@@ -2,6 +2,7 @@
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::Snapshot;
 use paceline_core::trace::TraceContext;
@@ -83,7 +84,12 @@ impl SchedulerService for Service {
     async fn list_runs(&self, request: Request<ListRunsRequest>) -> Answer<ListRunsResponse> {
         let request = request.into_inner();
         let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
-        let bad_token = |_| to_status(Error::invalid_field("page_token", "is not the next_page_token of another page"));
+        let bad_token = |_| {
+            to_status(
+                Error::invalid_field("page_token", "is not the next_page_token of another page")
+                    .coded(codes::PAGE_TOKEN_INVALID),
+            )
+        };
         let before = token.map(RunId::parse).transpose().map_err(bad_token)?;
         let page = self.scheduler.list(before.as_ref(), request.page_size as usize).await.map_err(to_status)?;
         let next_page_token = page.next.map(|run| run.to_string()).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What a caller may ask for: every bad field of a StartRun at once, each with what would be right.
 
 use paceline_core::document::RESERVED_FIELDS;
-use paceline_core::error::{Result, Violations};
+use paceline_core::error::{Code, Result, Violations, codes};
 use paceline_core::groups::Groups;
 use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, REQUEST_ID_BYTES_MAX, RunId};
 use paceline_core::pacing::{CatchUp, Rate};
@@ -39,11 +39,16 @@ impl Rules {
         let mut violations = Violations::default();
         let rate = self.rate(&mut violations, ask.jobs, ask.per_minutes);
         check_total(&mut violations, ask.total);
-        let queue = self.name(&mut violations, "queue", &ask.queue, DEFAULT_QUEUE, &self.queues);
-        let handler = self.name(&mut violations, "handler", &ask.handler, DEFAULT_HANDLER, &self.handlers);
+        let queue = name(&mut violations, "queue", (&ask.queue, DEFAULT_QUEUE), &self.queues, codes::QUEUE_UNKNOWN);
+        let handler =
+            name(&mut violations, "handler", (&ask.handler, DEFAULT_HANDLER), &self.handlers, codes::HANDLER_UNKNOWN);
         check_payload(&mut violations, &ask.payload);
         if ask.request_id.len() > REQUEST_ID_BYTES_MAX {
-            violations.add("request_id", format!("is longer than {REQUEST_ID_BYTES_MAX} bytes"));
+            violations.add_coded(
+                codes::REQUEST_ID_TOO_LONG,
+                "request_id",
+                format!("is longer than {REQUEST_ID_BYTES_MAX} bytes"),
+            );
         }
         violations.check()?;
         Ok(RunSpec {
@@ -65,34 +70,53 @@ impl Rules {
         match Rate::new(jobs, per_minutes) {
             Ok(rate) => Some(rate),
             Err(wrong) => {
-                wrong.into_iter().for_each(|(field, why)| violations.add(field, why));
+                wrong.into_iter().for_each(|(field, why)| violations.add_coded(codes::RATE_INVALID, field, why));
                 None
             }
         }
     }
+}
 
-    fn name(&self, violations: &mut Violations, field: &str, asked: &str, default: &str, known: &[String]) -> String {
-        let name = if asked.is_empty() { default } else { asked };
-        if !known.iter().any(|known| known == name) {
-            violations.add(field, format!("unknown {field} {name:?}; there are: {}", known.join(", ")));
-        }
-        name.to_owned()
+/// The name that was asked for, or the default; a violation if it is not known.
+fn name(
+    violations: &mut Violations,
+    field: &str,
+    (asked, default): (&str, &str),
+    known: &[String],
+    code: &'static Code,
+) -> String {
+    let name = if asked.is_empty() { default } else { asked };
+    if !known.iter().any(|known| known == name) {
+        violations.add_coded(code, field, format!("unknown {field} {name:?}; there are: {}", known.join(", ")));
     }
+    name.to_owned()
 }
 
 pub fn check_total(violations: &mut Violations, total: Option<u64>) {
     if total.is_some_and(|total| total == 0 || total > TOTAL_MAX) {
-        violations.add("total", format!("must be 1 to {TOTAL_MAX}; leave it out to go on until stopped"));
+        violations.add_coded(
+            codes::TOTAL_INVALID,
+            "total",
+            format!("must be 1 to {TOTAL_MAX}; leave it out to go on until stopped"),
+        );
     }
 }
 
 fn check_payload(violations: &mut Violations, payload: &Map<String, Value>) {
     let bytes = serde_json::to_vec(payload).map_or(usize::MAX, |json| json.len());
     if bytes > PAYLOAD_BYTES_MAX {
-        violations.add("payload", format!("is {bytes} bytes as JSON; the limit is {PAYLOAD_BYTES_MAX}"));
+        violations.add_coded(
+            codes::PAYLOAD_TOO_LARGE,
+            "payload",
+            format!("is {bytes} bytes as JSON; the limit is {PAYLOAD_BYTES_MAX}"),
+        );
     }
     for field in payload.keys().filter(|field| RESERVED_FIELDS.contains(&field.as_str())) {
-        violations.add(format!("payload.{field}"), "is a field that Paceline writes itself; choose another name");
+        violations.add_coded(
+            codes::PAYLOAD_INVALID,
+            format!("payload.{field}"),
+            "is a field that Paceline writes itself; choose another name",
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use paceline_core::Result;
 use paceline_core::clock::SharedClock;
-use paceline_core::error::Violations;
+use paceline_core::error::{Violations, codes};
 use paceline_core::policy::Policy;
 use paceline_core::ports::{Broker, Counts, Mesh, Sink, Workers};
 use paceline_core::seam::Faults;
@@ -69,7 +69,7 @@ impl Config {
             .into_iter()
             .filter(|(_, count)| *count == 0)
             .for_each(|(name, _)| violations.add(name, "must be at least 1"));
-        violations.check()
+        violations.check_coded(codes::SETTINGS_INVALID)
     }
 
     /// Deliveries that all consumers together hold at most.

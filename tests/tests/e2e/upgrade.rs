@@ -125,7 +125,7 @@ async fn a_role_refuses_a_mesh_of_another_protocol_and_doctor_takes_it_over() {
             _ => vec![role, "--admin", "off", "--listen", "127.0.0.1:0"],
         };
         let (code, _, err) = run(&arguments, &environment).await;
-        let refusal = err.lines().last().unwrap_or_default();
+        let refusal = err.lines().rev().nth(1).unwrap_or_default();
         let words =
             [format!("mesh \"paceline\" has protocol {OTHER}"), format!("has protocol {PROTOCOL}: start the version")];
         assert!(code == 4 && words.iter().all(|words| refusal.contains(words)), "{role}: {code} {err}");
@@ -135,7 +135,7 @@ async fn a_role_refuses_a_mesh_of_another_protocol_and_doctor_takes_it_over() {
         environment.iter().cloned().chain([("PACELINE_SERVER", "http://127.0.0.1:1".to_owned())]).collect();
     for repair in [&["doctor", "--rebuild-counters"][..], &["verify", "some-run", "--repair"][..]] {
         let (code, _, err) = run(repair, &alone).await;
-        let refusal = err.lines().last().unwrap_or_default();
+        let refusal = err.lines().rev().nth(1).unwrap_or_default();
         let words = format!("mesh \"paceline\" has protocol {OTHER}, and this paceline");
         assert!(code == 4 && refusal.contains(&words), "{repair:?}: {code} {err}");
     }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use paceline_core::document::Document;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::{Error, Result};
 use serde_json::to_writer;
@@ -29,8 +30,10 @@ pub fn encode(names: &Names, documents: &[Document], positions: &[usize], bytes_
     for position in positions {
         let document = &documents[*position];
         let start = lines.len();
-        write_lines(&mut lines, index.of_line(names, &document.run_id), document)
-            .map_err(|e| Error::internal(format!("the document {} cannot be encoded: {e}", document.job_id)))?;
+        write_lines(&mut lines, index.of_line(names, &document.run_id), document).map_err(|e| {
+            Error::internal(format!("the document {} cannot be encoded: {e}", document.job_id))
+                .coded(codes::STORED_DATA_UNREADABLE)
+        })?;
         if lines.len() > bytes_max && taken > 0 {
             lines.truncate(start);
             break;

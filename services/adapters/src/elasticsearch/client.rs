@@ -9,6 +9,7 @@ use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -150,18 +151,19 @@ impl Client {
     /// Words for a refusal, by who can do something about it.
     pub fn refused(&self, reply: &Reply) -> Error {
         let (status, address, cause) = (reply.status, &reply.address, reply.cause());
-        let unavailable = |words: String| Error::unavailable(words).with_retry_after(RETRY_AFTER);
+        let unavailable = |code, words: String| Error::unavailable(words).coded(code).with_retry_after(RETRY_AFTER);
         match status {
-            401 | 403 => unavailable(format!(
+            401 | 403 => unavailable(codes::SINK_CREDENTIALS_REFUSED, format!(
                 "elasticsearch at {address} refuses the credentials ({status}): {cause}; check user, password and privileges of the sink url"
             )),
-            408 | 429 | 500.. => unavailable(format!(
+            408 | 429 | 500.. => unavailable(codes::SINK_OVERLOADED, format!(
                 "elasticsearch at {address} cannot answer now ({status}): {cause}; see its health with `paceline doctor`"
             )),
             // Paceline made the request, so this is its bug, or the address is not one of Elasticsearch.
             _ => Error::internal(format!(
                 "elasticsearch at {address} refuses a request ({status}): {cause}; check that the sink url is that of elasticsearch 8 or 9"
-            )),
+            ))
+            .coded(codes::SINK_REFUSES_REQUEST),
         }
     }
 
@@ -171,6 +173,7 @@ impl Client {
         Error::internal(format!(
             "the answer of elasticsearch at {address} cannot be read: {error}; check that the sink url is that of elasticsearch 8 or 9"
         ))
+        .coded(codes::SINK_ANSWER_UNREADABLE)
     }
 
     fn unreachable(&self, address: &str, error: &elasticsearch::Error) -> Error {
@@ -185,7 +188,7 @@ impl Client {
                 "elasticsearch at {address} is out of reach: {cause}; check that it runs and that the sink url is right"
             )
         };
-        Error::unavailable(words).with_retry_after(RETRY_AFTER)
+        Error::unavailable(words).coded(codes::SINK_UNREACHABLE).with_retry_after(RETRY_AFTER)
     }
 }
 
@@ -199,13 +202,17 @@ fn transport(url: Url, ca_file: Option<&Path>) -> Result<Transport> {
     if let Some(file) = ca_file {
         builder = builder.cert_validation(CertificateValidation::Full(authorities(file)?));
     }
-    builder
-        .build()
-        .map_err(|e| Error::failed_precondition(format!("cannot build the client of elasticsearch at {address}: {e}")))
+    builder.build().map_err(|e| {
+        Error::failed_precondition(format!("cannot build the client of elasticsearch at {address}: {e}"))
+            .coded(codes::SINK_CLIENT_NOT_BUILT)
+    })
 }
 
 fn authorities(file: &Path) -> Result<Certificate> {
-    let failed = |e: String| Error::failed_precondition(format!("cannot read the CA file {}: {e}", file.display()));
+    let failed = |e: String| {
+        Error::failed_precondition(format!("cannot read the CA file {}: {e}", file.display()))
+            .coded(codes::SINK_CLIENT_NOT_BUILT)
+    };
     let pem = std::fs::read(file).map_err(|e| failed(e.to_string()))?;
     Certificate::from_pem(&pem).map_err(|e| failed(e.to_string()))
 }

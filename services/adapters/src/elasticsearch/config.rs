@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use paceline_core::error::codes;
 use paceline_core::ids::check_name;
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::ports::sink::Payloads;
@@ -28,6 +29,7 @@ impl ElasticConfig {
         check_name("namespace", &self.namespace)?;
         let bad = |what: String| {
             Error::invalid_field("sink url", format!("{what}; write http(s)://[user:password@]host:port"))
+                .coded(codes::SERVICE_URL_INVALID)
         };
         if let Some(wrong) = wrong_nodes(&self.url) {
             return Err(bad(wrong));

@@ -2,6 +2,7 @@
 //! unknown is never zero.
 
 use paceline_core::document::{Document, Status};
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::ports::sink::StoredId;
 use paceline_core::{Error, Result};
@@ -120,6 +121,7 @@ pub async fn source<T: DeserializeOwned>(client: &Client, index: &str, id: &str)
         Some(One { error: Some(cause), .. }) if !cause.is_index_missing() => {
             let address = client.address();
             Err(Error::unavailable(format!("elasticsearch at {address} cannot read {id}: {cause}"))
+                .coded(codes::SINK_INCOMPLETE)
                 .with_retry_after(RETRY_AFTER))
         }
         Some(One { source, .. }) => Ok(source),
@@ -148,7 +150,7 @@ pub async fn refresh(client: &Client, index: &str) -> Result<bool> {
         let words = format!(
             "elasticsearch at {address} cannot refresh {index}: a shard failed; see its health with `paceline doctor`"
         );
-        return Err(Error::unavailable(words).with_retry_after(RETRY_AFTER));
+        return Err(Error::unavailable(words).coded(codes::SINK_INCOMPLETE).with_retry_after(RETRY_AFTER));
     }
     Ok(true)
 }

@@ -3,6 +3,7 @@
 //!
 //! A document has the whole spec as text, for Paceline, and the fields that people look for.
 
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::{KeptRun, RunState};
 use paceline_core::{Error, ErrorKind, Result};
@@ -65,7 +66,10 @@ impl Stored {
     }
 
     fn into_kept(self) -> Result<KeptRun> {
-        let unreadable = |e| Error::internal(format!("what the sink keeps of run {} cannot be read: {e}", self.run_id));
+        let unreadable = |e| {
+            Error::internal(format!("what the sink keeps of run {} cannot be read: {e}", self.run_id))
+                .coded(codes::STORED_DATA_UNREADABLE)
+        };
         Ok(KeptRun {
             spec: serde_json::from_str(&self.spec).map_err(unreadable)?,
             state: self.state,
@@ -87,7 +91,9 @@ fn version(run: &KeptRun) -> u64 {
 pub async fn keep(client: &Client, index: &str, run: &KeptRun) -> Result<()> {
     let id = &run.spec.run_id;
     let document = Stored::new(run).and_then(serde_json::to_value);
-    let document = document.map_err(|e| Error::internal(format!("run {id} cannot be encoded: {e}")))?;
+    let document = document.map_err(|e| {
+        Error::internal(format!("run {id} cannot be encoded: {e}")).coded(codes::STORED_DATA_UNREADABLE)
+    })?;
     let (version, kind) = (version(run), "external_gte");
     let path = format!("{index}/_doc/{id}?version={version}&version_type={kind}&timeout={SHARD_TIMEOUT}");
     let reply = client.put(&path, &document).await?;

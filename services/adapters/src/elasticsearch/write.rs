@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use paceline_core::document::Document;
+use paceline_core::error::codes;
 use paceline_core::ports::sink::{Verdict, refusal};
 use paceline_core::{Error, ErrorKind, Result};
 
@@ -124,7 +125,8 @@ fn read_items(client: &Client, reply: &Reply, sent: usize) -> Result<Vec<Verdict
     let BulkReply { items } = serde_json::from_slice(&reply.body).map_err(|e| client.unreadable(&e))?;
     if items.len() != sent {
         let (address, answered) = (client.address(), items.len());
-        return Err(Error::unavailable(format!("elasticsearch at {address} answered {answered} of {sent} documents")));
+        return Err(Error::unavailable(format!("elasticsearch at {address} answered {answered} of {sent} documents"))
+            .coded(codes::SINK_INCOMPLETE));
     }
     Ok(items.into_iter().map(|item| item.into_status().into_verdict()).collect())
 }
@@ -143,6 +145,7 @@ pub async fn delete(client: &Client, index: &str, job_id: &str) -> Result<bool> 
             let why = other.and_then(|item| item.error).unwrap_or_default();
             let address = client.address();
             Err(Error::unavailable(format!("elasticsearch at {address} did not delete {job_id}: {why}"))
+                .coded(codes::SINK_INCOMPLETE)
                 .with_retry_after(RETRY_AFTER))
         }
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
@@ -37,8 +38,10 @@ struct Inner {
 impl Database {
     /// Opens or makes `folder/name`, runs `schema` (idempotent SQL) and starts the two threads.
     pub fn open(folder: &Path, name: &str, schema: &str) -> Result<Self> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| Error::unavailable(format!("cannot make the data folder {}: {e}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|e| {
+            Error::unavailable(format!("cannot make the data folder {}: {e}", folder.display()))
+                .coded(codes::DATA_FOLDER_UNUSABLE)
+        })?;
         let path = folder.join(name);
         let lock = lock(&path)?;
         let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -54,7 +57,10 @@ impl Database {
             .and_then(|_| {
                 thread::Builder::new().name(format!("{name}-read")).spawn(move || read_loop(&reader, read_queue))
             })
-            .map_err(|e| Error::unavailable(format!("cannot start a thread for {}: {e}", path.display())))?;
+            .map_err(|e| {
+                Error::unavailable(format!("cannot start a thread for {}: {e}", path.display()))
+                    .coded(codes::DATA_FOLDER_UNUSABLE)
+            })?;
         Ok(Self { inner: Arc::new(Inner { writes, reads, path }) })
     }
 
@@ -134,6 +140,7 @@ impl Database {
 
     fn closed(&self) -> Error {
         Error::unavailable(format!("the database {} is closed", self.inner.path.display()))
+            .coded(codes::DATABASE_CLOSED)
     }
 }
 
@@ -170,20 +177,25 @@ fn failed(path: &Path, error: rusqlite::Error) -> Error {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
     let message = format!("{}: {error}", path.display());
     match error.sqlite_error_code() {
-        Some(DiskFull | DatabaseBusy | DatabaseLocked | SystemIoFailure) => Error::unavailable(message),
-        _ => Error::internal(message),
+        Some(DiskFull | DatabaseBusy | DatabaseLocked | SystemIoFailure) => {
+            Error::unavailable(message).coded(codes::DATABASE_BUSY)
+        }
+        _ => Error::internal(message).coded(codes::DATABASE_BROKEN),
     }
 }
 
 fn lock(path: &Path) -> Result<File> {
     let lock_path = path.with_extension("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&lock_path);
-    let file = file.map_err(|e| Error::unavailable(format!("cannot open {}: {e}", lock_path.display())))?;
+    let file = file.map_err(|e| {
+        Error::unavailable(format!("cannot open {}: {e}", lock_path.display())).coded(codes::DATA_FOLDER_UNUSABLE)
+    })?;
     file.try_lock().map_err(|_| {
         let folder = path.parent().unwrap_or(path).display();
         Error::failed_precondition(format!(
             "another process uses {folder}; stop it, or choose another folder with --data-dir"
         ))
+        .coded(codes::DATA_FOLDER_IN_USE)
     })?;
     Ok(file)
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use paceline_core::document::{Document, Status};
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::ports::sink::{Sink, StoredId, Verdict, refusal};
 use paceline_core::run::KeptRun;
@@ -73,7 +74,10 @@ impl Sink for EmbeddedSink {
         let Some(body) = self.database.read(move |connection| rows::get(connection, &key)).await? else {
             return Ok(None);
         };
-        let unreadable = |e| Error::internal(format!("the stored document {job_id} cannot be read: {e}"));
+        let unreadable = |e| {
+            Error::internal(format!("the stored document {job_id} cannot be read: {e}"))
+                .coded(codes::STORED_DATA_UNREADABLE)
+        };
         serde_json::from_str(&body).map(Some).map_err(unreadable)
     }
 
@@ -107,7 +111,9 @@ impl Sink for EmbeddedSink {
 }
 
 fn kept(body: &str) -> Result<KeptRun> {
-    serde_json::from_str(body).map_err(|e| Error::internal(format!("what is kept of a run cannot be read: {e}")))
+    serde_json::from_str(body).map_err(|e| {
+        Error::internal(format!("what is kept of a run cannot be read: {e}")).coded(codes::STORED_DATA_UNREADABLE)
+    })
 }
 
 /// The verdict that holds once the batch is committed.

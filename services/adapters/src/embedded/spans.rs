@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ports::{SpanKeeper, SpanReader};
 use paceline_core::trace::TraceId;
 use paceline_core::trace::span::Span;
@@ -29,8 +30,10 @@ pub struct EmbeddedSpans {
 impl EmbeddedSpans {
     /// To write to; the folder is made if need be.
     pub fn open(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| Error::unavailable(format!("cannot make the data folder {}: {e}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|e| {
+            Error::unavailable(format!("cannot make the data folder {}: {e}", folder.display()))
+                .coded(codes::DATA_FOLDER_UNUSABLE)
+        })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let spans = Self::connect(&folder.join(FILE), flags)?;
         let prepare = |connection: &Connection| {
@@ -46,7 +49,7 @@ impl EmbeddedSpans {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         if !path.is_file() {
-            return Err(Error::not_found(format!("no traces in {}", folder.display())));
+            return Err(Error::not_found(format!("no traces in {}", folder.display())).coded(codes::TRACE_NOT_FOUND));
         }
         Self::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
@@ -74,11 +77,11 @@ impl EmbeddedSpans {
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> Error {
-    Error::unavailable(format!("{}: {error}", path.display()))
+    Error::unavailable(format!("{}: {error}", path.display())).coded(codes::TRACES_UNAVAILABLE)
 }
 
 fn unreadable(error: serde_json::Error) -> Error {
-    Error::internal(format!("a span that cannot be read or written: {error}"))
+    Error::internal(format!("a span that cannot be read or written: {error}")).coded(codes::STORED_DATA_UNREADABLE)
 }
 
 #[async_trait]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tokio::task::JoinSet;
 
@@ -118,6 +119,7 @@ impl Connection {
     pub fn unconfirmed(&self, waited: Duration) -> Error {
         let (label, seconds) = (&self.state.label, waited.as_secs());
         Error::unavailable(format!("RabbitMQ at {label} did not confirm some messages within {seconds} s"))
+            .coded(codes::PUBLISH_NOT_CONFIRMED)
     }
 
     pub fn declared(&self) -> &Declared {

@@ -15,6 +15,7 @@ use futures::task::AtomicWaker;
 use lapin::message::Delivery as Incoming;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use paceline_core::error::codes;
 use paceline_core::ports::broker::{Consumer, Delivery};
 use paceline_core::{Error, Result};
 
@@ -40,7 +41,9 @@ pub async fn start(
     publisher: Arc<Publisher>,
 ) -> Result<Consumer> {
     if prefetch == 0 {
-        return Err(Error::invalid_field("prefetch", "0 would mean no limit; use 1 or more"));
+        return Err(
+            Error::invalid_field("prefetch", "0 would mean no limit; use 1 or more").coded(codes::SETTINGS_INVALID)
+        );
     }
     connection.declared().may_consume(&names)?;
     connection.declare(&names).await?;
@@ -202,6 +205,7 @@ impl RabbitStream {
                 self.connection.declared().forget();
                 let queue = &self.held.names.main;
                 Error::unavailable(format!("RabbitMQ ended the consumer of {queue}: the queue was deleted or moved"))
+                    .coded(codes::QUEUE_GONE)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use url::Url;
 
@@ -35,6 +36,7 @@ impl Endpoint {
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |what: &str| {
             Error::invalid_field("broker_url", format!("{what}; use amqp://user:password@host:5672/vhost"))
+                .coded(codes::SERVICE_URL_INVALID)
         };
         let url = Url::parse(text).map_err(|e| wrong(&format!("not a URL: {e}")))?;
         let is_tls = match url.scheme() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_rs::Runtime;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{AsyncTcpStream, ConnectionProperties};
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
 use super::endpoint::Endpoint;
@@ -29,7 +30,10 @@ pub async fn open(endpoint: &Endpoint, ca_file: Option<&Path>, name: &str, timeo
     // Boxed, since lapin's future would make every caller's a large one.
     let opening = Box::pin(open_unbounded(endpoint, ca_file, name));
     let opened = tokio::time::timeout(timeout, opening).await;
-    let silent = || Error::unavailable(format!("RabbitMQ at {endpoint} did not answer within {} s", timeout.as_secs()));
+    let silent = || {
+        Error::unavailable(format!("RabbitMQ at {endpoint} did not answer within {} s", timeout.as_secs()))
+            .coded(codes::BROKER_TIMEOUT)
+    };
     opened.map_err(|_| silent())?
 }
 

@@ -7,6 +7,7 @@ use lapin::options::{
     BasicGetOptions, BasicQosOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
+use paceline_core::error::codes;
 use paceline_core::ports::broker::{DeadLetter, Depth};
 use paceline_core::{Error, ErrorKind, Result};
 
@@ -46,7 +47,7 @@ fn incomplete(error: Error) -> Error {
     if error.kind != ErrorKind::NotFound {
         return error;
     }
-    Error::unavailable(format!("{error}; a worker or producer that starts declares it"))
+    Error::unavailable(format!("{error}; a worker or producer that starts declares it")).coded(codes::QUEUE_GONE)
 }
 
 pub async fn purge(connection: &Connection, names: &Names) -> Result<u64> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use lapin::Event;
 use paceline_core::Error;
+use paceline_core::error::codes;
 use tokio::sync::watch;
 
 use super::errors;
@@ -88,5 +89,8 @@ async fn say_goodbye(lapin: &lapin::Connection, state: &State) {
     let label = &state.label;
     state.acking.close();
     _ = tokio::time::timeout(GOODBYE_TIMEOUT, lapin.close(200, "done".into())).await;
-    state.end(Error::unavailable(format!("the connection to RabbitMQ at {label} was closed")));
+    state.end(
+        Error::unavailable(format!("the connection to RabbitMQ at {label} was closed"))
+            .coded(codes::BROKER_CONNECTION_LOST),
+    );
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
+use paceline_core::error::codes;
 use paceline_core::ids::NAME_BYTES_MAX;
 use paceline_core::ports::broker::Message;
 use paceline_core::{Error, Result};
@@ -35,7 +36,9 @@ pub struct Target<'a> {
 
 /// Refuses what cannot be written as AMQP.
 pub fn check(message: &Message) -> Result<()> {
-    let too_long = |field: &str, max: usize| Err(Error::invalid_field(field, format!("longer than {max} bytes")));
+    let too_long = |field: &str, max: usize| {
+        Err(Error::invalid_field(field, format!("longer than {max} bytes")).coded(codes::MESSAGE_FIELD_TOO_LONG))
+    };
     if message.id.len() > SHORT_STRING_BYTES_MAX {
         return too_long("message.id", SHORT_STRING_BYTES_MAX);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, ErrorKind, Result};
 
@@ -22,7 +23,7 @@ pub struct Nodes(Rotation<Endpoint>);
 impl Nodes {
     pub fn parse(url: &str) -> Result<Self> {
         if let Some(wrong) = wrong_nodes(url) {
-            return Err(Error::invalid_field("broker_url", wrong));
+            return Err(Error::invalid_field("broker_url", wrong).coded(codes::SERVICE_URL_INVALID));
         }
         let node = |url: &String| Endpoint::parse(url).map(|endpoint| (endpoint.to_string(), endpoint));
         Ok(Self(Rotation::new(node_urls(url).iter().map(node).collect::<Result<Vec<_>>>()?)))
@@ -65,6 +66,7 @@ fn all_failed(mut errors: Vec<Error>) -> Error {
     }
     let reasons: Vec<String> = errors.iter().map(|error| error.message.clone()).collect();
     Error::unavailable(format!("no node of RabbitMQ can be used: {}", reasons.join("; ")))
+        .coded(codes::BROKER_UNREACHABLE)
 }
 
 /// Every address, for messages that are about no single node.

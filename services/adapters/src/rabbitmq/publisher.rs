@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::clock::SharedClock;
+use paceline_core::error::codes;
 use paceline_core::ports::broker::{Confirm, Message};
 use paceline_core::{Error, Result};
 
@@ -37,8 +38,10 @@ impl Publisher {
             return Ok(Vec::new());
         }
         let deadline = tokio::time::Instant::now() + PUBLISH_TIMEOUT;
-        let late =
-            || Error::unavailable(format!("no connection to RabbitMQ at {} within {PUBLISH_TIMEOUT:?}", self.nodes));
+        let late = || {
+            Error::unavailable(format!("no connection to RabbitMQ at {} within {PUBLISH_TIMEOUT:?}", self.nodes))
+                .coded(codes::BROKER_UNREACHABLE)
+        };
         let epoch = tokio::time::timeout_at(deadline, self.epoch()).await.map_err(|_| late())??;
         let confirmed_before = epoch.confirmed();
         let published = tokio::time::timeout_at(deadline, epoch.publish(target, batch)).await;

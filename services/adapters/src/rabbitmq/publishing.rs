@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
+use paceline_core::error::codes;
 use paceline_core::ports::broker::{Confirm, Message};
 use paceline_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -128,7 +129,11 @@ impl Publishing {
     async fn permits(&self, waiting: &Arc<Waiting>) -> Result<Permits> {
         let of_target = waiting.leave().await;
         let of_channel = self.channels.permits.clone().acquire_owned().await;
-        let failed = || self.connection.failure().unwrap_or_else(|| Error::unavailable("the connection has failed"));
+        let failed = || {
+            self.connection
+                .failure()
+                .unwrap_or_else(|| Error::unavailable("the connection has failed").coded(codes::BROKER_CONNECTION_LOST))
+        };
         Ok((of_channel.map_err(|_| failed())?, of_target))
     }
 
@@ -175,7 +180,7 @@ impl Publishing {
     /// A channel that failed takes the epoch with it: the next publish builds all of it anew.
     fn give_up(&self, error: Error) -> Error {
         self.connection.fail(error.clone());
-        Error::unavailable(format!("the publish is not confirmed: {error}"))
+        Error::unavailable(format!("the publish is not confirmed: {error}")).coded(codes::PUBLISH_NOT_CONFIRMED)
     }
 
     /// The answer to a publish that took too long; `confirmed_before` is what was confirmed when it began. The connection stays: a broker
@@ -183,13 +188,16 @@ impl Publishing {
     pub fn overdue(&self, confirmed_before: u64, waited: Duration) -> Error {
         let (node, seconds) = (self.connection.node(), waited.as_secs());
         if let Some(reason) = self.connection.blocked() {
-            return Error::unavailable(format!("RabbitMQ at {node} takes no publishes now: {reason}"));
+            return Error::unavailable(format!("RabbitMQ at {node} takes no publishes now: {reason}"))
+                .coded(codes::BROKER_BLOCKS_PUBLISHERS);
         }
         if self.confirmed() == confirmed_before {
-            return Error::unavailable(format!("RabbitMQ at {node} did not confirm within {seconds} s"));
+            return Error::unavailable(format!("RabbitMQ at {node} did not confirm within {seconds} s"))
+                .coded(codes::PUBLISH_NOT_CONFIRMED);
         }
         // Others are confirmed meanwhile, so it is this queue that is slow or stuck.
         Error::resource_exhausted(format!("RabbitMQ at {node} has more to confirm than {seconds} s were enough for"))
+            .coded(codes::BROKER_BEHIND)
     }
 }
 
@@ -200,7 +208,7 @@ fn too_few_channels(error: Error) -> Error {
     }
     Error::failed_precondition(format!(
         "RabbitMQ allows a connection fewer channels than the {CHANNELS} of a publisher; raise channel_max in its configuration"
-    ))
+    )).coded(codes::CHANNELS_TOO_FEW)
 }
 
 async fn confirming_channel(connection: &Connection) -> Result<Arc<lapin::Channel>> {

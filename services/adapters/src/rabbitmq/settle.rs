@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::task::AtomicWaker;
+use paceline_core::error::codes;
 use paceline_core::ports::broker::{Confirm, Message, Settle};
 use paceline_core::{Error, Result};
 
@@ -72,14 +73,16 @@ impl Held {
             return Err(Error::aborted(format!(
                 "the channel of message {:?} is gone; it is delivered again",
                 message.id
-            )));
+            ))
+            .coded(codes::DELIVERY_LOST));
         }
         let target = Target { exchange: "", routing_key: queue, reason };
         match self.publisher.publish(target, &[message]).await?.pop() {
             Some(Confirm::Confirmed) => Ok(()),
-            Some(Confirm::Refused(why)) => Err(Error::unavailable(why)),
+            Some(Confirm::Refused(why)) => Err(Error::unavailable(why).coded(codes::PUBLISH_NOT_CONFIRMED)),
             Some(Confirm::Unroutable) | None => {
-                Err(Error::unavailable(format!("the queue {queue} is gone; a new consumer makes it again")))
+                Err(Error::unavailable(format!("the queue {queue} is gone; a new consumer makes it again"))
+                    .coded(codes::QUEUE_GONE))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tokio::sync::{Notify, watch};
 
@@ -57,6 +58,7 @@ impl State {
     pub fn overdue(&self) -> Error {
         let (label, seconds) = (&self.label, REQUEST_TIMEOUT.as_secs());
         Error::unavailable(format!("RabbitMQ at {label} did not answer within {seconds} s"))
+            .coded(codes::BROKER_TIMEOUT)
     }
 
     /// Waits for the answer to a request, in bounded time.
@@ -74,7 +76,7 @@ impl State {
                 "the connection to RabbitMQ at {} has all of its channels in use, of which each consumer needs one; start fewer \
                  consumers (--consumers), or raise channel_max in RabbitMQ's configuration",
                 self.label
-            )),
+            )).coded(codes::CHANNELS_EXHAUSTED),
             // The first reason of the end, and not that a request found the connection ended.
             (_, Some(failure)) if !error.is_amqp_error() => failure,
             _ => errors::lost(&self.label, error),

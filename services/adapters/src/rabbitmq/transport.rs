@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use paceline_core::{Error, ErrorKind, Result};
+use paceline_core::error::codes;
+use paceline_core::{Error, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -26,16 +27,20 @@ pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<Tran
     let tls = endpoint.is_tls.then(|| connector(ca_file)).transpose()?;
     let address = (endpoint.host.as_str(), endpoint.port);
     let socket = TcpStream::connect(address).await;
-    let socket =
-        socket.map_err(|e| Error::unavailable(format!("cannot reach RabbitMQ at {endpoint}: {e}; is it running?")))?;
+    let socket = socket.map_err(|e| {
+        Error::unavailable(format!("cannot reach RabbitMQ at {endpoint}: {e}; is it running?"))
+            .coded(codes::BROKER_UNREACHABLE)
+    })?;
     // Writes are gathered already: waiting for more would only delay them.
-    socket
-        .set_nodelay(true)
-        .map_err(|e| Error::unavailable(format!("cannot set up the connection to {endpoint}: {e}")))?;
+    socket.set_nodelay(true).map_err(|e| {
+        Error::unavailable(format!("cannot set up the connection to {endpoint}: {e}")).coded(codes::BROKER_UNREACHABLE)
+    })?;
     let Some(tls) = tls else { return Ok(Box::new(socket)) };
     let name = ServerName::try_from(endpoint.host.clone());
-    let name =
-        name.map_err(|_| Error::invalid_field("broker_url", format!("{:?} is not a name for TLS", endpoint.host)))?;
+    let name = name.map_err(|_| {
+        Error::invalid_field("broker_url", format!("{:?} is not a name for TLS", endpoint.host))
+            .coded(codes::SERVICE_URL_INVALID)
+    })?;
     let socket = tls.connect(name, socket).await.map_err(|e| no_tls(endpoint, &e))?;
     Ok(Box::new(socket))
 }
@@ -43,11 +48,11 @@ pub async fn connect(endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<Tran
 fn no_tls(endpoint: &Endpoint, error: &std::io::Error) -> Error {
     let advice = "check that the port speaks TLS and that its certificate is signed by a trusted CA or by the CA file";
     // Anything else is the network, or a broker that is just stopping.
-    let kind = match error.kind() {
-        std::io::ErrorKind::InvalidData => ErrorKind::FailedPrecondition,
-        _ => ErrorKind::Unavailable,
+    let known = match error.kind() {
+        std::io::ErrorKind::InvalidData => codes::BROKER_CERTIFICATE_REFUSED,
+        _ => codes::BROKER_UNREACHABLE,
     };
-    Error::new(kind, format!("no TLS with RabbitMQ at {endpoint}: {error}; {advice}"))
+    Error::new(known.kind, format!("no TLS with RabbitMQ at {endpoint}: {error}; {advice}")).coded(known)
 }
 
 fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
@@ -55,7 +60,9 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
     // Without usable system certificates the CA file may still be enough; the handshake says so if it is not.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        let wrong = |reason: String| Error::invalid_field("ca_file", format!("{}: {reason}", path.display()));
+        let wrong = |reason: String| {
+            Error::invalid_field("ca_file", format!("{}: {reason}", path.display())).coded(codes::CA_FILE_UNUSABLE)
+        };
         let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?;
         let mut count = 0;
         for certificate in certificates {

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, pipe};
@@ -86,15 +87,20 @@ impl NotPassed {
                 "redis at {server} is not yet replicated: {replicas} of its replicas have this after {} ms, {REPLICAS_MIN} must; \
                  are its replicas running, and is it still the primary?",
                 WAIT_MAX.as_millis()
-            )),
+            ))
+            .coded(codes::LEDGER_REPLICAS_MISSING),
             Self::Failed(error) if error.is_io_error() || error.is_unrecoverable_error() => words(&error),
             Self::Failed(error) => match error.code() {
                 Some("NOPERM") => Error::failed_precondition(format!(
                     "redis at {server} does not let the ledger's user ask for its replicas' word: {error}; the user needs PUBLISH on the \
                      channel {channel}, and WAIT: `ACL SETUSER <user> +publish +wait &{channel}`"
-                )),
+                ))
+                .coded(codes::LEDGER_PERMISSION_MISSING),
                 // Such as one that has just become a replica. Nobody's word is no proof.
-                _ => Error::unavailable(format!("redis at {server} cannot prove its answer by a replica: {error}")),
+                _ => {
+                    Error::unavailable(format!("redis at {server} cannot prove its answer by a replica: {error}"))
+                        .coded(codes::LEDGER_REPLICAS_MISSING)
+                }
             },
         }
     }
@@ -112,5 +118,6 @@ pub(super) fn few_enough<'a>(server: &str, replicas: impl IntoIterator<Item = &'
          take the others away (docs/clusters.md)",
         distinct.len(),
         Vec::from_iter(distinct).join(", ")
-    )))
+    ))
+    .coded(codes::LEDGER_REPLICAS_TOO_MANY))
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use redis::cmd;
 
@@ -63,7 +64,8 @@ fn judge(server: &str, info: &str, appendfsync: Option<&str>) -> Result<String> 
         return Err(Error::failed_precondition(format!(
             "redis at {server} may evict keys, and with them counts (maxmemory-policy is {policy}); \
              run `redis-cli config set maxmemory-policy noeviction`, and set it in redis.conf"
-        )));
+        ))
+        .coded(codes::LEDGER_MAY_EVICT));
     }
     if value("redis_mode") == "cluster" {
         return Err(in_cluster_mode(server));
@@ -71,7 +73,8 @@ fn judge(server: &str, info: &str, appendfsync: Option<&str>) -> Result<String> 
     if value("role") == "slave" {
         return Err(Error::failed_precondition(format!(
             "redis at {server} is a replica and takes no writes; use the address of its primary"
-        )));
+        ))
+        .coded(codes::LEDGER_IS_REPLICA));
     }
     let mut words = format!("redis {} at {server}", value("redis_version"));
     if value("aof_enabled") != "1" {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use paceline_core::error::codes;
 use paceline_core::ids::check_name;
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, Result};
@@ -63,8 +64,10 @@ impl RedisConfig {
     /// The bytes of the CA file.
     fn authority(&self) -> Result<Option<Vec<u8>>> {
         let read = |path: &PathBuf| {
-            std::fs::read(path)
-                .map_err(|e| Error::invalid_field("ca_file", format!("cannot read {}: {e}", path.display())))
+            std::fs::read(path).map_err(|e| {
+                Error::invalid_field("ca_file", format!("cannot read {}: {e}", path.display()))
+                    .coded(codes::CA_FILE_UNUSABLE)
+            })
         };
         self.ca_file.as_ref().map(read).transpose()
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use paceline_core::clock::SystemClock;
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, cmd};
@@ -138,7 +139,8 @@ impl Connection {
             return Err(Error::unavailable(format!(
                 "redis at {} is no primary ({role}) though the sentinels say so; they are just choosing another",
                 server.address
-            )));
+            ))
+            .coded(codes::LEDGER_PRIMARY_CHANGED));
         }
         // After the role and its offset: address, port and offset of each replica.
         let replicas: Vec<(String, String, String)> = match told.nth(1) {
@@ -210,7 +212,8 @@ async fn multiplexed(server: &Server) -> Result<MultiplexedConnection> {
 async fn bounded<T>(server: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
     let seconds = CALL_MAX.as_secs();
     tokio::time::timeout(CALL_MAX, call).await.unwrap_or_else(|_| {
-        Err(Error::unavailable(format!("redis at {server} did not answer within {seconds} s; is it overloaded?")))
+        Err(Error::unavailable(format!("redis at {server} did not answer within {seconds} s; is it overloaded?"))
+            .coded(codes::LEDGER_TIMEOUT))
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::{RunRecord, RunState};
 use paceline_core::{Error, Result};
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 pub(super) type Fields = HashMap<String, String>;
 
 pub(super) fn unknown(run: &RunId) -> Error {
-    Error::not_found(format!("run {run} is not in the ledger"))
+    Error::not_found(format!("run {run} is not in the ledger")).coded(codes::RUN_UNKNOWN)
 }
 
 pub(super) fn parse_record(fields: &Fields) -> Result<RunRecord> {
@@ -37,15 +38,19 @@ pub(super) fn number(fields: &Fields, name: &str) -> Result<u64> {
 }
 
 pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::internal(format!("cannot write to the ledger: {e}")))
+    serde_json::to_string(value)
+        .map_err(|e| Error::internal(format!("cannot write to the ledger: {e}")).coded(codes::LEDGER_DATA_UNREADABLE))
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|e| Error::internal(format!("cannot read what is in the ledger: {e}")))
+    serde_json::from_str(text).map_err(|e| {
+        Error::internal(format!("cannot read what is in the ledger: {e}")).coded(codes::LEDGER_DATA_UNREADABLE)
+    })
 }
 
 pub(super) fn unreadable(name: &str, text: &str) -> Error {
     Error::internal(format!("{name} in the ledger is {text:?}; was it changed by hand?"))
+        .coded(codes::LEDGER_DATA_UNREADABLE)
 }
 
 fn field<'a>(fields: &'a Fields, name: &str) -> Result<&'a str> {

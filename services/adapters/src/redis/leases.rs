@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Leases;
@@ -57,7 +58,7 @@ impl Leases for RedisLedger {
                 result => return result,
             }
         }
-        Err(Error::aborted(format!("run {run} keeps changing; try again")))
+        Err(Error::aborted(format!("run {run} keeps changing; try again")).coded(codes::RUN_CHANGED_MEANWHILE))
     }
 }
 
@@ -84,5 +85,6 @@ fn check_fence(fields: &Fields, run: &RunId, fence: Fence) -> Result<()> {
     if epoch == fence.epoch && is_owned {
         return Ok(());
     }
-    Err(Error::aborted(format!("run {run}: the lease of epoch {} is lost, it is at epoch {epoch}", fence.epoch)))
+    Err(Error::aborted(format!("run {run}: the lease of epoch {} is lost, it is at epoch {epoch}", fence.epoch))
+        .coded(codes::LEASE_LOST))
 }

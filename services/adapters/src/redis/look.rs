@@ -1,6 +1,7 @@
 //! For `doctor`: each sentinel and each server by itself, by what the sentinels see. A server that is dead shows nowhere else while the others
 //! do its work.
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
 use super::barrier::REPLICAS_MAX;
@@ -36,7 +37,8 @@ fn believes(view: std::result::Result<&View, &Error>, primary: &str) -> Result<S
         same if same == primary => Ok(format!("sentinel, knows {primary}")),
         other => Err(Error::unavailable(format!(
             "sentinel, knows {other} as the primary; the latest election made it {primary}"
-        ))),
+        ))
+        .coded(codes::SENTINELS_NO_MAJORITY)),
     }
 }
 
@@ -52,13 +54,15 @@ fn reached<'a>(what: &str, seen: impl Iterator<Item = &'a str>) -> Result<String
             "{what}, and {} of {} sentinels do not reach it ({flags})",
             away.len(),
             seen.len()
-        ))),
+        ))
+        .coded(codes::SENTINELS_NO_MAJORITY)),
     }
 }
 
 fn enough_replicas(words: String, count: usize) -> Result<String> {
     match count == REPLICAS_MAX {
         true => Ok(words),
-        false => Err(Error::failed_precondition(format!("{words}, with {count} replicas; it takes {REPLICAS_MAX}"))),
+        false => Err(Error::failed_precondition(format!("{words}, with {count} replicas; it takes {REPLICAS_MAX}"))
+            .coded(codes::LEDGER_REPLICAS_TOO_MANY)),
     }
 }

@@ -1,6 +1,7 @@
 //! The ranges port: reserved, so durable, then confirmed by the broker. A range between the two is dispatched again after a takeover.
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::ports::Ranges;
@@ -20,7 +21,8 @@ impl Ranges for RedisLedger {
             return Err(Error::invalid_field(
                 "count",
                 format!("{count} jobs are more than a range may have, {RANGE_JOBS_MAX}"),
-            ));
+            )
+            .coded(codes::RANGE_INVALID));
         }
         let mut reserve = self.scripts.reserve.prepare_invoke();
         reserve.key(self.keys.run(run)).key(self.keys.outstanding(run));

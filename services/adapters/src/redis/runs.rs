@@ -4,6 +4,7 @@
 //! is claimed first, then the run is written, then it is listed; a repeat of the request completes what is missing.
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Runs;
@@ -30,7 +31,8 @@ impl Runs for RedisLedger {
                 Ok(Created::New)
             }
             Some(bound) => {
-                let run_id = RunId::parse(&bound).map_err(|e| Error::internal(e.message))?;
+                let run_id = RunId::parse(&bound)
+                    .map_err(|e| Error::internal(e.message).coded(codes::LEDGER_DATA_UNREADABLE))?;
                 // Whoever claimed it may have died before the run was written: then this call writes it.
                 self.write_run(&RunSpec { run_id: run_id.clone(), ..spec.clone() }).await?;
                 Ok(Created::Existing(run_id))

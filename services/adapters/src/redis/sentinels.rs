@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use paceline_core::error::codes;
 use paceline_core::nodes::node_urls;
 use paceline_core::{Error, Result};
 use redis::aio::MultiplexedConnection;
@@ -194,6 +195,7 @@ impl Sentinels {
             "cannot find redis {self}: {answered} of {all} answer, and it takes a majority: {reasons}; \
              are they running, and is PACELINE_LEDGER_URL right?"
         ))
+        .coded(codes::SENTINELS_NO_MAJORITY)
     }
 }
 

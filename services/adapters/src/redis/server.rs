@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
@@ -42,5 +43,5 @@ impl Server {
 }
 
 pub(super) fn wrong_url(what: impl Into<String>) -> Error {
-    Error::invalid_field("ledger_url", what.into())
+    Error::invalid_field("ledger_url", what.into()).coded(codes::SERVICE_URL_INVALID)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::{RATE_WINDOW_S, Snapshot};
 use paceline_core::{Error, Result};
@@ -35,8 +36,8 @@ impl RedisLedger {
         snapshot.key(self.keys.run(run)).key(self.keys.outstanding(run)).key(self.keys.producers(run));
         snapshot.key(self.keys.group(run, group)).key(self.keys.workers(run, group));
         let value: redis::Value = self.connection.script(&format!("run {run}"), &snapshot).await?;
-        let answer =
-            Answer::from_redis_value(value).map_err(|e| Error::internal(format!("snapshot of run {run}: {e}")))?;
+        let answer = Answer::from_redis_value(value)
+            .map_err(|e| Error::internal(format!("snapshot of run {run}: {e}")).coded(codes::LEDGER_DATA_UNREADABLE))?;
         let (run, ranges_outstanding, producers, group, workers, read_at) = answer;
         let numbers = Numbers { run, ranges_outstanding, producers, group, workers, read_at };
         Ok((!numbers.run.is_empty()).then_some(numbers))

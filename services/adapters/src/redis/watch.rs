@@ -5,6 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tokio::time::Instant;
 
@@ -31,7 +32,8 @@ impl Word {
         Err(Error::unavailable(format!(
             "redis at {server} is left: no majority of the sentinels has named it the primary for {:.1} s",
             age.as_secs_f64()
-        )))
+        ))
+        .coded(codes::SENTINELS_NO_MAJORITY))
     }
 
     /// Ends with the reason for which the primary at `server` is of no use any more. `ask` answers the primary that a majority names.
@@ -47,11 +49,13 @@ impl Word {
                 Ok(named) => {
                     return Error::unavailable(format!(
                         "redis at {server} is left: the sentinels have made {named} the primary"
-                    ));
+                    ))
+                    .coded(codes::LEDGER_PRIMARY_CHANGED);
                 }
                 Err(error) => {
                     if let Err(too_old) = self.check(server) {
-                        return Error::unavailable(format!("{}; {}", too_old.message, error.message));
+                        return Error::unavailable(format!("{}; {}", too_old.message, error.message))
+                            .coded(codes::SENTINELS_NO_MAJORITY);
                     }
                 }
             }

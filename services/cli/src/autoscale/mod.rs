@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use paceline_core::error::codes;
 use paceline_core::policy::Policy;
 use paceline_core::scaling::{DRAIN_SECONDS_DEFAULT, Stabiliser, WINDOW_MS_DEFAULT};
 use paceline_core::{Error, Result};
@@ -127,7 +128,7 @@ async fn follow(mut wanted: Wanted, children: &mut Children, shutdown: &Shutdown
 
 fn cannot_start(code: i32) -> Error {
     let words = format!("cannot start with these options and settings (exit code {code}); its words are above");
-    Error::invalid_field("worker", words)
+    Error::invalid_field("worker", words).coded(codes::WORKER_CANNOT_START)
 }
 
 async fn until(at: Option<Instant>) {

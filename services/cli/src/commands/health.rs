@@ -13,6 +13,7 @@ use std::str::FromStr as _;
 
 use clap::Args;
 use paceline_core::Error;
+use paceline_core::error::codes;
 use serde_json::json;
 
 use crate::context::Context;
@@ -37,7 +38,11 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
     let settings = &context.settings;
     let places = match arguments.address {
         Some(place) => Ok(vec![place]),
-        None => place::places(settings.admin_at().map_err(|wrong| Error::invalid_field("admin", wrong))?),
+        None => place::places(
+            settings
+                .admin_at()
+                .map_err(|wrong| Error::invalid_field("admin", wrong).coded(codes::ADMIN_ADDRESS_INVALID))?,
+        ),
     };
     let answers = match places {
         Ok(places) => ask::ask_all(&places, settings).await?,

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod completions;
 pub mod dev;
 pub mod doctor;
+pub mod explain;
 pub mod health;
 pub mod plan;
 pub mod run;
@@ -48,6 +49,8 @@ pub enum Command {
     /// makes is named `bench-…` and removed at the end; `--namespace` does not apply.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Explain the code of an error, and say what to do; without a code, list all codes
+    Explain(explain::Arguments),
     Plan(plan::Arguments),
     /// Print what a shell needs to complete commands and options
     Completions(completions::Completions),
@@ -61,6 +64,7 @@ impl Command {
     pub fn alone(&self, output: Output, definition: fn() -> clap::Command) -> Option<anyhow::Result<Exit>> {
         match self {
             Self::Plan(arguments) => Some(plan::execute(arguments, output)),
+            Self::Explain(arguments) => Some(explain::execute(arguments, output)),
             Self::Completions(arguments) => Some(completions::completions(arguments, definition())),
             Self::Man(arguments) => Some(completions::man(arguments, definition(), output)),
             _ => None,
@@ -80,7 +84,7 @@ impl Command {
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
             Self::Health(arguments) => health::execute(arguments, context).await,
             Self::Bench(command) => Box::pin(bench::execute(command, context)).await,
-            Self::Plan(_) | Self::Completions(_) | Self::Man(_) => unreachable!("they end alone"),
+            Self::Plan(_) | Self::Explain(_) | Self::Completions(_) | Self::Man(_) => unreachable!("they end alone"),
         }
     }
 
@@ -106,6 +110,7 @@ impl Command {
             | Self::Health(_)
             | Self::Bench(_)
             | Self::Plan(_)
+            | Self::Explain(_)
             | Self::Completions(_)
             | Self::Man(_) => true,
             Self::Scheduler(_) | Self::Producer(_) | Self::Worker(_) => false,

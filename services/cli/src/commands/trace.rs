@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use paceline_adapters::embedded::EmbeddedSpans;
 use paceline_adapters::trace_query::TraceQuery;
+use paceline_core::error::codes;
 use paceline_core::ids::JobId;
 use paceline_core::ports::SpanReader;
 use paceline_core::trace::TraceId;
@@ -49,6 +50,7 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
             "no trace {trace} of {}: it was not chosen (`[traces] per_second`), has not ended yet, or is no longer kept",
             arguments.job
         ))
+        .coded(codes::TRACE_NOT_FOUND)
         .into());
     }
     let mut spans = merged(spans);
@@ -62,6 +64,7 @@ fn trace_id(text: &str) -> Result<TraceId, Error> {
     let of_job = || JobId::parse(text).map(|_| TraceId::of_job(text));
     TraceId::parse(text).or_else(of_job).ok_or_else(|| {
         Error::invalid_field("job", format!("{text:?} is neither a job's id, RUN-SEQ, nor a trace id of 32 digits"))
+            .coded(codes::TRACE_ID_INVALID)
     })
 }
 
@@ -74,7 +77,8 @@ fn reader(arguments: &Arguments, context: &Context) -> Result<Box<dyn SpanReader
             Err(error) if error.kind == ErrorKind::NotFound => Err(Error::not_found(format!(
                 "{}: name the folder of `paceline dev` with --data-dir, or the query API of Jaeger or Tempo with --query-url",
                 error.message
-            ))),
+            ))
+            .coded(codes::TRACE_NOT_FOUND)),
             Err(error) => Err(error),
         },
     }

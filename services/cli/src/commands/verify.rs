@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use paceline_adapters::resolve;
 use paceline_core::clock::SystemClock;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Backends;
 use paceline_core::repair::Repaired;
@@ -138,7 +139,10 @@ async fn by_scheduler(scheduler: &Scheduler, run: &str, options: Options, wait: 
 }
 
 fn from_wire(answer: v1::VerifyRunResponse) -> Result<Verification> {
-    let unknown = || Error::internal(format!("the scheduler's state {} is unknown here; is it newer?", answer.state));
+    let unknown = || {
+        Error::internal(format!("the scheduler's state {} is unknown here; is it newer?", answer.state))
+            .coded(codes::SCHEDULER_NEWER)
+    };
     Ok(Verification {
         run_id: RunId::parse(&answer.run_id)?,
         state: views::state(answer.state).ok_or_else(unknown)?,

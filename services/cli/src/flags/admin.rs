@@ -1,6 +1,7 @@
 //! The flags of every role's admin port.
 
 use clap::Args;
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_runtime::admin::AdminAt;
 use paceline_runtime::settings::Settings;
@@ -33,14 +34,19 @@ impl AdminFlags {
                     format!(
                         "several workers cannot share {address}: say {host}, so that each takes the next free port, or {host}:0"
                     ),
-                ))
+                )
+                .coded(codes::ADMIN_ADDRESS_INVALID))
             }
             _ => Ok(()),
         }
     }
 
     fn at(&self, settings: &Settings) -> Result<AdminAt> {
-        let set = || settings.admin_at().map_err(|wrong| Error::invalid_field("admin", wrong));
+        let set = || {
+            settings
+                .admin_at()
+                .map_err(|wrong| Error::invalid_field("admin", wrong).coded(codes::ADMIN_ADDRESS_INVALID))
+        };
         self.admin.map_or_else(set, Ok)
     }
 }

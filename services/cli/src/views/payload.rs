@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use paceline_core::error::codes;
 use paceline_core::run::PAYLOAD_BYTES_MAX;
 use paceline_core::{Error, Result};
 use prost_types::value::Kind;
@@ -35,18 +36,20 @@ fn read_limited(source: impl Read, name: &str) -> Result<String> {
     let limit = PAYLOAD_BYTES_MAX as u64 + 1;
     source.take(limit).read_to_string(&mut json).map_err(|e| unreadable(name, &e))?;
     if json.len() > PAYLOAD_BYTES_MAX {
-        return Err(Error::invalid_field("payload", format!("{name} is above the limit of {PAYLOAD_BYTES_MAX} bytes")));
+        return Err(Error::invalid_field("payload", format!("{name} is above the limit of {PAYLOAD_BYTES_MAX} bytes"))
+            .coded(codes::PAYLOAD_TOO_LARGE));
     }
     Ok(json)
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Error {
-    Error::invalid_field("payload", format!("cannot read {name}: {error}"))
+    Error::invalid_field("payload", format!("cannot read {name}: {error}")).coded(codes::PAYLOAD_INVALID)
 }
 
 fn parse(json: &str) -> Result<Struct> {
     let object: Map<String, Value> = serde_json::from_str(json).map_err(|e| {
         Error::invalid_field("payload", format!("must be a JSON object, such as {{\"customer\": 7}}: {e}"))
+            .coded(codes::PAYLOAD_INVALID)
     })?;
     to_struct(object)
 }
@@ -78,7 +81,8 @@ fn exact(number: &Number) -> Result<f64> {
         _ => Err(Error::invalid_field(
             "payload",
             format!("{number} does not fit a double exactly; write it as a string"),
-        )),
+        )
+        .coded(codes::PAYLOAD_INVALID)),
     }
 }
 

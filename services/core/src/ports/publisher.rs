@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::job::Range;
@@ -25,6 +26,7 @@ pub trait RangePublisher: Send + Sync + 'static {
 
     /// The broker's word about a queue by its name, for one group. A queue that is not there is empty.
     async fn depth_of(&self, queue: &str, group: &str) -> Result<Depth> {
-        Err(Error::unavailable(format!("this producer cannot look at queue {queue} for group {group}")))
+        Err(Error::unavailable(format!("this producer cannot look at queue {queue} for group {group}"))
+            .coded(codes::PRODUCER_TOO_OLD))
     }
 }

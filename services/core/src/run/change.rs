@@ -2,6 +2,7 @@
 
 use super::record::{RunRecord, RunSpec};
 use super::state::RunState;
+use crate::error::codes;
 use crate::error::{Error, Result};
 
 /// A change of a run by a caller; applied only if the run is still at `expected_revision`.
@@ -22,11 +23,13 @@ impl RunChange {
             return Err(Error::invalid_field(
                 "spec",
                 format!("only rate and total of run {id} may change; start a new run for the rest"),
-            ));
+            )
+            .coded(codes::RUN_SPEC_FIXED));
         }
         if self.expected_revision != run.revision {
             let (expected, found) = (self.expected_revision, run.revision);
-            return Err(Error::aborted(format!("run {id} is at revision {found}, not {expected}; read it again")));
+            return Err(Error::aborted(format!("run {id} is at revision {found}, not {expected}; read it again"))
+                .coded(codes::RUN_CHANGED_MEANWHILE));
         }
         if self.state == run.state && self.spec == run.spec {
             return Ok(false);
@@ -37,14 +40,16 @@ impl RunChange {
                 return Err(Error::failed_precondition(format!(
                     "run {id} becomes {} only by its owner; stop it instead",
                     self.state
-                )));
+                ))
+                .coded(codes::RUN_STATE_FORBIDS));
             }
         }
         if self.spec != run.spec && !matches!(run.state, RunState::Running | RunState::Paused) {
             return Err(Error::failed_precondition(format!(
                 "run {id} is {}; its rate and total are fixed by now",
                 run.state
-            )));
+            ))
+            .coded(codes::RUN_STATE_FORBIDS));
         }
         check_total(run, self.spec.total)?;
         Ok(true)
@@ -61,10 +66,12 @@ pub fn check_advance(run: &RunRecord, next: RunState, is_drained: bool) -> Resul
     let is_reserved = run.spec.total.is_some_and(|total| run.cursor >= total);
     match next {
         RunState::Draining if !is_reserved => {
-            Err(Error::failed_precondition(format!("run {id} has reserved {} jobs, not yet its total", run.cursor)))
+            Err(Error::failed_precondition(format!("run {id} has reserved {} jobs, not yet its total", run.cursor))
+                .coded(codes::RUN_NOT_DRAINED))
         }
         RunState::Completed | RunState::Stopped if !is_drained => {
-            Err(Error::failed_precondition(format!("run {id} is not drained yet; wait for its workers")))
+            Err(Error::failed_precondition(format!("run {id} is not drained yet; wait for its workers"))
+                .coded(codes::RUN_NOT_DRAINED))
         }
         _ => Ok(true),
     }
@@ -74,7 +81,8 @@ fn check_step(run: &RunRecord, next: RunState) -> Result<()> {
     if run.state.may_become(next) {
         return Ok(());
     }
-    Err(Error::failed_precondition(format!("run {} is {} and cannot become {next}", run.spec.run_id, run.state)))
+    Err(Error::failed_precondition(format!("run {} is {} and cannot become {next}", run.spec.run_id, run.state))
+        .coded(codes::RUN_STATE_FORBIDS))
 }
 
 /// A total below what is enqueued could never be kept.
@@ -84,7 +92,8 @@ pub fn check_total(run: &RunRecord, total: Option<u64>) -> Result<()> {
             let (id, cursor) = (&run.spec.run_id, run.cursor);
             Err(Error::failed_precondition(format!(
                 "run {id} has enqueued {cursor} jobs already; ask for a total of at least that, not {total}"
-            )))
+            ))
+            .coded(codes::RUN_TOTAL_BELOW_ENQUEUED))
         }
         _ => Ok(()),
     }

@@ -11,6 +11,7 @@ mod explain;
 mod stabiliser;
 
 use crate::error::Violations;
+use crate::error::codes;
 use crate::ids::RunId;
 use crate::ports::broker::Depth;
 use crate::ports::workers::{QueueLoad, WorkerInfo};
@@ -61,14 +62,18 @@ impl Aim {
     /// Every mistake at once, each under the name that `field` gives it.
     pub fn check(&self, violations: &mut Violations, field: impl Fn(&'static str) -> String) {
         if !(1.0..=DRAIN_SECONDS_MAX).contains(&self.drain_seconds) {
-            violations.add(field("drain_seconds"), format!("must be 1 to {DRAIN_SECONDS_MAX} seconds"));
+            violations.add_coded(
+                codes::SCALING_AIM_INVALID,
+                field("drain_seconds"),
+                format!("must be 1 to {DRAIN_SECONDS_MAX} seconds"),
+            );
         }
         if self.max_workers == 0 || self.max_workers < self.min_workers {
             let min = self.min_workers.max(1);
-            violations.add(field("max_workers"), format!("must be at least {min}"));
+            violations.add_coded(codes::SCALING_AIM_INVALID, field("max_workers"), format!("must be at least {min}"));
         }
         if !(self.jobs_per_second.is_finite() && self.jobs_per_second > 0.0) {
-            violations.add(field("jobs_per_second"), "must be above 0");
+            violations.add_coded(codes::SCALING_AIM_INVALID, field("jobs_per_second"), "must be above 0");
         }
     }
 }
@@ -210,7 +215,8 @@ pub fn decide(aim: Aim, readings: Readings) -> Result<Decision> {
         return Err(Error::unavailable(format!(
             "no worker has announced itself for {} s, so it is not known how the {stale} that were there are; look at `paceline doctor`",
             HEARTBEAT_AGE_MS_MAX / 1_000
-        )));
+        ))
+        .coded(codes::DEMAND_UNKNOWN));
     }
     let arrival_per_second: f64 = readings.feeds.iter().map(Feed::arrival_per_second).sum();
     let on_the_way: u64 = readings.feeds.iter().map(|feed| feed.on_the_way).fold(0, u64::saturating_add);

@@ -5,6 +5,7 @@
 //! foreign is read after the document was seen.
 
 use crate::document::Status;
+use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::ports::sink::StoredId;
@@ -56,7 +57,9 @@ pub async fn collect(counts: &dyn Counts, sink: &dyn Sink, run: &RunId, group: &
 
 async fn snapshot(counts: &dyn Counts, run: &RunId, group: &str) -> Result<Snapshot> {
     let snapshot = counts.snapshot(run, group).await?;
-    snapshot.ok_or_else(|| Error::not_found(format!("no run {run}; `paceline run list` shows them")))
+    snapshot.ok_or_else(|| {
+        Error::not_found(format!("no run {run}; `paceline run list` shows them")).coded(codes::RUN_UNKNOWN)
+    })
 }
 
 /// Every document of a run, page after page; `cursor` is what the ledger says before.

@@ -88,9 +88,9 @@ async fn metrics_are_open_inside_and_need_the_token_beyond_loopback() {
     with_server("0.0.0.0", Some(token), async |address, _| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
         let (status, body) = ask(address, "/metrics", "").await;
-        assert!(status.contains("401") && body.starts_with("a token is required"), "{status} {body}");
+        assert!(status.contains("401") && body.starts_with("PL-7012 a token is required"), "{status} {body}");
         let (status, body) = ask(address, "/metrics", "authorization: Bearer wrong\r\n").await;
-        assert!(status.contains("401") && body.starts_with("the token is wrong"), "{status} {body}");
+        assert!(status.contains("401") && body.starts_with("PL-7012 the token is wrong"), "{status} {body}");
         let right = ask(address, "/metrics", &format!("authorization: Bearer {token}\r\n")).await;
         assert!(right.0.contains("200"), "{}", right.0);
         Ok(())
@@ -106,7 +106,10 @@ async fn changing_the_log_needs_the_token_everywhere_and_a_filter() {
         assert!(ask(address, "/log", "").await.0.contains("200"));
         assert!(call(address, "PUT /log", "", "debug").await.0.contains("401"));
         let (status, body) = call(address, "PUT /log", &right, "inof").await;
-        assert!(status.contains("400") && body.contains("\"inof\" is no level"), "{status} {body}");
+        assert!(
+            status.contains("400") && body.starts_with("PL-2006 ") && body.contains("\"inof\" is no level"),
+            "{status} {body}"
+        );
         // This test has no log of its own.
         assert!(call(address, "PUT /log", &right, "debug").await.0.contains("409"));
         let long = "x".repeat(FILTER_BYTES_MAX + 1);

@@ -1,6 +1,6 @@
 //! The check of the settings: every mistake at once, each under the name of its field.
 
-use paceline_core::error::Violations;
+use paceline_core::error::{Violations, codes};
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, Result, ids};
 
@@ -20,7 +20,7 @@ impl Settings {
         if self.high_water == 0 {
             violations.add("high_water", "must be at least 1");
         }
-        violations.check()
+        violations.check_coded(codes::SETTINGS_INVALID)
     }
 
     /// Addresses of services and roles.
@@ -105,7 +105,8 @@ fn is_http(url: &str) -> bool {
 fn check_namespace(namespace: &str) -> Result<()> {
     ids::check_name("namespace", namespace)?;
     if namespace.contains('.') {
-        return Err(Error::invalid_field("namespace", format!("{namespace:?} is not a namespace: no dots")));
+        return Err(Error::invalid_field("namespace", format!("{namespace:?} is not a namespace: no dots"))
+            .coded(codes::NAME_INVALID));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
 use super::values::Settings;
@@ -42,7 +43,8 @@ impl Settings {
     /// Errors: NOT_FOUND for a named file that is not there; INVALID_ARGUMENT with a field for each mistake.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         if let Some(missing) = file.filter(|file| !file.is_file()) {
-            return Err(Error::not_found(format!("no configuration file at {}", missing.display())));
+            return Err(Error::not_found(format!("no configuration file at {}", missing.display()))
+                .coded(codes::SETTINGS_FILE_MISSING));
         }
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let defaults = Figment::from(Serialized::defaults(Self::default()));
@@ -52,6 +54,7 @@ impl Settings {
         let settings: Self = layers.extract().map_err(|errors| {
             let all = errors.into_iter().map(|e| e.to_string()).collect::<Vec<_>>().join("; ");
             Error::invalid_field("configuration", format!("{all} (from {}, or a PACELINE_ variable)", path.display()))
+                .coded(codes::SETTINGS_INVALID)
         })?;
         settings.check()?;
         Ok(settings)

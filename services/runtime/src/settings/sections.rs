@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::ports::sink::Payloads;
 use paceline_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ impl SinkSettings {
         Payloads::parse(&self.payload).ok_or_else(|| {
             let known = Payloads::ALL.map(|payloads| format!("{:?}", payloads.name())).join(" or ");
             Error::invalid_field("sink.payload", format!("must be {known}, not {:?}", self.payload))
+                .coded(codes::SETTINGS_INVALID)
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::Error;
+use paceline_core::error::codes;
 use paceline_core::ports::SpanKeeper;
 use paceline_core::trace::span::Span;
 use tokio::sync::mpsc;
@@ -90,7 +91,9 @@ async fn gather(spans: &mut mpsc::Receiver<Span>, batch: &mut Vec<Span>) {
 async fn keep(keeper: &dyn SpanKeeper, batch: Vec<Span>, tally: &Tally, is_away: &mut bool) {
     let count = batch.len();
     let kept = tokio::time::timeout(EXPORT_TIMEOUT, keeper.keep(batch)).await;
-    let kept = kept.unwrap_or_else(|_| Err(Error::unavailable(format!("no answer within {EXPORT_TIMEOUT:?}"))));
+    let kept = kept.unwrap_or_else(|_| {
+        Err(Error::unavailable(format!("no answer within {EXPORT_TIMEOUT:?}")).coded(codes::TELEMETRY_NOT_TAKEN))
+    });
     match kept {
         Ok(()) => {
             Tally::add(&tally.exported, count);

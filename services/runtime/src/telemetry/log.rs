@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex};
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
@@ -63,12 +64,12 @@ impl LogFilter {
     ///
     /// Errors: INVALID_ARGUMENT for a wrong filter; FAILED_PRECONDITION where the process has no log of its own.
     pub fn change(&self, filter: &str) -> Result<()> {
-        let wrong = |why: String| Error::invalid_field("log", why);
+        let wrong = |why: String| Error::invalid_field("log", why).coded(codes::LOG_FILTER_INVALID);
         if let Some(why) = mistake(filter) {
             return Err(wrong(why));
         }
         let parsed = parse(filter).map_err(wrong)?;
-        let gone = || Error::failed_precondition("this process has no log of its own");
+        let gone = || Error::failed_precondition("this process has no log of its own").coded(codes::LOG_NOT_CHANGEABLE);
         let mut text = self.text.lock().expect("no code panics while it holds a text");
         self.handle.as_ref().ok_or_else(gone)?.reload(parsed).map_err(|_| gone())?;
         tracing::info!(before = *text, now = filter, "the log's filter has been changed");

@@ -11,6 +11,7 @@ use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _, SpanLinks};
+use paceline_core::error::codes;
 use paceline_core::ports::SpanKeeper;
 use paceline_core::trace::TraceContext;
 use paceline_core::trace::span::{Kind, Span, Value};
@@ -40,8 +41,8 @@ pub(super) struct Place {
 impl Place {
     /// `setting` is what the error calls it.
     pub fn parse(setting: &str, endpoint: &str) -> Result<Self> {
-        let url =
-            url::Url::parse(endpoint).map_err(|e| Error::invalid_field(setting, format!("is no address: {e}")))?;
+        let url = url::Url::parse(endpoint)
+            .map_err(|e| Error::invalid_field(setting, format!("is no address: {e}")).coded(codes::ADDRESS_INVALID))?;
         let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
         Ok(Self { host_and_port: format!("{host}:{port}"), names_a_path: url.path() != "/" })
     }
@@ -77,7 +78,10 @@ pub struct Otlp {
 impl Otlp {
     /// Connects when it is first used. `role` and `id` are the service's name, as `paceline-worker`, and instance.
     pub fn new(endpoint: &str, protocol: Protocol, role: &str, id: &str) -> Result<Self> {
-        let wrong = |why: String| Error::invalid_field("traces.endpoint", format!("is no address for traces: {why}"));
+        let wrong = |why: String| {
+            Error::invalid_field("traces.endpoint", format!("is no address for traces: {why}"))
+                .coded(codes::ADDRESS_INVALID)
+        };
         let place = Place::parse("traces.endpoint", endpoint)?;
         let exporter = match protocol {
             Protocol::Grpc => {
@@ -101,7 +105,9 @@ impl Otlp {
 impl SpanKeeper for Otlp {
     async fn keep(&self, spans: Vec<Span>) -> Result<()> {
         let exporting = self.exporter.export(spans.into_iter().map(data).collect());
-        exporting.await.map_err(|e| Error::unavailable(format!("{} takes no traces: {e}", self.place)))
+        exporting.await.map_err(|e| {
+            Error::unavailable(format!("{} takes no traces: {e}", self.place)).coded(codes::TELEMETRY_NOT_TAKEN)
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use paceline_core::clock::nanos;
+use paceline_core::error::codes;
 use paceline_core::error::{Error, Result};
 use paceline_core::job::{Encoder, range_jobs};
 use paceline_core::pacing::Pacer;
@@ -122,7 +123,10 @@ impl Owner {
                 let (pacer, as_of_ms) = (self.pacer(&record), self.context.ports.clock.wall_ms());
                 *known = Some(Known { pacer, record, as_of_ms, range_jobs });
             }
-            (None, None) => return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))),
+            (None, None) => {
+                return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))
+                    .coded(codes::RUN_VANISHED));
+            }
         }
         Ok(Next::Sleep(Duration::ZERO))
     }

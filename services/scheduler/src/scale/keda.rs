@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use paceline_core::error::Violations;
+use paceline_core::error::codes;
 use paceline_core::scaling::{Aim, Decision};
 use paceline_core::{Error, Result};
 use paceline_proto::externalscaler::external_scaler_server::ExternalScaler;
@@ -19,7 +20,7 @@ use paceline_proto::externalscaler::{
     ScaledObjectRef,
 };
 use paceline_runtime::auth::RequireToken;
-use paceline_runtime::status::to_status;
+use paceline_runtime::status::{self, to_status};
 use tokio::time::MissedTickBehavior;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -60,7 +61,10 @@ impl Service {
     /// Whoever may ask learns what is wrong with the question.
     fn question<T>(&self, request: &Request<T>, object: Option<&ScaledObjectRef>) -> Result<Question, Status> {
         let metadata = object.map(|object| &object.scaler_metadata).ok_or_else(|| {
-            to_status(Error::invalid_field("scaledObjectRef", "is missing: it says which queue is meant"))
+            to_status(
+                Error::invalid_field("scaledObjectRef", "is missing: it says which queue is meant")
+                    .coded(codes::SCALED_OBJECT_INVALID),
+            )
         })?;
         admit(&self.token, request.metadata(), metadata)?;
         question(metadata, (&self.context.config.rules, &self.context.config.group)).map_err(to_status)
@@ -73,8 +77,8 @@ fn admit(token: &RequireToken, call: &MetadataMap, keys: &HashMap<String, String
     let given = given.or_else(|| keys.get(TOKEN_KEY).map(|token| format!("Bearer {token}").into_bytes()));
     match given {
         given if token.admits(given.as_deref()) => Ok(()),
-        Some(_) => Err(Status::unauthenticated("the token is wrong; the pods' PACELINE_TOKEN is not the scheduler's")),
-        None => Err(Status::unauthenticated(format!(
+        Some(_) => Err(status::unauthenticated("the token is wrong; the pods' PACELINE_TOKEN is not the scheduler's")),
+        None => Err(status::unauthenticated(format!(
             "a token is required: put `{TOKEN_KEY}: PACELINE_TOKEN` into the trigger's metadata, and that variable into the scaled pods"
         ))),
     }
@@ -100,7 +104,7 @@ fn question(keys: &HashMap<String, String>, (rules, group): (&Rules, &str)) -> R
     for wrong in question.as_ref().err().into_iter().flat_map(|error| &error.fields) {
         violations.add(&wrong.field, &wrong.description);
     }
-    violations.check()?;
+    violations.check_coded(codes::SCALED_OBJECT_INVALID)?;
     question
 }
 
@@ -165,7 +169,7 @@ impl ExternalScaler for Service {
         self.question(&request, asked.scaled_object_ref.as_ref())?;
         if asked.metric_name != METRIC {
             let wrong = format!("{:?} is not known; there is: {METRIC}", asked.metric_name);
-            return Err(to_status(Error::invalid_field("metricName", wrong)));
+            return Err(to_status(Error::invalid_field("metricName", wrong).coded(codes::SCALED_OBJECT_INVALID)));
         }
         let wanted = self.decide(&request, asked.scaled_object_ref.as_ref()).await?.wanted;
         let value =

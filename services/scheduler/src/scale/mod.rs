@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::future::join3;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use paceline_core::error::Violations;
+use paceline_core::error::codes;
 use paceline_core::ids::{self, DEFAULT_QUEUE, RunId};
 use paceline_core::ports::broker::Depth;
 use paceline_core::run::Snapshot;
@@ -46,11 +47,18 @@ impl Question {
         let queue = if queue.is_empty() { DEFAULT_QUEUE } else { queue };
         if !rules.queues.iter().any(|known| known == queue) {
             let known = rules.queues.join(", ");
-            violations.add(field("queue"), format!("{queue:?} is not configured; there are: {known}"));
+            violations.add_coded(
+                codes::QUEUE_UNKNOWN,
+                field("queue"),
+                format!("{queue:?} is not configured; there are: {known}"),
+            );
         }
         let group = if group.is_empty() { default_group } else { group };
         if let Err(error) = ids::check_group("group", group) {
-            error.fields.into_iter().for_each(|wrong| violations.add(field("group"), wrong.description));
+            error
+                .fields
+                .into_iter()
+                .for_each(|wrong| violations.add_coded(codes::NAME_INVALID, field("group"), wrong.description));
         }
         aim.check(&mut violations, field);
         violations.check()?;
@@ -62,6 +70,7 @@ impl Question {
         let readings = tokio::time::timeout(READ_TIMEOUT, self.read(context)).await.map_err(|_| {
             let (queue, seconds) = (&self.queue, READ_TIMEOUT.as_secs());
             Error::unavailable(format!("queue {queue}, its runs and its workers could not be read within {seconds} s"))
+                .coded(codes::DEMAND_UNKNOWN)
         })?;
         decide(self.aim, readings?)
     }
@@ -111,5 +120,5 @@ impl Question {
 
 /// A failure to read is `Unavailable` whatever it was: nothing about the question is wrong.
 fn unknown(what: &str, error: Error) -> Error {
-    Error::unavailable(format!("{what} is not known: {error}"))
+    Error::unavailable(format!("{what} is not known: {error}")).coded(codes::DEMAND_UNKNOWN)
 }

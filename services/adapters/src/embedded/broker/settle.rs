@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paceline_core::backoff::Backoff;
+use paceline_core::error::codes;
 use paceline_core::ports::broker::{Message, Settle};
 use paceline_core::{Error, Result, retry};
 
@@ -34,7 +35,8 @@ impl Settlement {
         into: impl FnOnce(&rusqlite::Connection, i64) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<()> {
         if !self.queue.holds(self.consumer, self.id) {
-            return Err(Error::aborted("the delivery's consumer is gone; the message comes back by itself"));
+            return Err(Error::aborted("the delivery's consumer is gone; the message comes back by itself")
+                .coded(codes::DELIVERY_LOST));
         }
         let (number, id) = (self.queue.number, self.id);
         let moved = self.shared.database.write(move |connection| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use paceline_core::clock::SharedClock;
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tokio::sync::{Notify, OnceCell};
 
@@ -46,6 +47,7 @@ impl Shared {
             Error::not_found(format!(
                 "queue {queue:?} of group {group:?} is not declared; the first worker or producer makes it"
             ))
+            .coded(codes::QUEUE_MISSING)
         })
     }
 

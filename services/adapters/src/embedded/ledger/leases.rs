@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Leases;
@@ -103,6 +104,7 @@ pub(super) fn check(c: &Connection, run: &RunId, fence: Fence) -> Result<(), Wri
         return Ok(());
     }
     Err(Error::aborted(format!("run {run}: the lease of epoch {} is lost, it is at epoch {}", fence.epoch, held.epoch))
+        .coded(codes::LEASE_LOST)
         .into())
 }
 

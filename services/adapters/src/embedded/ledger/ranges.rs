@@ -1,6 +1,7 @@
 //! The ranges port: reserved, so durable, then confirmed by the broker. A range between the two is dispatched again after a takeover.
 
 use async_trait::async_trait;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
 use paceline_core::ports::Ranges;
@@ -46,6 +47,7 @@ fn reserve(
             "count",
             format!("{count} jobs are more than a range may have, {RANGE_JOBS_MAX}"),
         )
+        .coded(codes::RANGE_INVALID)
         .into());
     }
     leases::check(c, run, fence)?;
@@ -74,12 +76,14 @@ fn next(c: &Connection, run: &RunId, revision: u64) -> Result<(u64, Option<u64>)
         Ok((unsigned(row, 0)?, row.get::<_, String>(1)?, unsigned(row, 2)?, total))
     })?;
     if current != revision {
-        return Err(
-            Error::aborted(format!("run {run}: it is at revision {current}, not {revision}; read it again")).into()
-        );
+        return Err(Error::aborted(format!("run {run}: it is at revision {current}, not {revision}; read it again"))
+            .coded(codes::RUN_CHANGED_MEANWHILE)
+            .into());
     }
     if state != RunState::Running.name() {
-        return Err(Error::failed_precondition(format!("run {run}: it is {state} and reserves no more jobs")).into());
+        return Err(Error::failed_precondition(format!("run {run}: it is {state} and reserves no more jobs"))
+            .coded(codes::RUN_STATE_FORBIDS)
+            .into());
     }
     Ok((cursor, total.map(|total| total.saturating_sub(cursor))))
 }

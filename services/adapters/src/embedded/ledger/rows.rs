@@ -1,5 +1,6 @@
 //! Rows of runs as the values that they are of.
 
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::{RunRecord, RunState};
 use paceline_core::{Error, Result};
@@ -22,7 +23,7 @@ pub(super) fn known(c: &Connection, run: &RunId) -> Result<RunRecord, WriteError
 }
 
 pub(super) fn unknown(run: &RunId) -> Error {
-    Error::not_found(format!("run {run} is not in the ledger"))
+    Error::not_found(format!("run {run} is not in the ledger")).coded(codes::RUN_UNKNOWN)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
@@ -44,6 +45,8 @@ pub(super) fn run_id(row: &Row<'_>) -> rusqlite::Result<RunId> {
 }
 
 fn unreadable(column: usize, text: &str) -> rusqlite::Error {
-    let reason = FromSqlError::Other(Box::new(Error::internal(format!("{text:?} is not what was written"))));
+    let reason = FromSqlError::Other(Box::new(
+        Error::internal(format!("{text:?} is not what was written")).coded(codes::LEDGER_DATA_UNREADABLE),
+    ));
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(reason))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Row, RowIndex};
@@ -71,7 +72,8 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
 }
 
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::internal(format!("cannot write to the ledger: {e}")))
+    serde_json::to_string(value)
+        .map_err(|e| Error::internal(format!("cannot write to the ledger: {e}")).coded(codes::LEDGER_DATA_UNREADABLE))
 }
 
 /// SQLite's integers have a sign; no number of ours comes near its limit.

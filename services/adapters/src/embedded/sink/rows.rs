@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use paceline_core::document::{Document, Status};
+use paceline_core::error::codes;
 use paceline_core::ids::{JobId, RunId};
 use paceline_core::ports::sink::{JOB_ID_BYTES_MAX, StoredId};
 use paceline_core::{Error, Result};
@@ -100,7 +101,10 @@ impl Batch {
     /// Takes a document that the port does not refuse.
     pub fn push(&mut self, document: &Document) -> Result<()> {
         let start = self.bodies.len();
-        let failed = |e: String| Error::internal(format!("the document {} cannot be encoded: {e}", document.job_id));
+        let failed = |e: String| {
+            Error::internal(format!("the document {} cannot be encoded: {e}", document.job_id))
+                .coded(codes::STORED_DATA_UNREADABLE)
+        };
         serde_json::to_writer(&mut self.bodies, document).map_err(|e| failed(e.to_string()))?;
         let Key { run, name } = Key::new(&document.run_id, &document.job_id);
         let seq = i64::try_from(document.seq).map_err(|e| failed(e.to_string()))?;

@@ -1,5 +1,6 @@
 //! The table of what is kept of runs, from which a lost ledger is rebuilt.
 
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::KeptRun;
 use paceline_core::{Error, Result};
@@ -22,7 +23,9 @@ impl Row {
     pub fn new(run: &KeptRun) -> Result<Self> {
         let id = &run.spec.run_id;
         let body = serde_json::to_string(run);
-        let body = body.map_err(|e| Error::internal(format!("run {id} cannot be encoded: {e}")))?;
+        let body = body.map_err(|e| {
+            Error::internal(format!("run {id} cannot be encoded: {e}")).coded(codes::STORED_DATA_UNREADABLE)
+        })?;
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Ok(Self { run: id.clone(), revision: signed(run.revision), cursor: signed(run.cursor), body })
     }

@@ -9,6 +9,7 @@ use paceline_adapters::elasticsearch::{ElasticConfig, ElasticSink};
 use paceline_adapters::rabbitmq::{RabbitBroker, RabbitConfig};
 use paceline_adapters::redis::{RedisConfig, RedisLedger};
 use paceline_core::clock::{SharedClock, SystemClock};
+use paceline_core::error::codes;
 use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
 use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
@@ -166,7 +167,7 @@ impl Folder {
         let removed = match std::fs::remove_dir_all(&self.path) {
             Ok(()) => 1,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(Error::internal(error.to_string())),
+            Err(error) => return Err(Error::internal(error.to_string()).coded(codes::BENCH_BROKE)),
         };
         if !self.was_around {
             _ = self.path.parent().map(std::fs::remove_dir);
@@ -177,9 +178,9 @@ impl Folder {
 
 async fn in_time(removal: impl Future<Output = Result<u64>>) -> Result<u64> {
     let seconds = REMOVAL_MAX.as_secs();
-    tokio::time::timeout(REMOVAL_MAX, removal)
-        .await
-        .unwrap_or_else(|_| Err(Error::unavailable(format!("no answer within {seconds} s"))))
+    tokio::time::timeout(REMOVAL_MAX, removal).await.unwrap_or_else(|_| {
+        Err(Error::unavailable(format!("no answer within {seconds} s")).coded(codes::BENCH_TOO_SLOW))
+    })
 }
 
 /// The settings with a namespace of our own; embedded folders get a folder in them, which is answered too.

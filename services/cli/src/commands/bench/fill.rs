@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::stream::{self, TryStreamExt as _};
+use paceline_core::error::codes;
 use paceline_core::groups::Groups;
 use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
@@ -103,4 +104,5 @@ fn own_usage() -> Result<Usage> {
 
 fn stolen(run: &RunId) -> Error {
     Error::aborted(format!("run {run} was taken away from the benchmark; does anything else use its namespace?"))
+        .coded(codes::BENCH_RUN_TAKEN)
 }

@@ -1,5 +1,6 @@
 //! A run through every role at once, started over gRPC as anybody would, and followed to COMPLETED.
 
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::{RunState, Snapshot};
 use paceline_core::{Error, Result};
@@ -84,7 +85,8 @@ fn check_end(last: &Snapshot) -> Result<()> {
         return Ok(());
     }
     let reason = record.failure.as_deref().unwrap_or("nobody said why");
-    Err(Error::internal(format!("run {} ended as {}: {reason}", record.spec.run_id, record.state)))
+    Err(Error::internal(format!("run {} ended as {}: {reason}", record.spec.run_id, record.state))
+        .coded(codes::BENCH_BROKE))
 }
 
 /// How fast jobs were enqueued: the slope of the straight line that fits every snapshot in which some were and some were

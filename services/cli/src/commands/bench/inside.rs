@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_node::{InProcess, Node, WorkerSetup};
 use paceline_runtime::grpc;
@@ -47,7 +48,9 @@ impl Inside {
         match mesh.roles.try_join_next() {
             None => Ok(()),
             Some(Ok(Err(error))) => Err(error),
-            Some(ended) => Err(Error::internal(format!("a role ended while it was measured: {ended:?}"))),
+            Some(ended) => {
+                Err(Error::internal(format!("a role ended while it was measured: {ended:?}")).coded(codes::BENCH_BROKE))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use paceline_core::error::codes;
 use paceline_core::nodes::node_urls;
 use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
@@ -37,7 +38,8 @@ const PROXIES: [&str; 16] = [
 /// The time that all cores together were busy since the machine started: what was idle, waited for a disk or was taken by
 /// another machine on the same hardware does not count.
 pub fn busy_us() -> Result<u64> {
-    let unreadable = || Error::internal("cannot read /proc/stat; the benchmark needs Linux");
+    let unreadable =
+        || Error::internal("cannot read /proc/stat; the benchmark needs Linux").coded(codes::BENCH_NEEDS_LINUX);
     let stat = std::fs::read_to_string("/proc/stat").map_err(|_| unreadable())?;
     parse_busy_us(&stat).ok_or_else(unreadable)
 }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_proto::v1::producer_service_server::ProducerServiceServer;
 use paceline_proto::v1::scheduler_service_server::SchedulerServiceServer;
@@ -122,7 +123,8 @@ impl<'a> Roles<'a> {
                 return Err(Error::internal(format!(
                     "{} ended with {status} while it was measured; its log above says why",
                     role.name
-                )));
+                ))
+                .coded(codes::BENCH_BROKE));
             }
         }
         self.inside.check()

@@ -2,6 +2,7 @@
 
 use paceline_adapters::resolve;
 use paceline_core::clock::{SharedClock, SystemClock};
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Backends;
 use paceline_core::verify::{self, Options};
@@ -63,4 +64,5 @@ pub fn took_too_long(what: &str, seconds: u64) -> Error {
     Error::unavailable(format!(
         "{what} within {seconds} s; the log above says why, `paceline doctor` looks at the services"
     ))
+    .coded(codes::BENCH_TOO_SLOW)
 }

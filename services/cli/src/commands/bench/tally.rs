@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
+use paceline_core::error::codes;
 use paceline_core::ports::workers::WorkerInfo;
 use paceline_core::{Error, Result};
 
@@ -77,6 +78,7 @@ fn unreadable(worker: &WorkerInfo, reason: impl std::fmt::Display) -> Error {
         "the latencies of {} cannot be read ({reason}); is it of another version?",
         worker.worker_id
     ))
+    .coded(codes::BENCH_BROKE)
 }
 
 #[cfg(test)]

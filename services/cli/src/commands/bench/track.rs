@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::run::Snapshot;
 use paceline_core::{Error, Result};
@@ -22,7 +23,9 @@ const STALL_NS_MAX: u64 = 60_000_000_000;
 pub async fn whole<T: Send + 'static>(step: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     // Whoever stops waiting leaves the task running.
     let task = Tasks::new().spawn(step);
-    task.await.unwrap_or_else(|e| Err(Error::internal(format!("a step of the benchmark broke: {e}"))))
+    task.await.unwrap_or_else(|e| {
+        Err(Error::internal(format!("a step of the benchmark broke: {e}")).coded(codes::BENCH_BROKE))
+    })
 }
 
 /// A run and its roles at one moment.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
 /// Linux counts CPU time for user space in ticks of 1/100 s on every architecture we run on (`getconf CLK_TCK`).
@@ -46,11 +47,13 @@ fn file(pid: u32, name: &str) -> Result<String> {
     let path = format!("/proc/{pid}/{name}");
     std::fs::read_to_string(&path).map_err(|e| {
         Error::internal(format!("cannot read {path}: {e}; the benchmark needs Linux, and roles that go on running"))
+            .coded(codes::BENCH_NEEDS_LINUX)
     })
 }
 
 fn unreadable(pid: u32, name: &str) -> Error {
     Error::internal(format!("/proc/{pid}/{name} is not as expected, or its process has ended; see the log above"))
+        .coded(codes::BENCH_NEEDS_LINUX)
 }
 
 /// utime + stime of `/proc/<pid>/stat`. The name before them may hold anything, but its bracket is the last one.

@@ -5,6 +5,7 @@
 
 use paceline_adapters::resolve;
 use paceline_core::clock::SystemClock;
+use paceline_core::error::codes;
 use paceline_core::ports::Ledger;
 use paceline_core::{Error, Result};
 use paceline_proto::PROTOCOL;
@@ -38,7 +39,8 @@ async fn adopt(ledger: &Ledger, mesh: &str, mine: u32) -> Result<Adopted> {
         must_be_idle(ledger).await?;
         let now = ledger.mesh.adopt_protocol(before, mine).await?;
         if now != mine {
-            return Err(Error::aborted(format!("mesh {mesh:?} got protocol {now} from somebody else meanwhile")));
+            return Err(Error::aborted(format!("mesh {mesh:?} got protocol {now} from somebody else meanwhile"))
+                .coded(codes::PROTOCOL_ADOPTED_MEANWHILE));
         }
     }
     Ok(Adopted { mesh: mesh.to_owned(), before, now: mine })
@@ -50,14 +52,16 @@ async fn must_be_idle(ledger: &Ledger) -> Result<()> {
         let runs = counted(active.len() as u64, "run");
         return Err(Error::failed_precondition(format!(
             "{runs} of the other protocol not ended, such as {first}: let them end, or stop them, with the version that the mesh runs"
-        )));
+        ))
+        .coded(codes::PROTOCOL_STILL_USED));
     }
     if let Some(first) = workers.first() {
         let alive = counted(workers.len() as u64, "worker");
         return Err(Error::failed_precondition(format!(
             "{alive} of the other protocol alive, such as {} on {}: stop all roles first; one that is killed counts for 10 s more",
             first.worker_id, first.host
-        )));
+        ))
+        .coded(codes::PROTOCOL_STILL_USED));
     }
     Ok(())
 }

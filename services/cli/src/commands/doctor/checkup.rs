@@ -20,6 +20,8 @@ pub struct Check {
     pub verdict: Verdict,
     /// Nothing works without it; another failure is only named, unless --strict.
     pub required: bool,
+    /// The code of the error, for `paceline explain`.
+    pub code: Option<String>,
     /// The finding, in words.
     pub what: String,
     /// The advice, if there is something to do.
@@ -28,12 +30,12 @@ pub struct Check {
 
 impl Check {
     pub fn ok(name: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict: Verdict::Ok, required: false, what: what.into(), remedy: None }
+        Self { name: name.into(), verdict: Verdict::Ok, required: false, code: None, what: what.into(), remedy: None }
     }
 
     pub fn failed(name: impl Into<String>, error: &Error, remedy: impl Into<String>) -> Self {
-        let what = error.message.clone();
-        Self { name: name.into(), verdict: Verdict::Failed, required: false, what, remedy: Some(remedy.into()) }
+        let (code, what) = (Some(error.code.to_string()), error.message.clone());
+        Self { name: name.into(), verdict: Verdict::Failed, required: false, code, what, remedy: Some(remedy.into()) }
     }
 
     pub fn skipped(name: impl Into<String>, what: impl Into<String>) -> Self {

@@ -3,6 +3,7 @@
 use paceline_adapters::resolve;
 use paceline_core::Error;
 use paceline_core::clock::SystemClock;
+use paceline_core::error::codes;
 use paceline_core::ports::Ledger;
 use paceline_proto::PROTOCOL;
 use paceline_runtime::settings::Settings;
@@ -61,7 +62,8 @@ async fn clock(ledger: &Ledger, settings: &Settings) -> Check {
         }
         Ok(Some(skew_ms)) => {
             let apart =
-                Error::failed_precondition(format!("the ledger's clock is {skew_ms} ms ahead of this machine's"));
+                Error::failed_precondition(format!("the ledger's clock is {skew_ms} ms ahead of this machine's"))
+                    .coded(codes::CLOCKS_DIFFER);
             Check::failed("clock", &apart, "let both take their time from NTP")
         }
         Err(error) => Check::failed("clock", &error, LOOK_AT_LEDGER),
@@ -81,7 +83,12 @@ async fn protocol(ledger: &Ledger) -> Check {
         Ok(Some(noted)) if noted == PROTOCOL.number() => Check::ok(NAME, format!("{PROTOCOL}, as the mesh has")),
         Ok(Some(noted)) => {
             let words = format!("the mesh has protocol {noted}, and this paceline has protocol {PROTOCOL}");
-            Check::failed(NAME, &Error::failed_precondition(words), "see docs/operations/upgrade.md").required()
+            Check::failed(
+                NAME,
+                &Error::failed_precondition(words).coded(codes::PROTOCOL_DIFFERS),
+                "see docs/operations/upgrade.md",
+            )
+            .required()
         }
         Err(error) => Check::failed(NAME, &error, LOOK_AT_LEDGER),
     }
@@ -98,7 +105,7 @@ async fn ends(ledger: &Ledger) -> Check {
                 let words = format!("{}{more} not kept in the sink yet, such as that of run {first}", unkept.len());
                 let remedy =
                     "is a scheduler running, and the sink well? Schedulers keep trying until the sink has them";
-                Check::failed(NAME, &Error::unavailable(words), remedy)
+                Check::failed(NAME, &Error::unavailable(words).coded(codes::ENDS_NOT_KEPT), remedy)
             }
         },
         Err(error) => Check::failed(NAME, &error, LOOK_AT_LEDGER),

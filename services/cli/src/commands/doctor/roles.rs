@@ -1,6 +1,7 @@
 //! Checks of schedulers and producers, by their gRPC health.
 
 use futures::future::join_all;
+use paceline_core::error::codes;
 use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::resolver::SystemResolver;
 use paceline_runtime::settings::Settings;
@@ -41,7 +42,8 @@ async fn role_at(name: &str, place: &Place, settings: &Settings) -> Check {
         Ok(ServingStatus::Serving) => Check::ok(name, format!("serves at {address}")),
         Ok(status) => {
             let status = status.as_str_name().to_ascii_lowercase();
-            let error = Error::unavailable(format!("answers at {address}, but says {status}"));
+            let error =
+                Error::unavailable(format!("answers at {address}, but says {status}")).coded(codes::ROLE_NOT_SERVING);
             Check::failed(name, &error, "its log says what it waits for")
         }
         Err(error) if error.kind == ErrorKind::Unavailable => {

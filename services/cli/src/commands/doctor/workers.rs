@@ -2,6 +2,7 @@
 //! them.
 
 use paceline_core::Error;
+use paceline_core::error::codes;
 use paceline_core::ports::Ledger;
 use paceline_core::ports::workers::WorkerInfo;
 
@@ -32,7 +33,7 @@ fn check(worker: &WorkerInfo) -> Check {
     if *age_ms <= HEARTBEAT_AGE_MS_MAX {
         return Check::ok(name, what);
     }
-    let error = Error::unavailable(format!("stalled: {what}"));
+    let error = Error::unavailable(format!("stalled: {what}")).coded(codes::WORKER_STALLED);
     Check::failed(name, &error, format!("look at process {pid} on {host}; its jobs go to others meanwhile"))
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_runtime::admin::{AdminAt, PRODUCER_PORT, SCHEDULER_PORT, WORKER_PORT};
 use reqwest::Url;
@@ -51,7 +52,7 @@ pub fn places(at: AdminAt) -> Result<Vec<Place>> {
     match at {
         AdminAt::Off => Err(Error::failed_precondition(
             "the admin port is off (PACELINE_ADMIN, or admin of the settings file), so nobody can be asked; set HOST:PORT",
-        )),
+        ).coded(codes::ADMIN_OFF)),
         AdminAt::Address(address) => Ok(vec![place(address.ip(), address.port())?]),
         AdminAt::Host(host) => DEFAULT_PORTS.into_iter().map(|port| place(host, port)).collect(),
         AdminAt::Default => DEFAULT_PORTS.into_iter().map(|port| place(Ipv4Addr::LOCALHOST.into(), port)).collect(),
@@ -65,7 +66,10 @@ fn place(host: IpAddr, port: u16) -> Result<Place> {
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         host => host,
     };
-    SocketAddr::new(host, port).to_string().parse().map_err(|wrong: String| Error::invalid_field("admin", wrong))
+    SocketAddr::new(host, port)
+        .to_string()
+        .parse()
+        .map_err(|wrong: String| Error::invalid_field("admin", wrong).coded(codes::ADMIN_ADDRESS_INVALID))
 }
 
 #[cfg(test)]

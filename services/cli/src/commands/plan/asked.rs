@@ -2,7 +2,7 @@
 
 use clap::Args;
 use paceline_core::Result;
-use paceline_core::error::Violations;
+use paceline_core::error::{Violations, codes};
 use serde::Serialize;
 
 /// The most jobs a second that a run may have, and its largest payload.
@@ -58,7 +58,7 @@ impl Arguments {
         self.check_pace(&mut must);
         self.check_jobs(&mut must);
         self.check_machine(&mut must);
-        violations.check()
+        violations.check_coded(codes::PLAN_INVALID)
     }
 
     fn check_pace(&self, must: &mut impl FnMut(bool, &str, &str)) {

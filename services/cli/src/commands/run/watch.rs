@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use paceline_core::Error;
+use paceline_core::error::codes;
 use paceline_core::run::RunState;
 use paceline_proto::v1;
 use paceline_proto::v1::scheduler_service_client::SchedulerServiceClient;
@@ -85,7 +86,7 @@ impl Watch<'_> {
                 Ok(Some(update)) => update.run,
                 Ok(None) => {
                     let words = "the scheduler ended the stream before the run ended";
-                    return Ok(Streamed::Broken(Error::unavailable(words)));
+                    return Ok(Streamed::Broken(Error::unavailable(words).coded(codes::WATCH_ENDED)));
                 }
                 Err(status) => return Ok(Streamed::Broken(self.scheduler.failure(&status))),
             };

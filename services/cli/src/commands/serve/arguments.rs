@@ -17,10 +17,17 @@ pub struct Listen {
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<SocketAddr>,
     #[command(flatten)]
+    pub process: ProcessFlags,
+}
+
+/// The flags of every role.
+#[derive(Debug, Args)]
+pub struct ProcessFlags {
+    #[command(flatten)]
     pub admin: AdminFlags,
     #[command(flatten)]
     pub stop: StopFlag,
-    /// Name of this process in leases, counts and logs [default: host, process id and a random part]
+    /// Name of this process in leases, documents, counts and logs [default: host, process id and a random part]
     #[arg(long, value_name = "NAME")]
     pub id: Option<String>,
 }
@@ -66,12 +73,7 @@ pub struct WorkerArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = GRACE_DEFAULT.as_secs_f64(), value_parser = seconds)]
     pub grace: f64,
     #[command(flatten)]
-    pub admin: AdminFlags,
-    #[command(flatten)]
-    pub stop: StopFlag,
-    /// Name of this worker in documents, counts and logs [default: host, process id and a random part]
-    #[arg(long, value_name = "NAME")]
-    pub id: Option<String>,
+    pub process: ProcessFlags,
     #[command(flatten)]
     pub autoscale: Autoscale,
 }

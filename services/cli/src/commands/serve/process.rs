@@ -19,7 +19,7 @@ use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 
-use super::arguments::Listen;
+use super::arguments::{Listen, ProcessFlags};
 use crate::connections::connections;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -39,15 +39,14 @@ pub struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// A process of `role`, named `id` or else by its host, its process id and a random part.
+    /// A process of `role`, named by its flags or else by its host, its process id and a random part.
     pub fn new(
         role: &'static str,
-        id: Option<&str>,
+        flags: &ProcessFlags,
         settings: &'a Settings,
         context: &'a Context,
-        shutdown: Shutdown,
-    ) -> Result<Self> {
-        let id = name(id, role)?;
+    ) -> anyhow::Result<Self> {
+        let (id, shutdown) = (name(flags.id.as_deref(), role)?, flags.stop.shutdown()?);
         let (readiness, at, clock) = (Readiness::new(role, &id), connections(settings), SystemClock::shared());
         Ok(Self { context, settings, role, id, readiness, shutdown, at, clock })
     }
@@ -125,7 +124,7 @@ impl<'a> Process<'a> {
 pub async fn bind(listen: &Listen, settings: &Settings, default: &str) -> Result<TcpListener> {
     let default = || default.parse().expect("the default is an address");
     let address: SocketAddr = listen.listen.unwrap_or_else(default);
-    check_bind(address, settings.token.as_deref(), listen.admin.allow_anonymous)?;
+    check_bind(address, settings.token.as_deref(), listen.process.admin.allow_anonymous)?;
     grpc::bind(address).await
 }
 

@@ -12,9 +12,9 @@ use crate::roles::DEFAULT_PRODUCER;
 /// Serves until a stop; waits for ledger and broker at the start.
 pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow::Result<Exit> {
     let (ProducerArguments { listen }, settings) = (arguments, &context.settings);
-    let process = Process::new("producer", listen.id.as_deref(), settings, context, listen.stop.shutdown()?)?;
+    let process = Process::new("producer", &listen.process, settings, context)?;
     let listener = bind(&listen, settings, DEFAULT_PRODUCER).await?;
-    let admin = listen.admin.bind(admin::PRODUCER_PORT, settings).await?;
+    let admin = listen.process.admin.bind(admin::PRODUCER_PORT, settings).await?;
     let address = listener.local_addr()?;
     process
         .run(Some(address), admin, async |node: Node| {

@@ -21,11 +21,11 @@ pub async fn scheduler(arguments: SchedulerArguments, context: &Context) -> anyh
         ..context.settings.clone()
     };
     settings.check()?;
-    let process = Process::new("scheduler", listen.id.as_deref(), settings, context, listen.stop.shutdown()?)?;
+    let process = Process::new("scheduler", &listen.process, settings, context)?;
     let caller = Caller::new(Build::THIS.protocol, settings.token.as_deref())?;
     let listener = bind(&listen, settings, DEFAULT_SCHEDULER).await?;
     let producers = Producers::remote(&settings.producer_addresses(), caller)?;
-    let admin = listen.admin.bind(admin::SCHEDULER_PORT, settings).await?;
+    let admin = listen.process.admin.bind(admin::SCHEDULER_PORT, settings).await?;
     let address = listener.local_addr()?;
     process
         .run(Some(address), admin, async |node: Node| {

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::policy::Policy;
 use paceline_core::ports::Backends;
 use paceline_core::{Error, Result};
 use paceline_node::Node;
 use paceline_runtime::admin;
-use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::settings::Settings;
 
-use super::arguments::WorkerArguments;
+use super::arguments::{ProcessFlags, WorkerArguments};
 use super::process::Process;
 use crate::autoscale;
 use crate::context::Context;
@@ -19,13 +19,13 @@ use crate::exit::Exit;
 
 /// Works until a stop; waits for ledger, sink and broker at the start.
 pub async fn worker(arguments: WorkerArguments, context: &Context) -> anyhow::Result<Exit> {
-    let (settings, shutdown) = (&context.settings, arguments.stop.shutdown()?);
+    let settings = &context.settings;
     let queues = queues(&arguments.queues, settings)?;
     if let Some(range) = arguments.autoscale.autoscale {
-        return supervise(range, queues.into_iter().collect(), arguments, context, shutdown).await;
+        return supervise(range, queues.into_iter().collect(), arguments, context).await;
     }
-    let process = Process::new("worker", arguments.id.as_deref(), settings, context, shutdown)?;
-    let admin = arguments.admin.bind(admin::WORKER_PORT, settings).await?;
+    let process = Process::new("worker", &arguments.process, settings, context)?;
+    let admin = arguments.process.admin.bind(admin::WORKER_PORT, settings).await?;
     process
         .run(None, admin, async |node: Node| {
             let Some(ledger) = process.ledger().await? else { return Ok(()) };
@@ -46,14 +46,13 @@ async fn supervise(
     queues: Vec<(String, Policy)>,
     arguments: WorkerArguments,
     context: &Context,
-    shutdown: Shutdown,
 ) -> anyhow::Result<Exit> {
-    arguments.admin.check_for_several(&context.settings)?;
+    arguments.process.admin.check_for_several(&context.settings)?;
     let said = BTreeMap::from([("role", "autoscaler".to_owned()), ("workers", range.to_string())]);
     context.output.data(&said, |_| format!("autoscaler of {range} workers"))?;
-    let WorkerArguments { autoscale, id, grace, .. } = arguments;
+    let WorkerArguments { autoscale, process: ProcessFlags { id, stop, .. }, grace, .. } = arguments;
     let workers = autoscale::Workers { queues, id, grace: Duration::from_secs_f64(grace) };
-    autoscale::supervise(&autoscale, range, workers, context, shutdown).await
+    autoscale::supervise(&autoscale, range, workers, context, stop.shutdown()?).await
 }
 
 fn queues(asked: &[String], settings: &Settings) -> Result<BTreeMap<String, Policy>> {
@@ -64,7 +63,8 @@ fn queues(asked: &[String], settings: &Settings) -> Result<BTreeMap<String, Poli
         Some(policy) => Ok((queue.clone(), *policy)),
         None => {
             let known = settings.queues.keys().cloned().collect::<Vec<_>>().join(", ");
-            Err(Error::invalid_field("queue", format!("{queue:?} is not configured; there are: {known}")))
+            Err(Error::invalid_field("queue", format!("{queue:?} is not configured; there are: {known}"))
+                .coded(codes::QUEUE_UNKNOWN))
         }
     };
     asked.iter().map(one).collect()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use paceline_core::clock::SystemClock;
+use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::ports::{Backends, Ledger};
 use paceline_core::repair::{Repaired, repair};
@@ -30,7 +31,11 @@ pub async fn over_ports(settings: &Settings, ports: Backends, run: &RunId, group
 pub async fn done_over_ports(ledger: &Ledger, run: &RunId, group: &str, wait: Duration) -> Result<()> {
     until_done(wait, async || {
         let snapshot = ledger.counts.snapshot(run, group).await?;
-        Ok(snapshot.ok_or_else(|| Error::not_found(format!("run {run} has vanished from the ledger")))?.in_flight()
+        Ok(snapshot
+            .ok_or_else(|| {
+                Error::not_found(format!("run {run} has vanished from the ledger")).coded(codes::RUN_UNKNOWN)
+            })?
+            .in_flight()
             == 0)
     })
     .await

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceRequest};
+use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use prost::Message as _;
 use reqwest::header::CONTENT_TYPE;
@@ -135,5 +136,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl Place {
     fn refused(&self, why: &str) -> Error {
         Error::invalid_field("metrics.endpoint", format!("is no address for metrics: {why}"))
+            .coded(codes::ADDRESS_INVALID)
     }
 }

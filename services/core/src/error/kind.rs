@@ -1,0 +1,48 @@
+//! The kinds of errors. Roles and clients decide by them.
+
+/// The sort of a failure; `runtime::status` maps each to one gRPC code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The caller sent something that can never work; `fields` says which.
+    InvalidArgument,
+    NotFound,
+    /// Right request, wrong moment: the run's state does not allow it.
+    FailedPrecondition,
+    /// A named limit is reached; try again after `retry_after`.
+    ResourceExhausted,
+    /// A service is away or answers that it cannot now; the same call may succeed later.
+    Unavailable,
+    /// Somebody else owns the run now, or it changed meanwhile: the caller's view is stale.
+    Aborted,
+    /// Our own bug, or data that we wrote and cannot read.
+    Internal,
+    /// A run whose jobs can be published by nobody, ever, because of what the run itself says. The only kind that makes a run FAILED.
+    Unpublishable,
+}
+
+impl ErrorKind {
+    pub const ALL: [Self; 8] = [
+        Self::InvalidArgument,
+        Self::NotFound,
+        Self::FailedPrecondition,
+        Self::ResourceExhausted,
+        Self::Unavailable,
+        Self::Aborted,
+        Self::Internal,
+        Self::Unpublishable,
+    ];
+
+    /// As metrics call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::NotFound => "not_found",
+            Self::FailedPrecondition => "failed_precondition",
+            Self::ResourceExhausted => "resource_exhausted",
+            Self::Unavailable => "unavailable",
+            Self::Aborted => "aborted",
+            Self::Internal => "internal",
+            Self::Unpublishable => "unpublishable",
+        }
+    }
+}
