@@ -1,7 +1,7 @@
 # What a developer types. Each target is one line or calls the script that has the logic.
 
 # The simulation needs no adapter, so it is built without them.
-SIM := cargo run --release -p paceline-tests --no-default-features --features mutants --bin sim --
+SIM := cargo run --release -p paceline-sim --features mutants --bin sim --
 SEEDS := 10000
 
 .DEFAULT_GOAL := help

@@ -4,4 +4,4 @@
 # hooks that stay off but in the simulation. The binary for production is built without features (`make build`).
 
 # shellcheck disable=SC2034  # lint and test read it
-readonly features=paceline-adapters/services,paceline-tests/services,paceline-tests/mutants
+readonly features=paceline-adapters/services,paceline-tests/services,paceline-sim/mutants

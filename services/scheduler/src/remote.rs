@@ -57,7 +57,7 @@ impl Caller {
     }
 
     /// The two ends of the producer at `place`.
-    pub(crate) fn connect(&self, place: &Place) -> Result<(Arc<dyn RangePublisher>, Arc<dyn Health>)> {
+    pub fn connect(&self, place: &Place) -> Result<(Arc<dyn RangePublisher>, Arc<dyn Health>)> {
         let channel = grpc::channel_as(&place.address, place.origin.as_deref(), Some(PUBLISH_TIMEOUT))?;
         let client = ProducerServiceClient::with_interceptor(channel.clone(), self.0.clone());
         Ok((Arc::new(Remote(client)), Arc::new(RemoteHealth(HealthClient::new(channel)))))

@@ -1,9 +1,10 @@
 //! Cases of consuming: the consumer that gets a message, the number at once, and what comes back from a consumer that leaves.
 
-use super::{GROUP, Harness, consume, declared, depth, depth_becomes, has_nothing, next, publish, seq, seqs, take};
+use super::harness::{BrokerHarness, GROUP};
+use super::support::{consume, declared, depth, depth_becomes, has_nothing, next, publish, seq, seqs, take};
 
 /// A second consumer gets the rest, so the first one does not hold it.
-pub async fn prefetch_bounds_what_a_consumer_holds(harness: &dyn Harness) {
+pub async fn prefetch_bounds_what_a_consumer_holds(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..5).await;
     let mut first = consume(&broker, 3).await;
@@ -22,7 +23,7 @@ pub async fn prefetch_bounds_what_a_consumer_holds(harness: &dyn Harness) {
     assert_eq!(seqs(&everything).len(), 13);
 }
 
-pub async fn messages_arrive_in_the_order_of_their_confirms(harness: &dyn Harness) {
+pub async fn messages_arrive_in_the_order_of_their_confirms(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     let mut consumer = consume(&broker, 1).await;
     for n in 0..10 {
@@ -35,7 +36,7 @@ pub async fn messages_arrive_in_the_order_of_their_confirms(harness: &dyn Harnes
     }
 }
 
-pub async fn two_consumers_share_a_queue(harness: &dyn Harness) {
+pub async fn two_consumers_share_a_queue(harness: &dyn BrokerHarness) {
     let (broker, other) = (declared(harness).await, harness.connect().await);
     let (mut first, mut second) = (consume(&broker, 5).await, consume(&other, 5).await);
     publish(&broker, 0..10).await;
@@ -44,7 +45,7 @@ pub async fn two_consumers_share_a_queue(harness: &dyn Harness) {
     assert_eq!(seqs(&taken), (0..10).collect());
 }
 
-pub async fn a_waiting_consumer_wakes_for_a_message(harness: &dyn Harness) {
+pub async fn a_waiting_consumer_wakes_for_a_message(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     let mut consumer = consume(&broker, 10).await;
     for n in 0..3 {
@@ -55,7 +56,7 @@ pub async fn a_waiting_consumer_wakes_for_a_message(harness: &dyn Harness) {
     }
 }
 
-pub async fn what_a_dropped_consumer_held_comes_back(harness: &dyn Harness) {
+pub async fn what_a_dropped_consumer_held_comes_back(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..10).await;
     for lost in 0..3 {
@@ -69,7 +70,7 @@ pub async fn what_a_dropped_consumer_held_comes_back(harness: &dyn Harness) {
     depth_becomes(&broker, GROUP, depth(10, 0, 0, 0)).await;
 }
 
-pub async fn a_dropped_delivery_stays_with_its_consumer(harness: &dyn Harness) {
+pub async fn a_dropped_delivery_stays_with_its_consumer(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     let mut careless = consume(&broker, 1).await;
     publish(&broker, 0..2).await;
@@ -82,8 +83,8 @@ pub async fn a_dropped_delivery_stays_with_its_consumer(harness: &dyn Harness) {
     assert_eq!((seq(&first), seq(&second)), (0, 1));
 }
 
-/// What was acked before comes to nobody, and the rest comes to the next consumer, at once and without asking for the depth.
-pub async fn a_closed_consumer_has_sent_its_acks_and_gives_back_the_rest(harness: &dyn Harness) {
+/// Messages that were acked before come to nobody. The rest comes to the next consumer, at once and without a question for the depth.
+pub async fn a_closed_consumer_has_sent_its_acks_and_gives_back_the_rest(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..100).await;
     let mut closed = consume(&broker, 50).await;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{GROUP, Harness, QUEUE, consume, declared, depth, depth_becomes, next, publish, seqs, take};
+use super::harness::{BrokerHarness, GROUP, QUEUE};
+use super::support::{consume, declared, depth, depth_becomes, next, publish, seqs, take};
 use crate::error::ErrorKind;
 use crate::ports::broker::Delivery;
 
-pub async fn depth_says_where_messages_are(harness: &dyn Harness) {
+pub async fn depth_says_where_messages_are(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     depth_becomes(&broker, GROUP, depth(0, 0, 0, 0)).await;
     publish(&broker, 0..10).await;
@@ -24,7 +25,7 @@ pub async fn depth_says_where_messages_are(harness: &dyn Harness) {
     depth_becomes(&broker, GROUP, depth(4, 0, 1, 1)).await;
 }
 
-pub async fn the_depth_of_an_undeclared_queue_is_not_found(harness: &dyn Harness) {
+pub async fn the_depth_of_an_undeclared_queue_is_not_found(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     for (queue, group) in [("nowhere", GROUP), (QUEUE, "nobody")] {
         let error = broker.depth(queue, group).await.unwrap_err();
@@ -33,7 +34,7 @@ pub async fn the_depth_of_an_undeclared_queue_is_not_found(harness: &dyn Harness
     depth_becomes(&broker, GROUP, depth(0, 0, 0, 0)).await;
 }
 
-pub async fn purge_removes_the_ready_messages_only(harness: &dyn Harness) {
+pub async fn purge_removes_the_ready_messages_only(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..10).await;
     let mut consumer = consume(&broker, 3).await;
@@ -52,7 +53,7 @@ pub async fn purge_removes_the_ready_messages_only(harness: &dyn Harness) {
     assert_eq!(broker.purge(QUEUE, GROUP).await.unwrap(), 0);
 }
 
-pub async fn declaring_again_keeps_what_is_there(harness: &dyn Harness) {
+pub async fn declaring_again_keeps_what_is_there(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..3).await;
     broker.declare(QUEUE, GROUP).await.unwrap();
@@ -61,7 +62,7 @@ pub async fn declaring_again_keeps_what_is_there(harness: &dyn Harness) {
 }
 
 /// Ready, held, delayed and dead messages, and the queue itself; acked ones stay gone.
-pub async fn messages_survive_reopening(harness: &dyn Harness) {
+pub async fn messages_survive_reopening(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..10).await;
     let mut consumer = consume(&broker, 5).await;
@@ -80,7 +81,7 @@ pub async fn messages_survive_reopening(harness: &dyn Harness) {
     assert_eq!(seqs(&take(&mut consumer, 8).await), (3..11).collect());
 }
 
-pub async fn check_names_the_service(harness: &dyn Harness) {
+pub async fn check_names_the_service(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     assert!(!broker.check().await.unwrap().is_empty());
     publish(&broker, 0..1).await;

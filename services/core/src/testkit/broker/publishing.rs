@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{GROUP, GROUP_SECOND, Harness, QUEUE, consume, declared, message, messages, next, publish, seqs, take};
+use super::harness::{BrokerHarness, GROUP, GROUP_SECOND, QUEUE};
+use super::support::{consume, declared, depth, depth_becomes, message, messages, next, publish, seq, seqs, take};
 use crate::ports::broker::{Confirm, Message};
 
-pub async fn a_confirmed_message_arrives_with_every_field(harness: &dyn Harness) {
+pub async fn a_confirmed_message_arrives_with_every_field(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     let sent = Message { attempt: 3, traceparent, handler: "send-mail".into(), ..message(u64::MAX >> 1) };
@@ -20,7 +21,7 @@ pub async fn a_confirmed_message_arrives_with_every_field(harness: &dyn Harness)
     delivery.ack();
 }
 
-pub async fn a_foreign_message_without_any_field_arrives(harness: &dyn Harness) {
+pub async fn a_foreign_message_without_any_field_arrives(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     let body = Bytes::from_static(b"\x00\xff not ours");
     let empty = || "".into();
@@ -44,12 +45,12 @@ pub async fn a_foreign_message_without_any_field_arrives(harness: &dyn Harness) 
     assert_eq!(received, batch);
 }
 
-pub async fn an_empty_batch_is_confirmed(harness: &dyn Harness) {
+pub async fn an_empty_batch_is_confirmed(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     assert_eq!(broker.publish(QUEUE, Vec::new()).await.unwrap(), []);
 }
 
-pub async fn an_undeclared_queue_is_unroutable(harness: &dyn Harness) {
+pub async fn an_undeclared_queue_is_unroutable(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     let confirms = broker.publish("nowhere", messages(0..3)).await.unwrap();
     assert_eq!(confirms, vec![Confirm::Unroutable; 3]);
@@ -57,7 +58,7 @@ pub async fn an_undeclared_queue_is_unroutable(harness: &dyn Harness) {
 }
 
 /// Answers of one publish never reach another, however their confirms and returns interleave.
-pub async fn concurrent_publishes_get_their_own_confirms(harness: &dyn Harness) {
+pub async fn concurrent_publishes_get_their_own_confirms(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     let publishes = (0..200).map(|n| {
         let broker = broker.clone();
@@ -75,7 +76,7 @@ pub async fn concurrent_publishes_get_their_own_confirms(harness: &dyn Harness) 
     assert_eq!(seqs(&take(&mut consumer, expected.len()).await), expected);
 }
 
-pub async fn every_group_sees_each_message(harness: &dyn Harness) {
+pub async fn every_group_sees_each_message(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     broker.declare(QUEUE, GROUP_SECOND).await.unwrap();
     publish(&broker, 0..20).await;
@@ -87,7 +88,7 @@ pub async fn every_group_sees_each_message(harness: &dyn Harness) {
     }
 }
 
-pub async fn a_large_batch_arrives_exactly_once(harness: &dyn Harness) {
+pub async fn a_large_batch_arrives_exactly_once(harness: &dyn BrokerHarness) {
     const COUNT: u64 = 5_000;
     let broker = declared(harness).await;
     publish(&broker, 0..COUNT).await;
@@ -95,9 +96,9 @@ pub async fn a_large_batch_arrives_exactly_once(harness: &dyn Harness) {
     let mut seen = BTreeSet::new();
     while seen.len() < usize::try_from(COUNT).unwrap() {
         let delivery = next(&mut consumer).await;
-        assert!(seen.insert(super::seq(&delivery)), "{} came twice", super::seq(&delivery));
+        assert!(seen.insert(seq(&delivery)), "{} came twice", seq(&delivery));
         assert_eq!(delivery.redeliveries, 0);
         delivery.ack();
     }
-    super::depth_becomes(&broker, GROUP, super::depth(0, 0, 0, 0)).await;
+    depth_becomes(&broker, GROUP, depth(0, 0, 0, 0)).await;
 }

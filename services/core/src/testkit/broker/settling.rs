@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{GROUP, Harness, QUEUE, consume, declared, depth, depth_becomes, message, next, publish, seq, seqs, take};
+use super::harness::{BrokerHarness, GROUP, QUEUE};
+use super::support::{consume, declared, depth, depth_becomes, message, next, publish, seq, seqs, take};
 use crate::ports::broker::{DeadLetter, Delivery, Message};
 
-pub async fn a_slow_job_does_not_hold_back_its_neighbours(harness: &dyn Harness) {
+pub async fn a_slow_job_does_not_hold_back_its_neighbours(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..50).await;
     let mut consumer = consume(&broker, 4).await;
@@ -22,7 +23,7 @@ pub async fn a_slow_job_does_not_hold_back_its_neighbours(harness: &dyn Harness)
     assert_eq!((seq(&back), back.redeliveries), (seq(&slow), 1));
 }
 
-pub async fn only_what_was_acked_is_settled(harness: &dyn Harness) {
+pub async fn only_what_was_acked_is_settled(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..40).await;
     let mut consumer = consume(&broker, 40).await;
@@ -39,7 +40,7 @@ pub async fn only_what_was_acked_is_settled(harness: &dyn Harness) {
     assert_eq!(seqs(&back), seqs(&kept));
 }
 
-pub async fn a_retry_waits_and_counts_the_attempt(harness: &dyn Harness) {
+pub async fn a_retry_waits_and_counts_the_attempt(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..1).await;
     let mut consumer = consume(&broker, 10).await;
@@ -56,7 +57,7 @@ pub async fn a_retry_waits_and_counts_the_attempt(harness: &dyn Harness) {
     depth_becomes(&broker, GROUP, depth(0, 0, 0, 0)).await;
 }
 
-pub async fn a_dead_message_keeps_its_reason(harness: &dyn Harness) {
+pub async fn a_dead_message_keeps_its_reason(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..3).await;
     let mut consumer = consume(&broker, 10).await;
@@ -74,7 +75,7 @@ pub async fn a_dead_message_keeps_its_reason(harness: &dyn Harness) {
     }
 }
 
-pub async fn what_is_given_back_comes_again_at_once(harness: &dyn Harness) {
+pub async fn what_is_given_back_comes_again_at_once(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..2).await;
     let mut consumer = consume(&broker, 10).await;
@@ -87,7 +88,7 @@ pub async fn what_is_given_back_comes_again_at_once(harness: &dyn Harness) {
     depth_becomes(&broker, GROUP, depth(0, 0, 0, 0)).await;
 }
 
-pub async fn a_lost_consumers_delivery_settles_nothing(harness: &dyn Harness) {
+pub async fn a_lost_consumers_delivery_settles_nothing(harness: &dyn BrokerHarness) {
     let broker = declared(harness).await;
     publish(&broker, 0..4).await;
     let mut consumer = consume(&broker, 10).await;

@@ -2,10 +2,16 @@
 
 use tokio::task::JoinSet;
 
-use super::*;
-use crate::job::RANGE_JOBS_MAX;
+use crate::error::ErrorKind;
+use crate::job::{RANGE_JOBS_MAX, Range};
+use crate::ports::ranges::Reservation;
+use crate::run::RunState;
+use crate::testkit::ledger::harness::LedgerHarness;
+use crate::testkit::ledger::support::{
+    assert_refused, become_state, numbers, owned, owned_with, pacing, read, reservation, reserve,
+};
 
-pub async fn ranges_follow_each_other_and_are_outstanding_in_order(harness: &impl Harness) {
+pub async fn ranges_follow_each_other_and_are_outstanding_in_order(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let owned = owned(&ledger, None).await;
     let mut reserved = Vec::new();
@@ -29,7 +35,7 @@ pub async fn ranges_follow_each_other_and_are_outstanding_in_order(harness: &imp
     assert_refused(too_many, ErrorKind::InvalidArgument);
 }
 
-pub async fn a_total_is_reserved_exactly(harness: &impl Harness) {
+pub async fn a_total_is_reserved_exactly(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let owned = owned(&ledger, Some(25)).await;
     let mut counts = Vec::new();
@@ -41,7 +47,7 @@ pub async fn a_total_is_reserved_exactly(harness: &impl Harness) {
     assert_eq!(read(&ledger, &owned.run).await.cursor, 25);
 }
 
-pub async fn a_stale_revision_or_a_run_that_is_not_running_reserves_nothing(harness: &impl Harness) {
+pub async fn a_stale_revision_or_a_run_that_is_not_running_reserves_nothing(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let owned = owned_with(&ledger, 5).await;
     let old = read(&ledger, &owned.run).await.revision;
@@ -58,7 +64,7 @@ pub async fn a_stale_revision_or_a_run_that_is_not_running_reserves_nothing(harn
     assert_eq!((before.cursor, ledger.ranges.outstanding(&owned.run).await.unwrap().len()), (6, 2));
 }
 
-pub async fn concurrent_reservations_share_no_job(harness: &impl Harness) {
+pub async fn concurrent_reservations_share_no_job(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let owned = owned(&ledger, Some(100)).await;
     let revision = read(&ledger, &owned.run).await.revision;
@@ -74,7 +80,7 @@ pub async fn concurrent_reservations_share_no_job(harness: &impl Harness) {
     assert_eq!(ledger.ranges.outstanding(&owned.run).await.unwrap(), ranges);
 }
 
-pub async fn a_range_is_confirmed_once(harness: &impl Harness) {
+pub async fn a_range_is_confirmed_once(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let owned = owned(&ledger, None).await;
     let (first, second) = (reserve(&ledger, &owned, 10).await.unwrap(), reserve(&ledger, &owned, 4).await.unwrap());

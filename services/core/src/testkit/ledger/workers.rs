@@ -1,42 +1,11 @@
-//! Cases: the list of workers, and what the ledger says of itself.
+//! Cases of the workers port: heartbeats, and the list of workers that are alive.
 
-use super::*;
-use crate::ports::workers::{QueueLoad, WorkerInfo};
+use std::time::Duration;
 
-pub(super) fn worker(id: &str, processed: u64) -> WorkerInfo {
-    WorkerInfo {
-        worker_id: id.into(),
-        version: "1.2.3".into(),
-        queue: DEFAULT_QUEUE.into(),
-        group: GROUP.into(),
-        host: "höst: 1".into(),
-        pid: 42,
-        started_at_ms: 1_700_000_000_000,
-        heartbeat_at_ms: 1_700_000_001_000,
-        age_ms: 0,
-        processed,
-        dead: 2,
-        retried: 3,
-        held: 10,
-        stalled: 1,
-        loads: [(DEFAULT_QUEUE.into(), load())].into(),
-        busy: Some(0.125),
-        is_stopping: true,
-        batches: 4,
-        batched_documents: 5,
-        stored_latency: "HISTFAAAAC94nJNpmSzMwMDAxAABzFCaEUoz2X+AMABRuQNU".into(),
-    }
-}
-
-fn load() -> QueueLoad {
-    QueueLoad {
-        slots: 1_280,
-        held: 10,
-        per_second: 97.5,
-        hold_ms: Some(12.25),
-        measured_at_ms: Some(1_700_000_000_500),
-    }
-}
+use crate::ports::Ledger;
+use crate::ports::workers::WorkerInfo;
+use crate::testkit::ledger::harness::LedgerHarness;
+use crate::testkit::ledger::support::{LONG, until, worker};
 
 /// The heartbeat as it was told, without its age.
 async fn told(ledger: &Ledger) -> Vec<WorkerInfo> {
@@ -44,7 +13,7 @@ async fn told(ledger: &Ledger) -> Vec<WorkerInfo> {
     known.into_iter().map(|worker| WorkerInfo { age_ms: 0, ..worker }).collect()
 }
 
-pub async fn how_long_ago_a_worker_was_heard_is_by_the_ledgers_clock(harness: &impl Harness) {
+pub async fn how_long_ago_a_worker_was_heard_is_by_the_ledgers_clock(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     // By its own clock it is years ago.
     ledger.workers.announce(&worker("slow clock", 1), LONG).await.unwrap();
@@ -60,7 +29,7 @@ pub async fn how_long_ago_a_worker_was_heard_is_by_the_ledgers_clock(harness: &i
     .await;
 }
 
-pub async fn workers_are_listed_until_they_leave(harness: &impl Harness) {
+pub async fn workers_are_listed_until_they_leave(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     assert_eq!(ledger.workers.alive().await.unwrap(), []);
     for (id, count) in [("b", 1), ("a", 1), ("b", u64::MAX)] {
@@ -75,7 +44,7 @@ pub async fn workers_are_listed_until_they_leave(harness: &impl Harness) {
     assert_eq!(told(&ledger).await, [worker("b", u64::MAX)]);
 }
 
-pub async fn a_worker_that_falls_silent_is_forgotten(harness: &impl Harness) {
+pub async fn a_worker_that_falls_silent_is_forgotten(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     ledger.workers.announce(&worker("loud", 1), LONG).await.unwrap();
     ledger.workers.announce(&worker("silent", 1), Duration::from_millis(30)).await.unwrap();
@@ -88,9 +57,4 @@ pub async fn a_worker_that_falls_silent_is_forgotten(harness: &impl Harness) {
     // Its next heartbeat brings it back.
     ledger.workers.announce(&worker("silent", 2), LONG).await.unwrap();
     assert_eq!(ledger.workers.alive().await.unwrap().len(), 2);
-}
-
-pub async fn check_says_what_the_ledger_is(harness: &impl Harness) {
-    let said = harness.open().await.mesh.check().await.unwrap();
-    assert!(said.contains(|c: char| c.is_ascii_digit()), "a version is part of {said:?}");
 }
