@@ -27,7 +27,7 @@ async fn a_run_of_another_group_than_the_default_ends(backend: Backend) {
     // A proof, or a repair, of a group that the run was not made for would find every job missing.
     let at = mesh.backends().await;
     let other = Options { group: "main".into(), strict: true };
-    let refused = verify(&*at.ledger.counts, &*at.sink, &RunId::parse(&run).expect("a run id"), &other).await;
+    let refused = verify(&*at.ledger.counts, &*at.sink.reader, &RunId::parse(&run).expect("a run id"), &other).await;
     assert!(refused.is_err_and(|error| error.message.contains("billing")));
     worker.stop().await;
     scheduler.stop().await;

@@ -99,13 +99,14 @@ async fn a_document_that_was_deleted_is_written_again(backend: Backend) {
     let run = client.start(60_000, Some(50)).await;
     client.until_ended(&run).await;
     let (id, at) = (RunId::parse(&run).expect("a run id"), mesh.backends().await);
-    assert!(at.sink.delete(&id, &format!("{run}-7")).await.expect("the sink answers"));
+    assert!(at.sink.writer.delete(&id, &format!("{run}-7")).await.expect("the sink answers"));
 
     let producer = mesh.node().publisher("repair", at.broker, at.ledger.clone());
     let now_ms = mesh.clock.wall_ms();
-    let repaired = repair(&at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("it is repaired");
+    let repaired =
+        repair(&at.ledger, &*at.sink.reader, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("it is repaired");
     assert_eq!((repaired.counted, repaired.forgotten, repaired.published, repaired.waiting), (0, 1, 1, 0));
-    let again = repair(&at.ledger, &*at.sink, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("again");
+    let again = repair(&at.ledger, &*at.sink.reader, &producer, &id, DEFAULT_GROUP, now_ms).await.expect("again");
     assert_eq!((again.counted, again.forgotten), (0, 0), "a repair takes nothing away that is right");
     // A run that has ended is not watched any more; each look is a call, so it needs no pause.
     let done = async { while numbers(&client.get(&run).await).processed < 50 {} };
@@ -189,7 +190,8 @@ mod by_command {
             let id = RunId::parse(run).expect("a run id");
             let is_kept = async {
                 while !sink
-                    .kept_run(&id)
+                    .runs
+                    .find(&id)
                     .await
                     .expect("the sink answers")
                     .is_some_and(|kept| (kept.state, kept.cursor) == (state, cursor))
@@ -231,7 +233,7 @@ mod by_command {
         let run = client.start(60_000, Some(40)).await;
         client.until_ended(&run).await;
         let id = RunId::parse(&run).expect("a run id");
-        assert!(mesh.backends().await.sink.delete(&id, &format!("{run}-3")).await.expect("the sink answers"));
+        assert!(mesh.backends().await.sink.writer.delete(&id, &format!("{run}-3")).await.expect("the sink answers"));
         let environment = environment(&mesh);
         let server = scheduler.url();
         for way in [&[][..], &["--server", &server]] {
@@ -243,7 +245,9 @@ mod by_command {
             let proof: Value = serde_json::from_str(&out).expect("JSON");
             assert_eq!((proof["repaired"]["forgotten"].as_u64(), proof["ok"].as_bool()), (Some(1), Some(true)));
             // Once more for the other way.
-            assert!(mesh.backends().await.sink.delete(&id, &format!("{run}-3")).await.expect("the sink answers"));
+            assert!(
+                mesh.backends().await.sink.writer.delete(&id, &format!("{run}-3")).await.expect("the sink answers")
+            );
         }
         worker.stop().await;
         scheduler.stop().await;

@@ -28,11 +28,11 @@ pub async fn documents(mesh: &Mesh, run: &str) -> BTreeMap<u64, Document> {
     let mut all = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = sink.ids(&run, after.as_ref(), 1_000).await.expect("the sink answers");
+        let page = sink.reader.ids(&run, after.as_ref(), 1_000).await.expect("the sink answers");
         let Some(last) = page.last().cloned() else { return all };
         for stored in page {
             let document =
-                sink.get(&run, &stored.job_id).await.expect("the sink answers").expect("an id has a document");
+                sink.reader.get(&run, &stored.job_id).await.expect("the sink answers").expect("an id has a document");
             all.insert(stored.seq, document);
         }
         after = Some(last);

@@ -119,7 +119,7 @@ pub async fn assert_exact(mesh: &Mesh, run: &str, scheduled: u64) -> (u64, u64) 
     let Backends { sink, ledger, .. } = mesh.backends().await;
     let run = RunId::parse(run).expect("a run id");
     let options = Options { group: mesh.group.clone(), strict: true };
-    let verification = verify(&*ledger.counts, &*sink, &run, &options).await.expect("the run can be verified");
+    let verification = verify(&*ledger.counts, &*sink.reader, &run, &options).await.expect("the run can be verified");
     assert!(verification.ok, "{verification:#?}");
     assert_eq!(verification.scheduled, scheduled, "{verification:#?}");
     (verification.stored, verification.dead)

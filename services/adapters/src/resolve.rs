@@ -102,10 +102,10 @@ pub async fn broker(connections: &Connections, clock: SharedClock) -> Result<Arc
     })
 }
 
-pub async fn sink(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Sink>> {
+pub async fn sink(connections: &Connections, clock: SharedClock) -> Result<Sink> {
     Ok(match folder(&connections.sink_url) {
-        Some(folder) => Arc::new(EmbeddedSink::open(&folder)?),
-        None => Arc::new(ElasticSink::connect(elastic(connections), clock)?),
+        Some(folder) => Sink::of(EmbeddedSink::open(&folder)?),
+        None => Sink::of(ElasticSink::connect(elastic(connections), clock)?),
     })
 }
 

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::job::{Range, range_jobs};
 use crate::ports::counts::Settled;
-use crate::ports::sink::StoredId;
-use crate::ports::{Counts, Ledger, RangePublisher, Sink, Workers};
+use crate::ports::documents::StoredId;
+use crate::ports::{Counts, DocumentReader, Ledger, RangePublisher, Workers};
 use crate::run::{RunSpec, Snapshot};
 use crate::seqset::SeqSet;
 use crate::trace::Sampling;
@@ -49,14 +49,20 @@ pub struct Repaired {
 }
 
 /// Counts the jobs below `end` that the sink has and the ledger has not counted, and answers those that neither has.
-pub async fn heal(counts: &dyn Counts, sink: &dyn Sink, run: &RunId, group: &str, end: u64) -> Result<Healed> {
+pub async fn heal(
+    counts: &dyn Counts,
+    documents: &dyn DocumentReader,
+    run: &RunId,
+    group: &str,
+    end: u64,
+) -> Result<Healed> {
     let mut lost = SeqSet::up_to(end).minus(&counts.admitted(run, group).await?);
     let mut counted = 0;
     // The first page of a run, as the port says, makes everything visible that is stored by now.
-    sink.ids(run, None, 1).await?;
+    documents.ids(run, None, 1).await?;
     let mut after = lost.next_from(0).map(just_before);
     while let Some(place) = after {
-        let page = sink.ids(run, place.as_ref(), PAGE_IDS).await?;
+        let page = documents.ids(run, place.as_ref(), PAGE_IDS).await?;
         let stored: Vec<Settled> =
             page.iter().filter(|id| lost.contains(id.seq) && is_own(run, id)).map(|id| settled(run, id)).collect();
         if !stored.is_empty() {
@@ -83,7 +89,7 @@ pub fn ranges(lost: &SeqSet, spec: &RunSpec, now_ms: i64, ranges_max: usize) -> 
 /// not know the run; `paceline doctor --rebuild-counters` restores it if the sink does.
 pub async fn repair(
     ledger: &Ledger,
-    sink: &dyn Sink,
+    documents: &dyn DocumentReader,
     publisher: &dyn RangePublisher,
     run: &RunId,
     group: &str,
@@ -91,7 +97,7 @@ pub async fn repair(
 ) -> Result<Repaired> {
     let before = snapshot(&*ledger.counts, run, group).await?;
     before.record.spec.groups.check(group)?;
-    let undone = without_document(&*ledger.counts, sink, run, group, before.enqueued).await?;
+    let undone = without_document(&*ledger.counts, documents, run, group, before.enqueued).await?;
     let mut forgotten = 0;
     let seqs: Vec<u64> = undone.iter().collect();
     for part in seqs.chunks(PAGE_IDS) {
@@ -102,7 +108,7 @@ pub async fn repair(
     let end = outstanding.first().map_or(before.enqueued, |range| range.first);
     // Asked before the bitmaps are read: what is done in between is then counted, and not published again.
     let is_idle = before.record.state.is_terminal() || is_idle(ledger, publisher, &before, group).await?;
-    let Healed { counted, lost } = heal(&*ledger.counts, sink, run, group, end).await?;
+    let Healed { counted, lost } = heal(&*ledger.counts, documents, run, group, end).await?;
     let again = if is_idle { lost.clone() } else { lost.intersection(&undone) };
     for range in ranges(&again, &before.record.spec, now_ms, usize::MAX) {
         publisher.publish(run, &range, Sampling::NONE).await?;
@@ -138,13 +144,13 @@ pub async fn held(workers: &dyn Workers, unacked: Option<u64>, queue: &str, grou
 /// Jobs that are counted and have no document. The bitmap is read first, because a document is stored before its job is counted.
 async fn without_document(
     counts: &dyn Counts,
-    sink: &dyn Sink,
+    documents: &dyn DocumentReader,
     run: &RunId,
     group: &str,
     cursor: u64,
 ) -> Result<SeqSet> {
     let admitted = counts.admitted(run, group).await?;
-    let documents = collect::scan(counts, sink, run, group, cursor).await?;
+    let documents = collect::scan(counts, documents, run, group, cursor).await?;
     Ok(admitted.minus(&documents.completed.union(&documents.dead)))
 }
 

@@ -86,7 +86,7 @@ impl Node {
         &self,
         id: &str,
         ledger: Ledger,
-        sink: Arc<dyn Sink>,
+        sink: Sink,
         producers: Producers,
         readiness: Readiness,
     ) -> SchedulerRole {
@@ -150,7 +150,7 @@ impl Node {
         let ledger = metered::ledger(backends.ledger, metrics);
         let ports = paceline_worker::Ports {
             broker: metered::broker(backends.broker, metrics),
-            sink: metered::sink(backends.sink, metrics),
+            sink: metered::sink(backends.sink, metrics).writer,
             counts: ledger.counts,
             workers: ledger.workers,
             mesh: ledger.mesh,

@@ -38,7 +38,7 @@ pub struct Config {
 pub struct Ports {
     pub ledger: Ledger,
     /// For proofs, for healing, and to keep runs where a lost ledger can be rebuilt from.
-    pub sink: Arc<dyn Sink>,
+    pub sink: Sink,
     pub producers: Arc<Producers>,
     pub clock: SharedClock,
 }

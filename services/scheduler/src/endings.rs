@@ -12,7 +12,6 @@ use paceline_core::error::Error;
 use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
-use paceline_core::run::KeptRun;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -160,7 +159,7 @@ impl Endings {
         let Some(record) = ledger.runs.find(run).await?.filter(|record| record.state.is_terminal()) else {
             return Ok(());
         };
-        if let Some(kept) = sink.kept_run(run).await?.filter(|kept| kept.is_ahead_of(&record)) {
+        if let Some(kept) = sink.runs.find(run).await?.filter(|kept| kept.is_ahead_of(&record)) {
             tracing::warn!(%run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
             if ledger.runs.restore(&kept.reopened()).await? != record {
                 // It goes on, and ends anew.
@@ -170,7 +169,7 @@ impl Endings {
         if mutant::is_active(Mutant::NoteBeforeKept) {
             ledger.runs.note_kept(run, record.revision).await?;
         }
-        sink.keep_run(&KeptRun::from(&record)).await?;
+        sink.runs.keep(&record.clone()).await?;
         ledger.runs.note_kept(run, record.revision).await
     }
 }

@@ -140,7 +140,8 @@ async fn search(context: Context, snapshot: Snapshot, group: String, end: u64, i
     if held > 0 && !is_patient {
         return Ok(Found::InHands);
     }
-    let healed = repair::heal(&*context.ports.ledger.counts, &*context.ports.sink, &spec.run_id, &group, end).await?;
+    let healed =
+        repair::heal(&*context.ports.ledger.counts, &*context.ports.sink.reader, &spec.run_id, &group, end).await?;
     let ranges = repair::ranges(&healed.lost, spec, context.ports.clock.wall_ms(), RANGES_MAX);
     Ok(Found::Healed { counted: healed.counted, lost: healed.lost.len(), ranges })
 }

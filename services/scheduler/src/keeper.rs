@@ -47,7 +47,7 @@ impl Keeper {
         };
         if is_due && self.task.is_empty() {
             self.not_before = Instant::now() + KEEP_INTERVAL;
-            self.task.spawn(keep(context.clone(), KeptRun::from(record)));
+            self.task.spawn(keep(context.clone(), record.clone()));
         }
         ahead
     }
@@ -71,10 +71,10 @@ impl Keeper {
 }
 
 async fn keep(context: Context, run: KeptRun) -> Result<Kept> {
-    let before = context.ports.sink.kept_run(&run.spec.run_id).await?;
+    let before = context.ports.sink.runs.find(&run.spec.run_id).await?;
     let ahead = before.filter(|kept| kept.revision > run.revision || kept.cursor > run.cursor);
     if ahead.is_none() {
-        context.ports.sink.keep_run(&run).await?;
+        context.ports.sink.runs.keep(&run).await?;
     }
     Ok(Kept { at: (run.revision, run.cursor), ahead })
 }

@@ -19,7 +19,7 @@ impl VerifyService for Service {
         let request = request.into_inner();
         let (run, group) = self.names(&request.run_id, request.group).map_err(to_status)?;
         let options = Options { group, strict: request.strict };
-        let proof = verify(&*self.0.ports.ledger.counts, &*self.0.ports.sink, &run, &options).await;
+        let proof = verify(&*self.0.ports.ledger.counts, &*self.0.ports.sink.reader, &run, &options).await;
         proof.map(|proof| Response::new(answer(proof))).map_err(to_status)
     }
 
@@ -27,7 +27,7 @@ impl VerifyService for Service {
         let request = request.into_inner();
         let (run, group) = self.names(&request.run_id, request.group).map_err(to_status)?;
         let (Ports { ledger, sink, producers, .. }, now_ms) = (&self.0.ports, self.0.ports.clock.wall_ms());
-        let repaired = repair(ledger, &**sink, &**producers, &run, &group, now_ms).await.map_err(to_status)?;
+        let repaired = repair(ledger, &*sink.reader, &**producers, &run, &group, now_ms).await.map_err(to_status)?;
         let Repaired { counted, forgotten, published, waiting } = repaired;
         tracing::info!(%run, counted, forgotten, published, waiting, "run repaired");
         let run_id = run.to_string();

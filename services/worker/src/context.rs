@@ -8,7 +8,7 @@ use paceline_core::Result;
 use paceline_core::clock::SharedClock;
 use paceline_core::error::{Violations, codes};
 use paceline_core::policy::Policy;
-use paceline_core::ports::{Broker, Counts, Mesh, Sink, Workers};
+use paceline_core::ports::{Broker, Counts, DocumentWriter, Mesh, Workers};
 use paceline_core::seam::Faults;
 use paceline_runtime::instruments::Instruments;
 
@@ -42,7 +42,7 @@ pub struct Config {
 #[derive(Clone)]
 pub struct Ports {
     pub broker: Arc<dyn Broker>,
-    pub sink: Arc<dyn Sink>,
+    pub sink: Arc<dyn DocumentWriter>,
     pub counts: Arc<dyn Counts>,
     pub workers: Arc<dyn Workers>,
     pub mesh: Arc<dyn Mesh>,

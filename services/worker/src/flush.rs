@@ -11,7 +11,7 @@ use paceline_core::document::{Document, Status};
 use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::broker::Delivery;
 use paceline_core::ports::counts::Settled;
-use paceline_core::ports::sink::Verdict;
+use paceline_core::ports::documents::Verdict;
 use paceline_core::seam::Seam;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::telemetry::metrics::metered::as_example_of;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use paceline_core::error::Error;
-use paceline_core::ports::sink::Verdict;
+use paceline_core::ports::documents::Verdict;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::{Condition, HICCUP, Readiness};
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use paceline_core::ports::counts::Recorded;
-use paceline_core::ports::sink::Verdict;
+use paceline_core::ports::documents::Verdict;
 use paceline_core::trace::TraceId;
 use paceline_runtime::telemetry::metrics::names;
 use paceline_runtime::telemetry::metrics::{Counter, Histogram, Metrics};

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paceline_core::clock::SystemClock;
-use paceline_core::document::{Document, Status};
+use paceline_core::document::Document;
 use paceline_core::ids::RunId;
 use paceline_core::policy::Policy;
 use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message, Settle};
 use paceline_core::ports::counts::{Recorded, Settled};
-use paceline_core::ports::sink::{StoredId, Verdict};
+use paceline_core::ports::documents::Verdict;
 use paceline_core::ports::workers::WorkerInfo;
-use paceline_core::ports::{Broker, Counts, Mesh, Sink, Workers};
-use paceline_core::run::{KeptRun, Snapshot};
+use paceline_core::ports::{Broker, Counts, DocumentWriter, Mesh, Workers};
+use paceline_core::run::Snapshot;
 use paceline_core::seam::NoFaults;
 use paceline_core::seqset::SeqSet;
 use paceline_core::{Error, Result};
@@ -46,7 +46,7 @@ pub struct ScriptedSink {
 }
 
 #[async_trait]
-impl Sink for ScriptedSink {
+impl DocumentWriter for ScriptedSink {
     async fn prepare(&self) -> Result<()> {
         Ok(())
     }
@@ -60,31 +60,7 @@ impl Sink for ScriptedSink {
         Ok(verdicts)
     }
 
-    async fn count(&self, _: &RunId, _: Status) -> Result<u64> {
-        not_asked()
-    }
-
-    async fn ids(&self, _: &RunId, _: Option<&StoredId>, _: usize) -> Result<Vec<StoredId>> {
-        not_asked()
-    }
-
-    async fn get(&self, _: &RunId, _: &str) -> Result<Option<Document>> {
-        not_asked()
-    }
-
     async fn delete(&self, _: &RunId, _: &str) -> Result<bool> {
-        not_asked()
-    }
-
-    async fn keep_run(&self, _: &KeptRun) -> Result<()> {
-        not_asked()
-    }
-
-    async fn kept_run(&self, _: &RunId) -> Result<Option<KeptRun>> {
-        not_asked()
-    }
-
-    async fn kept_runs(&self, _: Option<&RunId>, _: usize) -> Result<Vec<KeptRun>> {
         not_asked()
     }
 

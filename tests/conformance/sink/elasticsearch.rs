@@ -1,8 +1,6 @@
 //! Elasticsearch, at the address of PACELINE_SINK_URL; each case has indices and templates of its own. Then what only Elasticsearch can
 //! refuse: payloads that its mappings do not take.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use elasticsearch::http::transport::Transport;
 use elasticsearch::indices::{IndicesDeleteIndexTemplateParts, IndicesDeleteParts, IndicesGetParts};
@@ -11,7 +9,9 @@ use paceline_adapters::elasticsearch::{ElasticConfig, ElasticSink};
 use paceline_core::clock::SystemClock;
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
-use paceline_core::ports::sink::{Payloads, Sink, Verdict};
+use paceline_core::ports::documents::Verdict;
+use paceline_core::ports::sink::Payloads;
+use paceline_core::ports::{DocumentReader as _, DocumentWriter as _, Sink};
 use paceline_core::testkit::sink::{SinkHarness, documents, new_run};
 use serde_json::{Map, Value, json};
 
@@ -49,8 +49,8 @@ async fn open_with(payloads: Payloads) -> Namespace {
 
 #[async_trait]
 impl SinkHarness for Namespace {
-    fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(self.sink.clone())
+    fn sink(&self) -> Sink {
+        Sink::of(self.sink.clone())
     }
 
     async fn reopen(&mut self) {

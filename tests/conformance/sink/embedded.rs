@@ -1,11 +1,9 @@
 //! The embedded sink: a SQLite file that one process has open.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_adapters::embedded::sink::EmbeddedSink;
 use paceline_core::ErrorKind;
-use paceline_core::ports::sink::Sink;
+use paceline_core::ports::{DocumentWriter as _, Sink};
 use paceline_core::testkit::sink::SinkHarness;
 use tempfile::TempDir;
 
@@ -23,8 +21,8 @@ async fn open() -> Folder {
 
 #[async_trait]
 impl SinkHarness for Folder {
-    fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(self.sink.clone().expect("the sink is open"))
+    fn sink(&self) -> Sink {
+        Sink::of(self.sink.clone().expect("the sink is open"))
     }
 
     async fn reopen(&mut self) {

@@ -31,7 +31,7 @@ pub fn check(state: &State, accepted: &[RunId], alive: &[usize]) -> Result<(), B
 
 fn is_kept(state: &State, record: &RunRecord) -> Result<(), Broken> {
     let end = |kept: KeptRun| (kept.state, kept.revision, kept.cursor, kept.spec);
-    let (found, wanted) = (state.sink.kept_run(&record.spec.run_id).map(end), end(KeptRun::from(record)));
+    let (found, wanted) = (state.sink.kept_run(&record.spec.run_id).map(end), end(record.clone()));
     if found.as_ref() == Some(&wanted) {
         return Ok(());
     }

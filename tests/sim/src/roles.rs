@@ -148,7 +148,7 @@ impl Roles {
     fn backends(&self, process: &Process) -> Backends {
         Backends {
             broker: Arc::new(SimBroker(self.link(process, Service::Broker))),
-            sink: Arc::new(SimSink(self.link(process, Service::Sink))),
+            sink: SimSink::ports(self.link(process, Service::Sink)),
             ledger: SimLedger::ports(self.link(process, Service::Ledger)),
         }
     }

@@ -46,7 +46,6 @@ mod ledger {
 }
 
 mod sink {
-    use std::sync::Arc;
 
     use async_trait::async_trait;
     use paceline_core::ports::Sink;
@@ -63,8 +62,8 @@ mod sink {
 
     #[async_trait]
     impl SinkHarness for Case {
-        fn sink(&self) -> Arc<dyn Sink> {
-            Arc::new(SimSink(link(&self.0, Service::Sink)))
+        fn sink(&self) -> Sink {
+            SimSink::ports(link(&self.0, Service::Sink))
         }
 
         async fn reopen(&mut self) {}

@@ -73,7 +73,7 @@ impl Stage {
     }
 
     fn is_kept(&self, run: &RunId) -> bool {
-        self.kept(run) == Some(KeptRun::from(&self.ledger_says(run)))
+        self.kept(run) == Some(self.ledger_says(run))
     }
 
     fn kept(&self, run: &RunId) -> Option<KeptRun> {
@@ -214,7 +214,7 @@ async fn an_end_behind_what_the_sink_keeps_is_opened_and_ends_anew() {
     let run = start(&scheduler, None).await;
     scheduler.stop(&run).await.expect("it stops");
     let ended = stage.until_state(&run, RunState::Stopped).await;
-    let further = KeptRun { revision: ended.revision + 4, cursor: ended.cursor + 30, ..KeptRun::from(&ended) };
+    let further = KeptRun { revision: ended.revision + 4, cursor: ended.cursor + 30, ..ended.clone() };
     stage.world().state().sink.keep_run(&further).expect("it is kept");
     stage.sink_comes_back();
     let has_ended_anew = |after: &RunRecord| after.state == RunState::Stopped && after.revision > further.revision;

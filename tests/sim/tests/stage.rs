@@ -65,7 +65,7 @@ impl Stage {
     }
 
     pub fn scheduler(&self, producers: Arc<Producers>) -> Scheduler {
-        let sink = Arc::new(SimSink(self.link(Service::Sink)));
+        let sink = SimSink::ports(self.link(Service::Sink));
         let (readiness, none) = (Readiness::new("scheduler", "scheduler"), Producers::in_process(Vec::new()));
         let role = self.node().scheduler("scheduler", self.ledger(), sink, none, readiness);
         Scheduler::new(Context { config: role.config, ports: Ports { producers, ..role.ports } })

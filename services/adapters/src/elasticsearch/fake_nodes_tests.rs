@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use paceline_core::ports::sink::{Sink, Verdict};
+use paceline_core::ports::DocumentWriter as _;
+use paceline_core::ports::documents::Verdict;
 use paceline_core::{Error, ErrorKind};
 use serde_json::json;
 

@@ -4,7 +4,9 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use paceline_core::document::Status;
-use paceline_core::ports::sink::{Payloads, Sink, StoredId, Verdict};
+use paceline_core::ports::documents::{StoredId, Verdict};
+use paceline_core::ports::sink::Payloads;
+use paceline_core::ports::{DocumentReader, DocumentWriter, KeptRuns};
 use paceline_core::testkit::sink::{documents, kept_run, new_run};
 use paceline_core::{Error, ErrorKind};
 use serde_json::{Value, json};
@@ -191,7 +193,7 @@ async fn unknown_is_never_zero() {
         sink.ids(&run, None, 10).await.unwrap_err(),
         sink.ids(&run, Some(&last), 10).await.unwrap_err(),
         sink.get(&run, &last.job_id).await.unwrap_err(),
-        sink.kept_runs(None, 10).await.unwrap_err(),
+        KeptRuns::list(&sink, None, 10).await.unwrap_err(),
     ];
     assert!(errors.iter().all(|error| error.kind == ErrorKind::Unavailable), "{errors:?}");
 }
@@ -203,10 +205,10 @@ async fn a_run_is_kept_once_its_index_is_prepared_and_a_newer_one_stays() {
     let away = || refusal(503, "unavailable_shards_exception", "primary shard is not active");
     let server = FakeServer::answering(vec![away(), ok(), ok(), newer(), away(), ok()]);
     let (sink, run) = (server.sink(), kept_run(&new_run(), 2, 3));
-    let unprepared = sink.keep_run(&run).await.unwrap_err();
-    sink.keep_run(&run).await.unwrap();
-    let refused = sink.keep_run(&run).await.unwrap_err();
-    sink.keep_run(&run).await.unwrap();
+    let unprepared = sink.keep(&run).await.unwrap_err();
+    sink.keep(&run).await.unwrap();
+    let refused = sink.keep(&run).await.unwrap_err();
+    sink.keep(&run).await.unwrap();
     assert!([unprepared, refused].iter().all(|error| error.kind == ErrorKind::Unavailable));
 
     let paths: Vec<String> = server

@@ -1,10 +1,11 @@
-//! Reads: `count`, `ids` and `get`. An index that does not exist yet holds nothing; any other failure is an error, because
+//! The reading of documents: `count`, `ids` and `get`. An index that does not exist yet holds nothing; any other failure is an error, because
 //! unknown is never zero.
 
+use async_trait::async_trait;
 use paceline_core::document::{Document, Status};
 use paceline_core::error::codes;
 use paceline_core::ids::RunId;
-use paceline_core::ports::sink::StoredId;
+use paceline_core::ports::documents::{DocumentReader, StoredId};
 use paceline_core::{Error, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,11 +13,27 @@ use serde_json::{Value, json};
 
 use super::client::{Client, RETRY_AFTER};
 use super::reply::Cause;
+use super::sink::ElasticSink;
 
 /// The most ids in a page: the port's limit, and Elasticsearch's default window.
 const IDS_PAGE_MAX: usize = 10_000;
 
-pub async fn count(client: &Client, index: &str, run: &RunId, status: Status) -> Result<u64> {
+#[async_trait]
+impl DocumentReader for ElasticSink {
+    async fn count(&self, run: &RunId, status: Status) -> Result<u64> {
+        count(&self.client, &self.names.index(run), run, status).await
+    }
+
+    async fn ids(&self, run: &RunId, after: Option<&StoredId>, limit: usize) -> Result<Vec<StoredId>> {
+        ids(&self.client, &self.names.index(run), run, after, limit).await
+    }
+
+    async fn get(&self, run: &RunId, job_id: &str) -> Result<Option<Document>> {
+        get(&self.client, &self.names.index(run), run, job_id).await
+    }
+}
+
+async fn count(client: &Client, index: &str, run: &RunId, status: Status) -> Result<u64> {
     #[derive(Deserialize)]
     struct Found {
         hits: Hits,
@@ -38,7 +55,7 @@ pub async fn count(client: &Client, index: &str, run: &RunId, status: Status) ->
     Ok(found.map_or(0, |found| found.hits.total.value))
 }
 
-pub async fn ids(
+async fn ids(
     client: &Client,
     index: &str,
     run: &RunId,
@@ -96,7 +113,7 @@ impl Hit {
 }
 
 /// Reads by id, which sees a document before any refresh.
-pub async fn get(client: &Client, index: &str, run: &RunId, job_id: &str) -> Result<Option<Document>> {
+async fn get(client: &Client, index: &str, run: &RunId, job_id: &str) -> Result<Option<Document>> {
     // Runs of one day share an index, so a foreign job id may be another run's.
     let found: Option<Document> = source(client, index, job_id).await?;
     Ok(found.filter(|document| document.run_id == *run))

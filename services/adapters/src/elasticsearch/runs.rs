@@ -1,10 +1,12 @@
-//! Documents of the runs themselves, in an index of their own: `keep_run`, `kept_run` and `kept_runs`. A ledger that was lost is rebuilt
+//! The kept runs, in an index of their own. A ledger that was lost is rebuilt
 //! from it.
 //!
 //! A document has the whole spec as text, for Paceline, and the fields that people look for.
 
+use async_trait::async_trait;
 use paceline_core::error::codes;
 use paceline_core::ids::RunId;
+use paceline_core::ports::KeptRuns;
 use paceline_core::run::{KeptRun, RunState};
 use paceline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -12,12 +14,30 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::read::{refresh, search, source};
+use super::sink::ElasticSink;
+use super::template;
 use super::write::SHARD_TIMEOUT;
 
 /// The most runs that a call answers; the port says so.
 const RUNS_MAX: usize = 1_000;
 /// The most runs in one answer of Elasticsearch: 32 MB if all have the largest payload and half of it must be escaped.
 const PAGE_RUNS_MAX: usize = 64;
+
+#[async_trait]
+impl KeptRuns for ElasticSink {
+    async fn keep(&self, run: &KeptRun) -> Result<()> {
+        self.runs_prepared.get_or_try_init(|| template::prepare_runs(&self.client, &self.names)).await?;
+        keep(&self.client, &self.names.runs_index(), run).await
+    }
+
+    async fn find(&self, run: &RunId) -> Result<Option<KeptRun>> {
+        one(&self.client, &self.names.runs_index(), run).await
+    }
+
+    async fn list(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
+        kept(&self.client, &self.names.runs_index(), after, limit).await
+    }
+}
 
 /// Low bits of a version, for the cursor: 4.4 million million jobs, 51 days at the fastest rate. The bits above it are for the
 /// revision: 2 million, a change every minute for four years. A number beyond its bits counts as the highest: from then on what
@@ -88,7 +108,7 @@ fn version(run: &KeptRun) -> u64 {
 }
 
 /// `external_gte`: the same version again is written again, a lower one conflicts, and that is well.
-pub async fn keep(client: &Client, index: &str, run: &KeptRun) -> Result<()> {
+async fn keep(client: &Client, index: &str, run: &KeptRun) -> Result<()> {
     let id = &run.spec.run_id;
     let document = Stored::new(run).and_then(serde_json::to_value);
     let document = document.map_err(|e| {
@@ -105,12 +125,12 @@ pub async fn keep(client: &Client, index: &str, run: &KeptRun) -> Result<()> {
 }
 
 /// Reads by id, which sees a document before any refresh.
-pub async fn one(client: &Client, index: &str, run: &RunId) -> Result<Option<KeptRun>> {
+async fn one(client: &Client, index: &str, run: &RunId) -> Result<Option<KeptRun>> {
     let found: Option<Stored> = source(client, index, run.as_str()).await?;
     found.map(Stored::into_kept).transpose()
 }
 
-pub async fn kept(client: &Client, index: &str, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
+async fn kept(client: &Client, index: &str, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
     if !refresh(client, index).await? {
         return Ok(Vec::new());
     }

@@ -1,4 +1,5 @@
-//! The sink port: each method finds the run's index and leaves the work to the file that knows it.
+//! The handle of a sink in Elasticsearch, and the writing of documents. [`read`](super::read) and [`runs`](super::runs) implement the other
+//! ports for this handle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,28 +7,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::clock::SharedClock;
-use paceline_core::document::{Document, Status};
+use paceline_core::document::Document;
 use paceline_core::ids::RunId;
-use paceline_core::ports::sink::{Payloads, Sink, StoredId, Verdict};
-use paceline_core::run::KeptRun;
+use paceline_core::ports::documents::{DocumentReader as _, DocumentWriter, Verdict};
+use paceline_core::ports::sink::Payloads;
 use tokio::sync::OnceCell;
 
 use super::client::{Client, REQUEST_TIMEOUT};
 use super::config::ElasticConfig;
 use super::index::Names;
 use super::write::Writer;
-use super::{check, read, remove, runs, template, write};
+use super::{check, remove, template, write};
 
 /// Documents in the indices of a namespace. A cheap handle; clones share the connections.
 #[derive(Clone)]
 pub struct ElasticSink {
-    client: Client,
-    names: Names,
-    payloads: Payloads,
-    writer: Arc<Writer>,
+    pub(super) client: Client,
+    pub(super) names: Names,
+    pub(super) payloads: Payloads,
+    pub(super) writer: Arc<Writer>,
     /// Set once the index of runs has its template: who keeps runs may start before whoever prepares the sink.
-    runs_prepared: Arc<OnceCell<()>>,
-    clock: SharedClock,
+    pub(super) runs_prepared: Arc<OnceCell<()>>,
+    pub(super) clock: SharedClock,
 }
 
 impl ElasticSink {
@@ -56,10 +57,8 @@ impl ElasticSink {
     }
 }
 
-// === impl Sink ===
-
 #[async_trait]
-impl Sink for ElasticSink {
+impl DocumentWriter for ElasticSink {
     async fn prepare(&self) -> Result<()> {
         template::prepare(&self.client, &self.names, self.payloads).await
     }
@@ -68,37 +67,12 @@ impl Sink for ElasticSink {
         self.writer.upsert(&self.client, &self.names, documents).await
     }
 
-    async fn count(&self, run: &RunId, status: Status) -> Result<u64> {
-        read::count(&self.client, &self.names.index(run), run, status).await
-    }
-
-    async fn ids(&self, run: &RunId, after: Option<&StoredId>, limit: usize) -> Result<Vec<StoredId>> {
-        read::ids(&self.client, &self.names.index(run), run, after, limit).await
-    }
-
-    async fn get(&self, run: &RunId, job_id: &str) -> Result<Option<Document>> {
-        read::get(&self.client, &self.names.index(run), run, job_id).await
-    }
-
     async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool> {
         // Runs of one day share an index: what another run keeps under this id stays.
         if self.get(run, job_id).await?.is_none() {
             return Ok(false);
         }
         write::delete(&self.client, &self.names.index(run), job_id).await
-    }
-
-    async fn keep_run(&self, run: &KeptRun) -> Result<()> {
-        self.runs_prepared.get_or_try_init(|| template::prepare_runs(&self.client, &self.names)).await?;
-        runs::keep(&self.client, &self.names.runs_index(), run).await
-    }
-
-    async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>> {
-        runs::one(&self.client, &self.names.runs_index(), run).await
-    }
-
-    async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
-        runs::kept(&self.client, &self.names.runs_index(), after, limit).await
     }
 
     async fn check(&self) -> Result<String> {

@@ -3,7 +3,7 @@
 //! The reply is 200 even if every item failed, so each item is read. A status decides, except where Elasticsearch answers
 //! a document with a 4xx that is about its own state and not about the document.
 
-use paceline_core::ports::sink::Verdict;
+use paceline_core::ports::documents::Verdict;
 use serde::Deserialize;
 
 use super::client::RETRY_AFTER;

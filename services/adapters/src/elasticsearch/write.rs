@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use paceline_core::document::Document;
 use paceline_core::error::codes;
-use paceline_core::ports::sink::{Verdict, refusal};
+use paceline_core::ports::documents::{Verdict, refusal};
 use paceline_core::{Error, ErrorKind, Result};
 
 use super::bulk::{self, BODY_BYTES_MAX};

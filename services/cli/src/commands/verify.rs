@@ -124,7 +124,7 @@ async fn over_ports(settings: &Settings, run: &str, options: &Options, wait: Opt
         }
         None => None,
     };
-    Ok(Proof { verification: verify::verify(&*ledger.counts, &*sink, &run, options).await?, repaired })
+    Ok(Proof { verification: verify::verify(&*ledger.counts, &*sink.reader, &run, options).await?, repaired })
 }
 
 async fn by_scheduler(scheduler: &Scheduler, run: &str, options: Options, wait: Option<Duration>) -> Result<Proof> {

@@ -10,6 +10,6 @@ use super::sink::Sink;
 #[derive(Clone)]
 pub struct Backends {
     pub broker: Arc<dyn Broker>,
-    pub sink: Arc<dyn Sink>,
+    pub sink: Sink,
     pub ledger: Ledger,
 }

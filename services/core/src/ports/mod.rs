@@ -7,6 +7,8 @@
 pub mod backends;
 pub mod broker;
 pub mod counts;
+pub mod documents;
+pub mod kept_runs;
 pub mod leases;
 pub mod ledger;
 pub mod mesh;
@@ -20,6 +22,8 @@ pub mod workers;
 pub use backends::Backends;
 pub use broker::Broker;
 pub use counts::Counts;
+pub use documents::{DocumentReader, DocumentWriter};
+pub use kept_runs::KeptRuns;
 pub use leases::Leases;
 pub use ledger::Ledger;
 pub use mesh::Mesh;

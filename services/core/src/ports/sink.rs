@@ -1,18 +1,9 @@
-//! The sink port: one document a job, and a copy of every run. The sink is the source of truth about what was done.
+//! The sink: one store, seen through three small ports. It is the source of truth about what was done.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use async_trait::async_trait;
-
-use crate::document::{Document, Status};
-use crate::error::Result;
-use crate::ids::{JobId, RunId};
-use crate::run::KeptRun;
-
-/// The longest job id that a sink keeps, in bytes.
-pub const JOB_ID_BYTES_MAX: usize = 512;
-/// The highest seq that a sink keeps: what a signed 64-bit integer holds.
-pub const SEQ_MAX: u64 = i64::MAX as u64;
+use super::documents::{DocumentReader, DocumentWriter};
+use super::kept_runs::KeptRuns;
 
 /// The use that a sink makes of payloads, if it indexes documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,78 +30,18 @@ impl Payloads {
     }
 }
 
-/// The sink's word on one document of an upsert.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Stored, durably; or a newer or equal attempt was stored already.
-    Stored,
-    /// Not now (overload, a shard away): this document alone may be sent again.
-    Retry { after: Duration, reason: String },
-    /// Never: the sink will refuse this document each time. The reason is the sink's own.
-    Reject { reason: String },
+/// The ports of one sink.
+#[derive(Clone)]
+pub struct Sink {
+    pub writer: Arc<dyn DocumentWriter>,
+    pub reader: Arc<dyn DocumentReader>,
+    pub runs: Arc<dyn KeptRuns>,
 }
 
-/// A stored document's place in its run, as `verify` needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredId {
-    /// The document's key. Differs from `<run>-<seq>` only if somebody else wrote it.
-    pub job_id: String,
-    pub seq: u64,
-    pub status: Status,
-}
-
-/// The reason for which every sink refuses `document`, if its own fields contradict each other or do not fit. Adapters ask before they send
-/// anything, because one such document would fail the whole request.
-pub fn refusal(document: &Document) -> Option<String> {
-    let Document { job_id, run_id, seq, .. } = document;
-    if job_id.is_empty() || job_id.len() > JOB_ID_BYTES_MAX {
-        return Some(format!("the job id has {} bytes; it may have 1 to {JOB_ID_BYTES_MAX}", job_id.len()));
+impl Sink {
+    /// All ports of `store`.
+    pub fn of(store: impl DocumentWriter + DocumentReader + KeptRuns) -> Self {
+        let store = Arc::new(store);
+        Self { writer: store.clone(), reader: store.clone(), runs: store }
     }
-    if *seq > SEQ_MAX {
-        return Some(format!("seq {seq} is beyond {SEQ_MAX}"));
-    }
-    let claimed = JobId::parse(job_id).filter(|id| id.run == *run_id && id.seq != *seq)?;
-    Some(format!("the job id {job_id} says seq {}, but the document says {seq}", claimed.seq))
-}
-
-/// Documents by jobId.
-///
-/// Promises, which the conformance suite checks:
-/// * `upsert` is idempotent: the same document twice equals once.
-/// * An older attempt never overwrites a newer one (`attempts` is the version); that is `Stored`, not an error.
-/// * One document's refusal does not touch the others of the call.
-#[async_trait]
-pub trait Sink: Send + Sync + 'static {
-    /// Makes what documents need (template, index, table). Idempotent.
-    async fn prepare(&self) -> Result<()>;
-
-    /// Stores documents: one [`Verdict`] each, in order. `Err` means that for some it is unknown: send all again.
-    async fn upsert(&self, documents: &[Document]) -> Result<Vec<Verdict>>;
-
-    /// Documents of a run with this status, after everything stored before the call has become visible.
-    async fn count(&self, run: &RunId, status: Status) -> Result<u64>;
-
-    /// A page of a run's ids in ascending order of (seq, job id), at most `limit` (1 to 10,000), after everything stored before the first
-    /// page's call has become visible. `after` is the last item of the page before.
-    async fn ids(&self, run: &RunId, after: Option<&StoredId>, limit: usize) -> Result<Vec<StoredId>>;
-
-    /// One document, or none.
-    async fn get(&self, run: &RunId, job_id: &str) -> Result<Option<Document>>;
-
-    /// Removes one document, and answers true if it was there. For tests and repair.
-    async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool>;
-
-    /// Keeps a copy of a run, keyed by the run's id. A copy with a lower (revision, cursor) than the kept one changes nothing, and is no
-    /// error.
-    async fn keep_run(&self, run: &KeptRun) -> Result<()>;
-
-    /// The copy of a run, readable at once after [`Sink::keep_run`]; `None` if nothing is kept.
-    async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>>;
-
-    /// A page of the kept runs in ascending order of their ids, at most `limit` (1 to 1,000), after everything kept before the call
-    /// has become visible. `after` is the last id of the page before.
-    async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>>;
-
-    /// Reaches the service and says what it is, for `doctor` and readiness.
-    async fn check(&self) -> Result<String>;
 }

@@ -32,8 +32,8 @@ pub struct RunSpec {
     pub traceparent: Option<String>,
 }
 
-/// A run as the ledger keeps it.
-#[derive(Debug, Clone, PartialEq)]
+/// A run as the ledger keeps it, and as the sink keeps a copy of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub spec: RunSpec,
     pub state: RunState,

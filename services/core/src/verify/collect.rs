@@ -8,8 +8,8 @@ use crate::document::Status;
 use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
-use crate::ports::sink::StoredId;
-use crate::ports::{Counts, Sink};
+use crate::ports::documents::StoredId;
+use crate::ports::{Counts, DocumentReader};
 use crate::run::Snapshot;
 use crate::seqset::SeqSet;
 
@@ -44,13 +44,18 @@ pub struct Documents {
 }
 
 /// Reads all of it. Pages of the sink are scanned one after the other; nothing but sets is kept of them.
-pub async fn collect(counts: &dyn Counts, sink: &dyn Sink, run: &RunId, group: &str) -> Result<Evidence> {
+pub async fn collect(
+    counts: &dyn Counts,
+    documents: &dyn DocumentReader,
+    run: &RunId,
+    group: &str,
+) -> Result<Evidence> {
     let before = snapshot(counts, run, group).await?;
     before.record.spec.groups.check(group)?;
     // In this order the dead are among the admitted, whatever is counted between the two.
     let dead = counts.dead(run, group).await?;
     let admitted = counts.admitted(run, group).await?;
-    let documents = scan(counts, sink, run, group, before.enqueued).await?;
+    let documents = scan(counts, documents, run, group, before.enqueued).await?;
     let after = snapshot(counts, run, group).await?;
     Ok(Evidence { before, after, admitted, dead, documents })
 }
@@ -65,7 +70,7 @@ async fn snapshot(counts: &dyn Counts, run: &RunId, group: &str) -> Result<Snaps
 /// Every document of a run, page after page; `cursor` is what the ledger says before.
 pub(crate) async fn scan(
     counts: &dyn Counts,
-    sink: &dyn Sink,
+    reader: &dyn DocumentReader,
     run: &RunId,
     group: &str,
     mut cursor: u64,
@@ -73,7 +78,7 @@ pub(crate) async fn scan(
     let mut documents = Documents::default();
     let mut last: Option<StoredId> = None;
     loop {
-        let page = sink.ids(run, last.as_ref(), PAGE_IDS).await?;
+        let page = reader.ids(run, last.as_ref(), PAGE_IDS).await?;
         let Some(end) = page.last().cloned() else { return Ok(documents) };
         // The sink's promise, checked: without it this loop would not end.
         if last.as_ref().is_some_and(|last| (last.seq, &last.job_id) >= (end.seq, &end.job_id)) {

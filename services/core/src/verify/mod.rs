@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::ids::RunId;
-use crate::ports::{Counts, Sink};
+use crate::ports::{Counts, DocumentReader};
 use crate::run::RunState;
 
 /// The most ids in a [`Verification`]'s lists; the counts beside them are complete.
@@ -52,7 +52,12 @@ pub struct Verification {
 }
 
 /// Reads everything about the run and compares it. Changes nothing. `NotFound`: the ledger does not know the run.
-pub async fn verify(counts: &dyn Counts, sink: &dyn Sink, run: &RunId, options: &Options) -> Result<Verification> {
-    let evidence = collect::collect(counts, sink, run, &options.group).await?;
+pub async fn verify(
+    counts: &dyn Counts,
+    documents: &dyn DocumentReader,
+    run: &RunId,
+    options: &Options,
+) -> Result<Verification> {
+    let evidence = collect::collect(counts, documents, run, &options.group).await?;
     Ok(compare::compare(&evidence, options.strict))
 }

@@ -157,6 +157,6 @@ impl Known {
     /// The run as this owner knows it.
     fn kept(&self) -> KeptRun {
         let pacing = self.pacer.pacing(self.as_of_ms);
-        KeptRun { cursor: self.pacer.cursor(), pacing, ..KeptRun::from(&self.record) }
+        KeptRun { cursor: self.pacer.cursor(), pacing, ..self.record.clone() }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
-use paceline_core::ports::sink::{StoredId, Verdict, refusal};
+use paceline_core::ports::documents::{StoredId, Verdict, refusal};
 use paceline_core::run::KeptRun;
 use paceline_core::{Error, Result};
 

@@ -1,19 +1,26 @@
-//! The sink port over the model, with the moods of a real one: documents put off one by one, requests that fail half way.
+//! The ports of the sink over the model, with the moods of a real one: documents put off one by one, requests that fail half way.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
-use paceline_core::ports::Sink;
-use paceline_core::ports::sink::{StoredId, Verdict};
+use paceline_core::ports::documents::{DocumentReader, DocumentWriter, StoredId, Verdict};
+use paceline_core::ports::{KeptRuns, Sink};
 use paceline_core::run::KeptRun;
 use paceline_core::{Error, Result};
 
 use crate::net::{Call, Link};
 use crate::world::State;
 
-pub struct SimSink(pub Link);
+pub struct SimSink(Link);
+
+impl SimSink {
+    /// All ports of the sink at the end of `link`.
+    pub fn ports(link: Link) -> Sink {
+        Sink::of(Self(link))
+    }
+}
 
 impl State {
     /// One bulk request.
@@ -50,7 +57,7 @@ impl State {
 }
 
 #[async_trait]
-impl Sink for SimSink {
+impl DocumentWriter for SimSink {
     async fn prepare(&self) -> Result<()> {
         self.0.call(Call::idempotent("prepare", String::new()), |_, _| Ok(())).await
     }
@@ -62,6 +69,19 @@ impl Sink for SimSink {
         self.0.call(call, move |state, _| state.upsert(&documents)).await
     }
 
+    async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool> {
+        let (run, job_id) = (run.clone(), job_id.to_owned());
+        let call = Call::new("delete", String::new());
+        self.0.call(call, move |state, _| Ok(state.sink.delete(&run, &job_id))).await
+    }
+
+    async fn check(&self) -> Result<String> {
+        self.0.call(Call::idempotent("check", String::new()), |_, _| Ok("simulated sink 1".to_owned())).await
+    }
+}
+
+#[async_trait]
+impl DocumentReader for SimSink {
     async fn count(&self, run: &RunId, status: Status) -> Result<u64> {
         let run = run.clone();
         let call = Call::idempotent("count", String::new());
@@ -79,32 +99,25 @@ impl Sink for SimSink {
         let call = Call::idempotent("get", String::new());
         self.0.call(call, move |state, _| Ok(state.sink.get(&run, &job_id).cloned())).await
     }
+}
 
-    async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool> {
-        let (run, job_id) = (run.clone(), job_id.to_owned());
-        let call = Call::new("delete", String::new());
-        self.0.call(call, move |state, _| Ok(state.sink.delete(&run, &job_id))).await
-    }
-
-    async fn keep_run(&self, run: &KeptRun) -> Result<()> {
+#[async_trait]
+impl KeptRuns for SimSink {
+    async fn keep(&self, run: &KeptRun) -> Result<()> {
         let kept = run.clone();
         let call = Call::idempotent("keep_run", format!("revision {} cursor {}", kept.revision, kept.cursor));
         self.0.call(call, move |state, _| state.sink.keep_run(&kept)).await
     }
 
-    async fn kept_run(&self, run: &RunId) -> Result<Option<KeptRun>> {
+    async fn find(&self, run: &RunId) -> Result<Option<KeptRun>> {
         let run = run.clone();
         let call = Call::idempotent("kept_run", String::new());
         self.0.call(call, move |state, _| Ok(state.sink.kept_run(&run))).await
     }
 
-    async fn kept_runs(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
+    async fn list(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
         let after = after.cloned();
         let call = Call::idempotent("kept_runs", String::new());
         self.0.call(call, move |state, _| Ok(state.sink.kept_runs(after.as_ref(), limit))).await
-    }
-
-    async fn check(&self) -> Result<String> {
-        self.0.call(Call::idempotent("check", String::new()), |_, _| Ok("simulated sink 1".to_owned())).await
     }
 }

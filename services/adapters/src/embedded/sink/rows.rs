@@ -5,7 +5,7 @@ use std::ops::Range;
 use paceline_core::document::{Document, Status};
 use paceline_core::error::codes;
 use paceline_core::ids::{JobId, RunId};
-use paceline_core::ports::sink::{JOB_ID_BYTES_MAX, StoredId};
+use paceline_core::ports::documents::{JOB_ID_BYTES_MAX, StoredId};
 use paceline_core::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

@@ -34,7 +34,7 @@ impl Stage {
         let (clock, settings) = (SystemClock::shared(), belongings.settings.clone());
         let ports = resolve::connect(&connections(&settings), clock.clone()).await?;
         belongings.begin();
-        ports.sink.prepare().await?;
+        ports.sink.writer.prepare().await?;
         let (output, warnings) = (context.output, context.log.warnings.clone());
         let services = machine::services(&settings);
         Ok(Self { settings, ports, clock, services, warnings, output, is_embedded: belongings.is_embedded() })
@@ -53,7 +53,7 @@ impl Stage {
     pub async fn verify(&self, run: &RunId) -> Result<bool> {
         self.talk("comparing ledger and sink");
         let options = Options { group: self.settings.group.clone(), strict: false };
-        let verification = verify::verify(&*self.ports.ledger.counts, &*self.ports.sink, run, &options).await?;
+        let verification = verify::verify(&*self.ports.ledger.counts, &*self.ports.sink.reader, run, &options).await?;
         verification.problems.iter().for_each(|problem| self.talk(format!("✗ {problem}")));
         Ok(verification.ok)
     }

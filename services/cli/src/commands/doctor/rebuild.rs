@@ -46,12 +46,12 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let page = sink.kept_runs(after.as_ref(), PAGE_RUNS).await?;
+        let page = sink.runs.list(after.as_ref(), PAGE_RUNS).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.spec.run_id.clone());
         for kept in page {
             let run = kept.spec.run_id.clone();
-            let rebuilt = rebuild(&ledger, &*sink, kept).await?;
+            let rebuilt = rebuild(&ledger, &sink, kept).await?;
             tracing::debug!(%run, counted = rebuilt.counted, missing = rebuilt.missing, "run rebuilt");
             all.push(rebuilt);
         }
@@ -60,7 +60,7 @@ pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn rebuild(ledger: &Ledger, sink: &dyn Sink, kept: KeptRun) -> Result<Rebuilt> {
+async fn rebuild(ledger: &Ledger, sink: &Sink, kept: KeptRun) -> Result<Rebuilt> {
     let run_id = kept.spec.run_id.clone();
     let known = ledger.runs.find(&run_id).await?;
     let is_behind = known.as_ref().is_none_or(|record| kept.is_ahead_of(record));
@@ -70,7 +70,7 @@ async fn rebuild(ledger: &Ledger, sink: &dyn Sink, kept: KeptRun) -> Result<Rebu
     };
     let (mut counted, mut missing) = (0, 0);
     for group in record.spec.groups.iter() {
-        let healed = heal(&*ledger.counts, sink, &run_id, group, record.cursor).await?;
+        let healed = heal(&*ledger.counts, &*sink.reader, &run_id, group, record.cursor).await?;
         counted += healed.counted;
         missing += healed.lost.len();
     }

@@ -54,7 +54,7 @@ async fn depth(broker: &dyn Broker, queue: &str, group: &str) -> Check {
 pub async fn sink(settings: &Settings) -> Check {
     let reached = within(async {
         must_exist(&settings.sink_url)?;
-        resolve::sink(&connections(settings), SystemClock::shared()).await?.check().await
+        resolve::sink(&connections(settings), SystemClock::shared()).await?.writer.check().await
     });
     match reached.await {
         Ok(what) => Check::ok("sink", what).required(),

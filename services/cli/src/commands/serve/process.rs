@@ -78,7 +78,7 @@ impl<'a> Process<'a> {
     }
 
     /// `None`: a stop came first.
-    pub async fn sink(&self) -> Result<Option<Arc<dyn Sink>>> {
+    pub async fn sink(&self) -> Result<Option<Sink>> {
         self.connected("sink", || resolve::sink(&self.at, self.clock.clone())).await
     }
 

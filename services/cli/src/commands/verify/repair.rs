@@ -24,7 +24,7 @@ const PRODUCER: &str = "verify";
 pub async fn over_ports(settings: &Settings, ports: Backends, run: &RunId, group: &str) -> Result<Repaired> {
     let (Backends { broker, sink, ledger }, clock) = (ports, SystemClock::shared());
     let producer = Node::new(settings, clock.clone()).publisher(PRODUCER, broker, ledger.clone());
-    repair(&ledger, &*sink, &producer, run, group, clock.wall_ms()).await
+    repair(&ledger, &*sink.reader, &producer, run, group, clock.wall_ms()).await
 }
 
 /// Waits until no job of the run is in flight, or the time is over; the proof says which. NOT_FOUND if the run vanishes meanwhile.

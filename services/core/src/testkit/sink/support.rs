@@ -6,7 +6,8 @@ use crate::document::{Document, Status};
 use crate::groups::Groups;
 use crate::ids::{JobId, RunId};
 use crate::pacing::{CatchUp, Pacing, Rate};
-use crate::ports::sink::{Sink, StoredId, Verdict};
+use crate::ports::Sink;
+use crate::ports::documents::{StoredId, Verdict};
 use crate::run::{KeptRun, RunSpec, RunState, TOTAL_MAX};
 
 /// A moment in 2025; the cases need no clock.
@@ -77,27 +78,27 @@ pub(super) fn payload(value: Value) -> Map<String, Value> {
 }
 
 /// Upserts and insists that all are stored.
-pub(super) async fn store(sink: &dyn Sink, documents: &[Document]) {
-    let verdicts = sink.upsert(documents).await.expect("the sink answers");
+pub(super) async fn store(sink: &Sink, documents: &[Document]) {
+    let verdicts = sink.writer.upsert(documents).await.expect("the sink answers");
     assert_eq!(verdicts.len(), documents.len(), "one verdict a document");
     for (document, verdict) in documents.iter().zip(&verdicts) {
         assert_eq!(verdict, &Verdict::Stored, "{}", document.job_id);
     }
 }
 
-pub(super) async fn get(sink: &dyn Sink, document: &Document) -> Option<Document> {
-    sink.get(&document.run_id, &document.job_id).await.expect("get answers")
+pub(super) async fn get(sink: &Sink, document: &Document) -> Option<Document> {
+    sink.reader.get(&document.run_id, &document.job_id).await.expect("get answers")
 }
 
-pub(super) async fn count(sink: &dyn Sink, run: &RunId, status: Status) -> u64 {
-    sink.count(run, status).await.expect("count answers")
+pub(super) async fn count(sink: &Sink, run: &RunId, status: Status) -> u64 {
+    sink.reader.count(run, status).await.expect("count answers")
 }
 
 /// Every id of a run, read in pages of `limit`.
-pub(super) async fn all_ids(sink: &dyn Sink, run: &RunId, limit: usize) -> Vec<StoredId> {
+pub(super) async fn all_ids(sink: &Sink, run: &RunId, limit: usize) -> Vec<StoredId> {
     let mut all: Vec<StoredId> = Vec::new();
     loop {
-        let page = sink.ids(run, all.last(), limit).await.expect("ids answers");
+        let page = sink.reader.ids(run, all.last(), limit).await.expect("ids answers");
         assert!(page.len() <= limit, "a page of {} with limit {limit}", page.len());
         if page.is_empty() {
             return all;

@@ -39,8 +39,8 @@ pub fn broker(broker: Arc<dyn Broker>, metrics: &Metrics) -> Arc<dyn Broker> {
     if metrics.is_on() { Arc::new(broker::Metered::new(broker, metrics)) } else { broker }
 }
 
-pub fn sink(sink: Arc<dyn Sink>, metrics: &Metrics) -> Arc<dyn Sink> {
-    if metrics.is_on() { Arc::new(sink::Metered::new(sink, metrics)) } else { sink }
+pub fn sink(sink: Sink, metrics: &Metrics) -> Sink {
+    if metrics.is_on() { sink::metered(sink, metrics) } else { sink }
 }
 
 pub fn ledger(ledger: Ledger, metrics: &Metrics) -> Ledger {

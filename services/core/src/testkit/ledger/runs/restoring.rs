@@ -68,7 +68,7 @@ pub async fn a_restored_run_that_has_ended_is_not_active(harness: &impl LedgerHa
     let unknown = stopped(kept(spec(Some(10)), 5, 10));
     assert_eq!(ledger.runs.restore(&unknown).await.unwrap(), record_of(unknown.clone()));
     let known = owned_with(&ledger, 10).await;
-    let ended = stopped(KeptRun { revision: 9, ..KeptRun::from(&read(&ledger, &known.run).await) });
+    let ended = stopped(KeptRun { revision: 9, ..read(&ledger, &known.run).await });
     assert_eq!(ledger.runs.restore(&ended).await.unwrap(), record_of(ended.clone()));
     assert_eq!(ledger.runs.active().await.unwrap(), []);
     assert_eq!(ledger.runs.list(None, 10).await.unwrap().len(), 2);
@@ -84,9 +84,9 @@ pub async fn an_ended_run_with_a_lower_cursor_drains_once_more(harness: &impl Le
     let ledger = harness.open().await;
     let owned = owned_with(&ledger, 10).await;
     let all = read(&ledger, &owned.run).await;
-    let ended = stopped(KeptRun { revision: all.revision + 5, failure: None, ..KeptRun::from(&all) });
+    let ended = stopped(KeptRun { revision: all.revision + 5, failure: None, ..all.clone() });
     ledger.runs.restore(&ended).await.unwrap();
-    let further = KeptRun { revision: all.revision, cursor: all.cursor + 3, ..KeptRun::from(&all) };
+    let further = KeptRun { revision: all.revision, cursor: all.cursor + 3, ..all.clone() };
     let after = ledger.runs.restore(&further).await.unwrap();
     assert_eq!((after.state, after.ended_at_ms, after.cursor), (RunState::Stopping, None, all.cursor + 3));
     assert_eq!(after.revision, ended.revision + 1);
@@ -98,12 +98,8 @@ pub async fn a_lower_revision_takes_over_what_is_kept(harness: &impl LedgerHarne
     let owned = owned_with(&ledger, 20).await;
     let before = read(&ledger, &owned.run).await;
     let changed = RunSpec { rate: Rate { jobs: 9, per_ns: 1_000_000 }, total: Some(30), ..before.spec.clone() };
-    let newer = KeptRun {
-        spec: changed.clone(),
-        state: RunState::Paused,
-        revision: before.revision + 4,
-        ..KeptRun::from(&before)
-    };
+    let newer =
+        KeptRun { spec: changed.clone(), state: RunState::Paused, revision: before.revision + 4, ..before.clone() };
     let after = ledger.runs.restore(&newer).await.unwrap();
     assert_eq!(
         after,
@@ -126,7 +122,7 @@ pub async fn a_run_that_went_on_after_it_failed_takes_the_kept_pacing(harness: &
     let ledger = harness.open().await;
     let owned = owned_with(&ledger, 20).await;
     let failed = ledger.leases.advance(&owned.run, owned.fence, RunState::Failed, Some("no queue")).await.unwrap();
-    let newer = KeptRun { revision: failed.revision + 1, pacing: pacing(3), ..KeptRun::from(&failed) };
+    let newer = KeptRun { revision: failed.revision + 1, pacing: pacing(3), ..failed.clone() };
     assert_eq!(ledger.runs.restore(&newer).await.unwrap().pacing, failed.pacing, "it is FAILED still");
     let resumed = KeptRun {
         state: RunState::Running,
@@ -134,7 +130,7 @@ pub async fn a_run_that_went_on_after_it_failed_takes_the_kept_pacing(harness: &
         pacing: Pacing { as_of_ms: NEVER_MS, ..pacing(4) },
         ended_at_ms: None,
         failure: None,
-        ..KeptRun::from(&failed)
+        ..failed.clone()
     };
     assert_eq!(ledger.runs.restore(&resumed).await.unwrap(), record_of(resumed.clone()));
     assert_eq!(read(&ledger, &owned.run).await, record_of(resumed));
@@ -148,7 +144,7 @@ pub async fn a_lower_cursor_rises_up_to_the_total(harness: &impl LedgerHarness) 
     let before = numbers(&ledger, &owned.run).await;
     for (cursor, expected) in [(500, 500), (900, 900), (1_700, 1_000)] {
         let current = read(&ledger, &owned.run).await;
-        let further = KeptRun { cursor, pacing: pacing(99), ..KeptRun::from(&current) };
+        let further = KeptRun { cursor, pacing: pacing(99), ..current.clone() };
         let after = ledger.runs.restore(&further).await.unwrap();
         assert_eq!((after.cursor, after.revision), (expected, current.revision + 1));
         assert_eq!((after.state, &after.spec), (current.state, &current.spec));
@@ -167,7 +163,7 @@ pub async fn a_lower_cursor_rises_up_to_the_total(harness: &impl LedgerHarness) 
     // Both at once: whoever knew the run at any revision up to the kept one reads again.
     let current = read(&ledger, &owned.run).await;
     let spec = RunSpec { total: None, ..current.spec.clone() };
-    let newer = KeptRun { spec, revision: current.revision + 3, cursor: 2_000, ..KeptRun::from(&current) };
+    let newer = KeptRun { spec, revision: current.revision + 3, cursor: 2_000, ..current.clone() };
     let after = ledger.runs.restore(&newer).await.unwrap();
     assert!(after.revision >= newer.revision, "{after:?}");
     assert_eq!((after.cursor, after.spec), (2_000, newer.spec));
@@ -182,7 +178,7 @@ pub async fn nothing_to_restore_changes_nothing(harness: &impl LedgerHarness) {
     let published = numbers(&ledger, &owned.run).await.published;
     let other = RunSpec { rate: Rate { jobs: 1, per_ns: 1 }, total: Some(60), ..before.spec.clone() };
     for (revision, cursor) in [(before.revision, 50), (before.revision, 3), (before.revision - 1, 50), (0, 0)] {
-        let older = KeptRun { spec: other.clone(), revision, cursor, pacing: pacing(1), ..KeptRun::from(&before) };
+        let older = KeptRun { spec: other.clone(), revision, cursor, pacing: pacing(1), ..before.clone() };
         assert_eq!(ledger.runs.restore(&stopped(older)).await.unwrap(), before, "revision {revision} cursor {cursor}");
     }
     assert_eq!(read(&ledger, &owned.run).await, before);
@@ -190,11 +186,11 @@ pub async fn nothing_to_restore_changes_nothing(harness: &impl LedgerHarness) {
     assert_eq!(reserve(&ledger, &owned, 100).await.unwrap().count, 100, "its owner did not notice");
 
     // What a restored run is kept as is nothing to restore either.
-    let current = KeptRun::from(&read(&ledger, &owned.run).await);
+    let current = read(&ledger, &owned.run).await;
     let further = KeptRun { revision: current.revision + 2, cursor: current.cursor + 10, ..current };
     let restored = ledger.runs.restore(&further).await.unwrap();
     assert_eq!(ledger.runs.restore(&further).await.unwrap(), restored, "twice equals once");
-    assert_eq!(ledger.runs.restore(&KeptRun::from(&restored)).await.unwrap(), restored);
+    assert_eq!(ledger.runs.restore(&restored.clone()).await.unwrap(), restored);
 }
 
 /// A lower total that is kept does not undo jobs that exist.
@@ -203,7 +199,7 @@ pub async fn a_kept_total_below_the_cursor_reserves_no_more(harness: &impl Ledge
     let owned = owned_with(&ledger, 50).await;
     let before = read(&ledger, &owned.run).await;
     let spec = RunSpec { total: Some(30), ..before.spec.clone() };
-    let newer = KeptRun { spec, revision: before.revision + 1, ..KeptRun::from(&before) };
+    let newer = KeptRun { spec, revision: before.revision + 1, ..before.clone() };
     assert_eq!(ledger.runs.restore(&newer).await.unwrap().cursor, 50);
     let range = reserve(&ledger, &owned, 5).await.unwrap();
     assert_eq!((range.first, range.count), (50, 0));

@@ -39,11 +39,7 @@ pub async fn every_end_is_unkept_until_it_is_noted(harness: &impl LedgerHarness)
             assert_eq!(unkept(&ledger).await, []);
         }
         // What changes nothing ends nothing anew.
-        ledger
-            .runs
-            .restore(&KeptRun { revision: 0, state: RunState::Running, ..KeptRun::from(&record) })
-            .await
-            .unwrap();
+        ledger.runs.restore(&KeptRun { revision: 0, state: RunState::Running, ..record.clone() }).await.unwrap();
         ledger.runs.active().await.unwrap();
         ledger.runs.note_kept(run, record.revision).await.unwrap();
     }
@@ -60,7 +56,7 @@ pub async fn an_end_that_is_noted_late_leaves_a_later_end_unkept(harness: &impl 
     let ledger = harness.open().await;
     let first = ended(&ledger, RunState::Stopped).await;
     let run = first.spec.run_id.clone();
-    let goes_on = KeptRun { revision: first.revision + 3, ..KeptRun::from(&first) }.reopened();
+    let goes_on = KeptRun { revision: first.revision + 3, ..first.clone() }.reopened();
     assert_eq!(ledger.runs.restore(&goes_on).await.unwrap().state, RunState::Stopping);
     assert_eq!(unkept(&ledger).await, [], "it has no end any more");
     assert_eq!(ledger.runs.active().await.unwrap(), std::slice::from_ref(&run));
@@ -73,7 +69,7 @@ pub async fn an_end_that_is_noted_late_leaves_a_later_end_unkept(harness: &impl 
     assert_eq!(unkept(&ledger).await, []);
 
     // Restored as ended, from whoever knew of it.
-    let failed = KeptRun { state: RunState::Failed, revision: 9, ended_at_ms: Some(5), ..KeptRun::from(&first) };
+    let failed = KeptRun { state: RunState::Failed, revision: 9, ended_at_ms: Some(5), ..first.clone() };
     let spec = spec(None);
     let other = KeptRun { spec: spec.clone(), ..failed };
     ledger.runs.restore(&other).await.unwrap();

@@ -1,0 +1,40 @@
+//! The reading of documents, measured.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paceline_core::Result;
+use paceline_core::document::{Document, Status};
+use paceline_core::ids::RunId;
+use paceline_core::ports::documents::{DocumentReader, StoredId};
+
+use super::super::calls;
+use crate::telemetry::metrics::Metrics;
+
+calls!("sink": count, ids, get);
+
+pub struct Metered {
+    inner: Arc<dyn DocumentReader>,
+    calls: Calls,
+}
+
+impl Metered {
+    pub fn new(inner: Arc<dyn DocumentReader>, metrics: &Metrics) -> Self {
+        Self { inner, calls: Calls::new(metrics) }
+    }
+}
+
+#[async_trait]
+impl DocumentReader for Metered {
+    async fn count(&self, run: &RunId, status: Status) -> Result<u64> {
+        self.calls.count.time(self.inner.count(run, status)).await
+    }
+
+    async fn ids(&self, run: &RunId, after: Option<&StoredId>, limit: usize) -> Result<Vec<StoredId>> {
+        self.calls.ids.time(self.inner.ids(run, after, limit)).await
+    }
+
+    async fn get(&self, run: &RunId, job_id: &str) -> Result<Option<Document>> {
+        self.calls.get.time(self.inner.get(run, job_id)).await
+    }
+}
