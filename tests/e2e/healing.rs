@@ -6,7 +6,7 @@ use std::time::Duration;
 use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE, RunId};
 use paceline_core::repair::repair;
 use paceline_proto::v1::RunState;
-use paceline_scheduler::Limits;
+use paceline_scheduler::OwnerLimits;
 use paceline_tests::client::{assert_exact, numbers};
 use paceline_tests::mesh::WorkerOptions;
 use paceline_tests::{Backend, Client, Mesh};
@@ -124,7 +124,7 @@ async fn a_long_queue_holds_the_pacer_back(backend: Backend) {
     // The scheduler looks once a second, and a look shows the jobs that were confirmed by then; one second more is for a slow machine.
     const ENQUEUED_MAX: u64 = MARK + 2 * JOBS_PER_SECOND;
     let mut mesh = Mesh::new(backend).await;
-    mesh.limits = Limits { high_water: MARK, ..Limits::default() };
+    mesh.limits = OwnerLimits { high_water: MARK, ..OwnerLimits::default() };
     let scheduler = mesh.scheduler(&[]).await;
     let mut client = Client::of(&scheduler).await;
     let run = client.start(60 * JOBS_PER_SECOND, Some(1_500)).await;

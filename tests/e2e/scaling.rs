@@ -82,7 +82,7 @@ async fn says_that_it_does_not_know(backend: Backend) {
     // Nobody can ask the broker now.
     let unknown = explain(&scheduler, "").await.expect_err("how long the queue is");
     assert_eq!(unknown.code(), Code::Unavailable, "{unknown}");
-    assert!(unknown.message().starts_with("the length of the queue is not known: "), "{unknown}");
+    assert!(unknown.message().starts_with("the depth of the queue is not known: "), "{unknown}");
     let mut keda = ExternalScalerClient::new(channel(&scheduler));
     assert_eq!(keda.is_active(object(&[])).await.expect_err("unknown is not zero").code(), Code::Unavailable);
     let metric = GetMetricsRequest { scaled_object_ref: Some(object(&[])), metric_name: "paceline-workers".into() };

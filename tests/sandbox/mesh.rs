@@ -24,7 +24,7 @@ use paceline_runtime::telemetry::export;
 use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::otlp::{Otlp, Protocol};
 use paceline_runtime::telemetry::traces::{Choice, Traces};
-use paceline_scheduler::{Caller, Limits, Producers};
+use paceline_scheduler::{Caller, OwnerLimits, Producers};
 use paceline_worker::Handlers;
 use tokio::net::TcpListener;
 
@@ -49,7 +49,7 @@ pub struct Mesh {
     _folder: Option<tempfile::TempDir>,
     roles: AtomicU32,
     /// Of the schedulers that are started from now on.
-    pub limits: Limits,
+    pub limits: OwnerLimits,
     /// The consumer group of the schedulers and workers that are started from now on.
     pub group: String,
     /// The traces of the roles that are started from now on.
@@ -105,7 +105,7 @@ impl Mesh {
             shared,
             _folder: folder,
             roles: AtomicU32::new(0),
-            limits: Limits::default(),
+            limits: OwnerLimits::default(),
             group: DEFAULT_GROUP.into(),
             traces: Traces::off(),
             metrics: Metrics::off(),

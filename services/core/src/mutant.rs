@@ -1,7 +1,7 @@
 //! Mutants: known ways to break a law, switched on by the simulation alone to show that its checks can fail.
 //!
-//! Without the feature `mutants`, so in every production build, [`is_active`] is a constant `false` and the compiler drops the
-//! broken branch. With it one mutant at a time may be active, on the thread that asked for it.
+//! No role asks for a mutant: the simulation breaks the rules in its models and in decorators of the ports that it gives to the roles.
+//! Without the feature `mutants`, so in every production build, [`is_active`] is a constant `false`. With it one mutant at a time may be active, on the thread that asked for it.
 
 /// One way to break a law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,7 +10,7 @@ use paceline_scheduler::Producers;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::{Node, WorkerSetup};
+use crate::node::{Node, WorkerSetup};
 
 /// A mesh within one process. Dropping it drops its roles where they stand.
 pub struct InProcess {

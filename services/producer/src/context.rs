@@ -10,7 +10,7 @@ use paceline_runtime::protocol::RequireProtocol;
 /// Settings of one producer.
 #[derive(Clone)]
 pub struct Config {
-    /// This producer, as it stands in the counts of a run.
+    /// The id of the producer, as it stands in the counts of a run.
     pub id: String,
     /// Queues whose depth is shown, beside those that it publishes to.
     pub queues: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Config {
 #[derive(Clone)]
 pub struct Ports {
     pub broker: Arc<dyn Broker>,
-    /// What the jobs of a run are.
+    /// Knows the spec of a run, so its jobs.
     pub runs: Arc<dyn Runs>,
     pub mesh: Arc<dyn Mesh>,
     pub clock: SharedClock,

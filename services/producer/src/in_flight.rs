@@ -1,5 +1,7 @@
-//! Counts the publishes that wait for their confirms, and notes when the broker last confirmed anything: a broker that confirms steadily
-//! is well however much waits, and a broker that confirms nothing at all is not, nor is one that refuses whatever it is sent.
+//! Counts the publishes that wait for their confirms, bounds their bytes, and notes when the broker last confirmed anything.
+//!
+//! A broker that confirms steadily is well, however much waits. A broker that confirms nothing at all is not well, nor is a broker that
+//! refuses every publish.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -24,12 +26,12 @@ pub struct InFlight {
 
 struct State {
     waiting: u64,
-    /// Since when something has waited and nothing was confirmed.
+    /// Something has waited since then, and nothing was confirmed.
     since: Instant,
     refusals: Option<Refusals>,
 }
 
-/// Publishes that failed, since the last that did not.
+/// The publishes that failed since the last success.
 struct Refusals {
     first: Instant,
     last: Instant,
@@ -37,7 +39,7 @@ struct Refusals {
 }
 
 /// One publish; ends when it is dropped, whatever became of it.
-pub struct OnItsWay<'a> {
+pub struct PendingPublish<'a> {
     all: &'a InFlight,
     begun: Instant,
     _room: SemaphorePermit<'a>,
@@ -52,7 +54,7 @@ impl InFlight {
     }
 
     /// Waits, in turn, until there is room for `bytes`.
-    pub async fn begin(&self, bytes: usize) -> OnItsWay<'_> {
+    pub async fn begin(&self, bytes: usize) -> PendingPublish<'_> {
         // A publish that is larger than all the room gets all of it.
         let bytes = u32::try_from(bytes.min(BYTES_MAX)).expect("the room is smaller");
         let room = self.room.acquire_many(bytes).await.expect("the room is never closed");
@@ -61,10 +63,10 @@ impl InFlight {
             state.since = now;
         }
         state.waiting += 1;
-        OnItsWay { all: self, begun: now, _room: room }
+        PendingPublish { all: self, begun: now, _room: room }
     }
 
-    /// Bytes of messages that are on their way.
+    /// Bytes of messages in flight.
     pub fn bytes(&self) -> usize {
         BYTES_MAX.saturating_sub(self.room.available_permits())
     }
@@ -110,8 +112,8 @@ impl Refusals {
     }
 }
 
-impl OnItsWay<'_> {
-    /// The broker has answered for this one, so it works; the reason if it does not want it.
+impl PendingPublish<'_> {
+    /// The broker has answered for this publish, so the broker works; `refusal` is the reason if it does not want the publish.
     pub fn answered(self, refusal: Option<&str>) {
         self.all.lock().since = Instant::now();
         match refusal {
@@ -120,7 +122,7 @@ impl OnItsWay<'_> {
         }
     }
 
-    /// It did not come through.
+    /// The publish did not come through.
     pub fn failed(self, why: &str) {
         let (mut state, now) = (self.all.lock(), Instant::now());
         let recent = state.refusals.as_ref().filter(|refusals| refusals.is_fresh(self.begun));
@@ -129,7 +131,7 @@ impl OnItsWay<'_> {
     }
 }
 
-impl Drop for OnItsWay<'_> {
+impl Drop for PendingPublish<'_> {
     fn drop(&mut self) {
         self.all.lock().waiting -= 1;
     }

@@ -1,29 +1,36 @@
 //! The producer role: turns a range of a run into messages and answers when the broker has confirmed every one.
 //!
-//! It keeps nothing: what a range means stands in the ledger, so any producer can publish any range, also again.
-//! [`Producer`] does the work; [`run`] serves it over gRPC, with a readiness that follows the broker.
+//! A producer keeps nothing: the spec of a run stands in the ledger, so any producer can publish any range, also again.
+//!
+//! The way of a range: [`service`] takes it from the wire, or a scheduler in this process calls [`Producer`] itself; [`mod@producer`] looks its
+//! run up in [`specs`], has its queue made ([`declared`]) and cuts it into chunks; [`chunk`] publishes each, no more at once than [`in_flight`]
+//! has room for. [`ready`] follows the broker; [`metrics`], [`depths`] and [`spans`] show the work.
+//!
+//! [`Config`], [`Ports`] and [`run`] have the same names in every role.
 
+mod chunk;
 mod context;
+mod declared;
+mod depths;
 mod in_flight;
-mod measured;
-mod publish;
+mod metrics;
+mod producer;
 mod ready;
 mod service;
 mod spans;
 mod specs;
 
 use paceline_core::Result;
-use paceline_proto::v1::producer_service_server::ProducerServiceServer;
 use paceline_runtime::grpc::{self, Health};
 use paceline_runtime::instruments::Instruments;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-pub use context::{Config, Ports};
-pub use publish::Producer;
+use service::{ProducerApi, ProducerServer};
 
-type Server = ProducerServiceServer<service::Service>;
+pub use context::{Config, Ports};
+pub use producer::Producer;
 
 /// Serves `producer` on `listener` until `shutdown`, to the callers of `config` alone. Ready, and SERVING, while it reaches the broker,
 /// which takes publishes, and the ledger.
@@ -32,7 +39,7 @@ pub async fn run(config: Config, producer: Producer, listener: TcpListener, shut
     metrics.show_role(&readiness);
     let health = Health::new();
     let reporter = health.reporter.clone();
-    let service = ProducerServiceServer::with_interceptor(service::Service(producer.clone()), callers);
+    let service = ProducerServer::with_interceptor(ProducerApi(producer.clone()), callers);
     let add = |routes: Routes| routes.add_service(service);
     let serving = grpc::serve(listener, health, add, (&metrics, &traces), shutdown.clone());
     tokio::select! {

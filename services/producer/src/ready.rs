@@ -1,4 +1,4 @@
-//! Whether this producer can do its work: it reaches broker and ledger, and the broker confirms what it is sent.
+//! The readiness of a producer: it reaches broker and ledger, and the broker confirms its publishes.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::{HICCUP, Readiness};
 use tonic_health::server::HealthReporter;
 
-use crate::{Producer, Server};
+use crate::producer::Producer;
+use crate::service::ProducerServer;
 
-/// How often the services are reached for.
+/// The pause between two checks of the services.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const CONFIRMS_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -27,7 +28,7 @@ pub async fn watch(producer: Producer, readiness: Readiness, reporter: HealthRep
         ledger.keep_checking(CHECK_INTERVAL, || producer.check_ledger()),
         confirms.keep_checking(CONFIRMS_INTERVAL, async || producer.check_confirms()),
         publishes.keep_checking(CONFIRMS_INTERVAL, async || producer.check_refusals()),
-        producer.measured().watch_queues(&producer),
-        grpc::follow_health::<Server>(reporter, readiness, shutdown),
+        producer.watch_depths(),
+        grpc::follow_health::<ProducerServer>(reporter, readiness, shutdown),
     );
 }

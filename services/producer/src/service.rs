@@ -5,17 +5,19 @@ use paceline_core::ids::{self, RunId};
 use paceline_core::job::Range;
 use paceline_core::ports::RangePublisher;
 use paceline_core::trace::Sampling;
-use paceline_proto::v1::producer_service_server::ProducerService;
+use paceline_proto::v1::producer_service_server::{ProducerService, ProducerServiceServer};
 use paceline_proto::v1::{DepthRequest, DepthResponse, PublishRequest, PublishResponse};
 use paceline_runtime::status::to_status;
 use tonic::{Request, Response, Status};
 
-use crate::Producer;
+use crate::producer::Producer;
 
-pub struct Service(pub Producer);
+pub type ProducerServer = ProducerServiceServer<ProducerApi>;
+
+pub struct ProducerApi(pub Producer);
 
 #[tonic::async_trait]
-impl ProducerService for Service {
+impl ProducerService for ProducerApi {
     async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
         let request = request.into_inner();
         let answer = async {

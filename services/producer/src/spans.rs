@@ -1,4 +1,4 @@
-//! The spans of publishing: one for each job whose trace is recorded, under the id that its message carries.
+//! The spans of publishing: one for each job whose trace is sampled, under the id that its message carries.
 
 use paceline_core::Result;
 use paceline_core::ports::broker::{Confirm, Message};
@@ -7,7 +7,7 @@ use paceline_core::trace::{SpanId, TraceContext};
 use paceline_runtime::telemetry::names::{attribute, span};
 use paceline_runtime::telemetry::traces::Traces;
 
-/// A message of a batch whose trace is recorded.
+/// A message whose trace is sampled.
 pub struct Traced {
     index: usize,
     job_id: String,
@@ -22,31 +22,42 @@ pub fn traced(messages: &[Message]) -> Vec<Traced> {
     messages.iter().enumerate().filter_map(one).collect()
 }
 
-/// Writes what became of each.
-pub fn write(
-    traces: &Traces,
-    traced: Vec<Traced>,
-    (producer, queue, group): (&str, &str, &str),
-    times: (i64, i64),
-    published: &Result<Vec<Confirm>>,
-) {
-    for Traced { index, job_id, context } in traced {
-        let error = match published.as_ref().map(|confirms| confirms.get(index)) {
-            Ok(Some(Confirm::Confirmed)) => None,
-            Ok(Some(Confirm::Unroutable)) => Some("no queue takes it".to_owned()),
-            Ok(Some(Confirm::Refused(reason))) => Some(reason.clone()),
-            Ok(None) => Some("the broker gave no answer".to_owned()),
-            Err(error) => Some(error.message.clone()),
-        };
-        let root = SpanId::of_root(&job_id, group);
-        let published = Span::new(context.trace, Some(root), format!("{} {queue}", span::PUBLISH), times)
-            .id(context.span)
-            .kind(Kind::Producer)
-            .text(attribute::OPERATION, "send")
-            .text(attribute::DESTINATION, queue.to_owned())
-            .text(attribute::MESSAGE, job_id)
-            .text(attribute::PRODUCER, producer.to_owned())
-            .error(error);
-        traces.write(published);
+/// The spans of one publish.
+pub struct PublishSpans<'a> {
+    pub traces: &'a Traces,
+    pub producer: &'a str,
+    pub queue: &'a str,
+    pub group: &'a str,
+    /// Begin and end.
+    pub times_us: (i64, i64),
+}
+
+impl PublishSpans<'_> {
+    /// Writes the fate of each traced message.
+    pub fn write(&self, traced: Vec<Traced>, published: &Result<Vec<Confirm>>) {
+        for Traced { index, job_id, context } in traced {
+            let root = SpanId::of_root(&job_id, self.group);
+            let name = format!("{} {}", span::PUBLISH, self.queue);
+            let published = Span::new(context.trace, Some(root), name, self.times_us)
+                .id(context.span)
+                .kind(Kind::Producer)
+                .text(attribute::OPERATION, "send")
+                .text(attribute::DESTINATION, self.queue.to_owned())
+                .text(attribute::MESSAGE, job_id)
+                .text(attribute::PRODUCER, self.producer.to_owned())
+                .error(failure(published, index));
+            self.traces.write(published);
+        }
+    }
+}
+
+/// The reason for which message `index` is not published.
+fn failure(published: &Result<Vec<Confirm>>, index: usize) -> Option<String> {
+    match published.as_ref().map(|confirms| confirms.get(index)) {
+        Ok(Some(Confirm::Confirmed)) => None,
+        Ok(Some(Confirm::Unroutable)) => Some("no queue takes it".to_owned()),
+        Ok(Some(Confirm::Refused(reason))) => Some(reason.clone()),
+        Ok(None) => Some("the broker gave no answer".to_owned()),
+        Err(error) => Some(error.message.clone()),
     }
 }

@@ -13,8 +13,8 @@ use paceline_core::{Error, Result};
 /// The most runs that are remembered; one more forgets them all, and they are read anew.
 const RUNS_MAX: usize = 256;
 
-/// What a producer needs to know of a run.
-pub struct Known {
+/// The part of a run's spec that a producer needs.
+pub struct KnownSpec {
     pub queue: String,
     /// Each has a queue of its own, and gets every job.
     pub groups: Groups,
@@ -23,7 +23,7 @@ pub struct Known {
 
 pub struct Specs {
     runs: Arc<dyn Runs>,
-    known: Mutex<HashMap<RunId, Arc<Known>>>,
+    known: Mutex<HashMap<RunId, Arc<KnownSpec>>>,
 }
 
 impl Specs {
@@ -32,7 +32,7 @@ impl Specs {
     }
 
     /// `Unpublishable`: nobody can ever write the messages of this run.
-    pub async fn get(&self, run: &RunId) -> Result<Arc<Known>> {
+    pub async fn get(&self, run: &RunId) -> Result<Arc<KnownSpec>> {
         if let Some(known) = self.lock().get(run) {
             return Ok(known.clone());
         }
@@ -42,7 +42,7 @@ impl Specs {
             .spec;
         let encoder = Encoder::new(&spec);
         encoder.check()?;
-        let known = Arc::new(Known { encoder, queue: spec.queue, groups: spec.groups });
+        let known = Arc::new(KnownSpec { encoder, queue: spec.queue, groups: spec.groups });
         let mut all = self.lock();
         if all.len() >= RUNS_MAX {
             all.clear();
@@ -51,7 +51,7 @@ impl Specs {
         Ok(known)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<Known>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<KnownSpec>>> {
         self.known.lock().expect("no code panics while it holds the specs")
     }
 }

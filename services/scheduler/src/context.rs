@@ -10,24 +10,25 @@ use paceline_runtime::auth::RequireToken;
 use paceline_runtime::instruments::Instruments;
 
 use crate::producers::Producers;
-use crate::validate::Rules;
 
-/// Storing and counting a job that its handler has finished takes less.
+/// To store and count a job that its handler has finished takes less.
 const HANDS_MARGIN: Duration = Duration::from_secs(5);
 
 /// Ready jobs of a queue above which no more are reserved, unless told otherwise.
 pub const HIGH_WATER_DEFAULT: u64 = 1_000_000;
 
+/// Ranges of a run that are in flight at once, or wait for a producer that works and has room; the pacer holds back at that many.
+pub const RANGES_IN_FLIGHT_MAX: usize = 32;
+
 /// Settings of one scheduler.
 #[derive(Clone)]
 pub struct Config {
-    /// This scheduler, as it stands in leases.
+    /// The scheduler's id, as it stands in leases.
     pub id: String,
-    /// The consumer group that new runs are made for, and whose numbers are shown of a run that has it.
+    /// The consumer group that new runs are made for. Of a run that has this group, the group's numbers are shown.
     pub group: String,
-    /// What a run may name.
     pub rules: Rules,
-    pub limits: Limits,
+    pub limits: OwnerLimits,
     /// Callers of the API show this token.
     pub token: RequireToken,
     pub instruments: Instruments,
@@ -49,23 +50,30 @@ pub struct Context {
     pub ports: Ports,
 }
 
-/// Where a scheduler holds back, and how patient it is.
+/// The names that a run may use.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub queues: Vec<String>,
+    pub handlers: Vec<String>,
+}
+
+/// The bounds of owners: where they hold back, and how patient they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct OwnerLimits {
     /// Ready jobs of a queue above which no more are reserved.
     pub high_water: u64,
-    /// How long a job may be in a worker's hands: longer than the longest timeout of a handler. A job that neither queue nor ledger
-    /// nor sink has after that is lost, and sent again.
+    /// The longest time that a worker may hold a job: longer than the longest timeout of a handler. A job that neither queue nor ledger nor sink has
+    /// after that is lost, and sent again.
     pub hands_max: Duration,
 }
 
-impl Default for Limits {
+impl Default for OwnerLimits {
     fn default() -> Self {
         Self { high_water: HIGH_WATER_DEFAULT, hands_max: Policy::default().timeout() + HANDS_MARGIN }
     }
 }
 
-impl Limits {
+impl OwnerLimits {
     /// With the timeouts of these queues' policies.
     pub fn of(high_water: u64, policies: impl Iterator<Item = Policy>) -> Self {
         let timeout = policies.map(|policy| policy.timeout()).max().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Whether this scheduler can do its work: it reaches the ledger, and has a producer that takes ranges.
+//! The readiness of a scheduler: it reaches the ledger, and has a producer that takes ranges.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::{HICCUP, Readiness};
 use tonic_health::server::HealthReporter;
 
-use crate::Server;
+use crate::api::SchedulerServer;
 use crate::context::Context;
 
-/// How often the ledger is reached for.
+/// The pause between two checks of the ledger.
 const LEDGER_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the breakers are looked at.
+/// The pause between two looks at the breakers.
 const PRODUCERS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Keeps readiness and gRPC health true, for ever.
@@ -26,6 +26,6 @@ pub async fn watch(context: &Context, readiness: Readiness, reporter: HealthRepo
     tokio::join!(
         ledger.keep_checking(LEDGER_INTERVAL, || context.ports.ledger.mesh.check()),
         usable.keep_checking(PRODUCERS_INTERVAL, async || context.ports.producers.check()),
-        grpc::follow_health::<Server>(reporter, readiness, shutdown),
+        grpc::follow_health::<SchedulerServer>(reporter, readiness, shutdown),
     );
 }

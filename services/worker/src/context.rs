@@ -13,14 +13,15 @@ use paceline_core::seam::Faults;
 use paceline_runtime::instruments::Instruments;
 
 use crate::handlers::Handlers;
-use crate::way::Scribe;
 
 /// Settings of one worker.
 #[derive(Clone)]
 pub struct Config {
+    /// The worker's id, as it stands in documents and counts.
     pub id: String,
-    /// Of its software, for people.
+    /// Of the worker's software, for people.
     pub version: &'static str,
+    /// The consumer group that the worker takes jobs for.
     pub group: String,
     /// The queues to consume, each with its policy.
     pub queues: BTreeMap<String, Policy>,
@@ -30,7 +31,7 @@ pub struct Config {
     pub prefetch: u16,
     /// The most documents in one request to the sink.
     pub batch_max: usize,
-    /// How long a stop may take to finish what is held.
+    /// The longest time that a stop may take to finish the jobs that are held.
     pub grace: Duration,
     pub handlers: Handlers,
     /// Strikes at the seams between sink, ledger and ack; in production there is none.
@@ -75,12 +76,5 @@ impl Config {
     /// Deliveries that all consumers together hold at most.
     pub fn held_max(&self) -> usize {
         usize::from(self.prefetch) * self.consumers * self.queues.len()
-    }
-}
-
-impl Context {
-    pub fn scribe(&self) -> Scribe<'_> {
-        let Config { id, group, instruments, .. } = &self.config;
-        Scribe { traces: &instruments.traces, worker: id, group }
     }
 }

@@ -1,68 +1,24 @@
-//! One delivery: check the envelope, run the handler within its deadline, and turn the outcome into what is to be done.
+//! One delivery: the envelope is checked, the handler runs within its deadline, and the outcome becomes the next step of the delivery.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use paceline_core::document::{Document, Status};
-use paceline_core::ids::RunId;
 use paceline_core::job::Job;
 use paceline_core::outcome::Outcome;
 use paceline_core::policy::Policy;
 use paceline_core::ports::broker::Delivery;
 use paceline_core::retry::backoff;
-use paceline_core::trace::TraceId;
 use serde_json::Map;
 
 use crate::context::Context;
+use crate::execution::{Death, Executed, Execution, FailedAttempt, shorten};
 use crate::handlers::JobContext;
-use crate::measured::{DeathClass, RetryClass};
-use crate::way::Way;
+use crate::metrics::{DeathClass, RetryClass};
+use crate::spans::{Received, Way};
 
-/// The longest reason that is stored and dead-lettered, in bytes; the rest is cut off.
-const REASON_BYTES_MAX: usize = 2_048;
-
-/// What is to be done with a delivery.
-#[allow(clippy::large_enum_variant, reason = "the large one is nearly every one; a box would be an allocation a job")]
-pub enum Executed {
-    /// Store the document, count it, then settle.
-    Ended(Ended),
-    /// Into the delay queue.
-    Retry(Box<Failed>),
-    /// Not a job of ours: into the dead queue, no document.
-    Unreadable { delivery: Delivery, reason: String },
-}
-
-/// An attempt that is followed by another.
-pub struct Failed {
-    pub delivery: Delivery,
-    pub run: RunId,
-    pub after: Duration,
-    pub reason: String,
-    pub class: RetryClass,
-    /// As the message says.
-    pub queue: String,
-    pub way: Way,
-}
-
-/// Why a job is dead; its message goes to the dead queue with the reason.
-#[derive(Debug, Clone)]
-pub struct Death {
-    pub class: DeathClass,
-    pub reason: String,
-}
-
-/// A job that needs its document stored.
-pub struct Ended {
-    /// Taken by the flusher, which keeps documents side by side for the sink.
-    pub document: Option<Document>,
-    pub delivery: Delivery,
-    pub dead: Option<Death>,
-    pub way: Way,
-}
-
-/// Runs the handler of `delivery`. Never fails: whatever goes wrong is an outcome.
+/// Runs the handler of `delivery`. Never fails: a failure is an outcome, whatever goes wrong.
 pub async fn execute(context: Arc<Context>, worker_id: Arc<str>, policy: Policy, delivery: Delivery) -> Executed {
     let job = match Job::decode(&delivery.message) {
         Ok(job) => job,
@@ -70,36 +26,57 @@ pub async fn execute(context: Arc<Context>, worker_id: Arc<str>, policy: Policy,
     };
     let attempt = delivery.message.attempt.max(1);
     let started_us = context.ports.clock.wall_us();
-    let received = (attempt, delivery.redeliveries);
-    let mut way = Way::new(&delivery.message, &job.job_id, received, (job.enqueued_at, started_us));
+    let redeliveries = delivery.redeliveries;
+    let received = Received { attempt, redeliveries, enqueued_at_ms: job.enqueued_at, started_us };
+    let mut way = Way::new(&delivery.message, &job.job_id, received);
     let (outcome, cause) = match &delivery.given_up {
         Some(reason) => (Outcome::dead(format!("the broker gave up on it: {reason}")), Cause::Broker),
         None => outcome(&context, &job, JobContext { attempt, worker_id }, policy).await,
     };
-    let ended_us = context.ports.clock.wall_us();
-    way.ended(ended_us);
-    let (output, dead) = match outcome {
-        Outcome::Done { output } => (output, None),
-        Outcome::Dead { reason } => (Map::new(), Some(Death { class: cause.of_death(), reason: shorten(reason) })),
-        Outcome::Retry { reason, .. } if attempt >= policy.attempts_max => {
-            let reason = shorten(format!("attempt {attempt} of {attempt}: {reason}"));
-            (Map::new(), Some(Death { class: DeathClass::AttemptsSpent, reason }))
-        }
-        Outcome::Retry { reason, after } => {
-            let after = after.unwrap_or_else(|| backoff(policy.backoff(), attempt, fastrand::f64()));
-            let (reason, class) = (shorten(reason), cause.of_retry());
-            let Job { run_id: run, queue, .. } = job;
-            return Executed::Retry(Box::new(Failed { delivery, run, after, reason, class, queue, way }));
-        }
-    };
-    let times = (started_us / 1000, ended_us / 1000);
-    let error = dead.as_ref().map(|death| death.reason.clone());
-    let mut document = document(&context, job, (attempt, way.trace), times, error);
-    document.payload.extend(output);
-    Executed::Ended(Ended { document: Some(document), delivery, dead, way })
+    way.ended(context.ports.clock.wall_us());
+    Attempt { job, delivery, way, number: attempt, cause }.conclude(&context, outcome, policy)
 }
 
-/// The source of the word that a job is not done.
+/// An attempt whose handler has answered.
+struct Attempt {
+    job: Job,
+    delivery: Delivery,
+    way: Way,
+    number: u32,
+    cause: Cause,
+}
+
+impl Attempt {
+    fn conclude(self, context: &Context, outcome: Outcome, policy: Policy) -> Executed {
+        match outcome {
+            Outcome::Done { output } => self.end(context, output, None),
+            Outcome::Dead { reason } => {
+                let death = Death { class: self.cause.of_death(), reason: shorten(reason) };
+                self.end(context, Map::new(), Some(death))
+            }
+            Outcome::Retry { reason, .. } if self.number >= policy.attempts_max => {
+                let reason = shorten(format!("attempt {0} of {0}: {reason}", self.number));
+                self.end(context, Map::new(), Some(Death { class: DeathClass::AttemptsSpent, reason }))
+            }
+            Outcome::Retry { reason, after } => {
+                let after = after.unwrap_or_else(|| backoff(policy.backoff(), self.number, fastrand::f64()));
+                let (reason, class) = (shorten(reason), self.cause.of_retry());
+                let Self { job: Job { run_id: run, queue, .. }, delivery, way, .. } = self;
+                Executed::Retry(Box::new(FailedAttempt { delivery, run, after, reason, class, queue, way }))
+            }
+        }
+    }
+
+    fn end(self, context: &Context, output: Map<String, serde_json::Value>, dead: Option<Death>) -> Executed {
+        let Self { job, delivery, way, number, .. } = self;
+        let error = dead.as_ref().map(|death| death.reason.clone());
+        let mut document = document(context, job, &way, number, error);
+        document.payload.extend(output);
+        Executed::Ended(Execution { document: Some(document), delivery, dead, way })
+    }
+}
+
+/// The source of an outcome other than done.
 #[derive(Clone, Copy)]
 enum Cause {
     Handler,
@@ -139,13 +116,8 @@ async fn outcome(context: &Context, job: &Job, call: JobContext, policy: Policy)
     }
 }
 
-fn document(
-    context: &Context,
-    job: Job,
-    (attempt, trace): (u32, TraceId),
-    (started_at, completed_at): (i64, i64),
-    error: Option<String>,
-) -> Document {
+fn document(context: &Context, job: Job, way: &Way, attempt: u32, error: Option<String>) -> Document {
+    let (started_at, completed_at) = way.handled_ms();
     Document {
         job_id: job.job_id,
         run_id: job.run_id,
@@ -161,32 +133,13 @@ fn document(
         wait_ms: u64::try_from(started_at - job.scheduled_at).unwrap_or(0),
         run_ms: u64::try_from(completed_at - started_at).unwrap_or(0),
         worker_id: context.config.id.clone(),
-        trace_id: Some(trace.to_string()),
+        trace_id: Some(way.trace.to_string()),
         error,
         payload: job.payload,
     }
 }
 
-/// Cuts at a character's boundary.
-pub fn shorten(mut reason: String) -> String {
-    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-    reason
-}
-
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_cut_between_characters() {
-        let long = "é".repeat(REASON_BYTES_MAX);
-        let cut = shorten(format!("a{long}"));
-        assert!(cut.len() <= REASON_BYTES_MAX && cut.len() > REASON_BYTES_MAX - 3);
-        assert_eq!(shorten("short".into()), "short");
-    }
 }

@@ -1,35 +1,34 @@
 //! Announces the worker and its numbers to the ledger, and takes it off the list at a graceful stop.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::ports::workers::WorkerInfo;
 use paceline_runtime::lifecycle::Shutdown;
 
 use crate::context::Context;
-use crate::health::Health;
-use crate::load::Meter;
-use crate::stats::Stats;
+use crate::health::WorkerHealth;
+use crate::metrics::{Meter, Stats};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// A worker that is silent for this long is gone.
 pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
-/// Until `stopped`, then once more with the last numbers: the list shows them until the heartbeat runs out.
+/// Until `stopped`, then once more with the last numbers: the list shows them until the heartbeat runs out. `stopping` is told meanwhile.
 pub async fn announce(
-    context: Arc<Context>,
-    stats: Arc<Stats>,
-    health: Arc<Health>,
-    (stopping, stopped): (Shutdown, Shutdown),
+    context: &Context,
+    stats: &Stats,
+    health: &WorkerHealth,
+    stopping: &Shutdown,
+    stopped: &Shutdown,
 ) {
     let started_at_ms = context.ports.clock.wall_ms();
     let mut meter = Meter::new(context.config.consumers as u64 * u64::from(context.config.prefetch));
     let mut was_away = false;
     loop {
-        let loads = meter.look(stats.measured.hands(), context.ports.clock.wall_ms());
+        let loads = meter.look(stats.metrics.hands(), context.ports.clock.wall_ms());
         let (busy, is_stopping) = (meter.busy(), stopping.is_triggered());
-        let info = WorkerInfo { loads, busy, is_stopping, ..info(&context, &stats, started_at_ms) };
+        let info = WorkerInfo { loads, busy, is_stopping, ..info(context, stats, started_at_ms) };
         let beat = health.ledger.observe(context.ports.workers.announce(&info, HEARTBEAT_TTL)).await;
         match &beat {
             Err(error) if !was_away => tracing::warn!(%error, "heartbeat not written"),
@@ -49,15 +48,18 @@ pub async fn forget(context: &Context) {
     }
 }
 
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.map(|name| name.trim().to_owned()).unwrap_or_default()
+}
+
 fn info(context: &Context, stats: &Stats, started_at_ms: i64) -> WorkerInfo {
     WorkerInfo {
         worker_id: context.config.id.clone(),
         version: context.config.version.into(),
         queue: context.config.queues.keys().cloned().collect::<Vec<_>>().join(","),
         group: context.config.group.clone(),
-        host: std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .map(|name| name.trim().to_owned())
-            .unwrap_or_default(),
+        host: host(),
         pid: std::process::id(),
         started_at_ms,
         heartbeat_at_ms: context.ports.clock.wall_ms(),

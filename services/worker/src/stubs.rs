@@ -24,9 +24,8 @@ use paceline_runtime::readiness::Readiness;
 
 use crate::context::{Config, Context, Ports};
 use crate::handlers::Handlers;
-use crate::health::Health;
-use crate::measured::Measured;
-use crate::stats::Stats;
+use crate::health::WorkerHealth;
+use crate::metrics::{Stats, WorkerMetrics};
 
 fn not_asked<T>() -> Result<T> {
     Err(Error::internal("no test asks for this"))
@@ -41,7 +40,7 @@ pub struct ScriptedSink {
     pub script: Mutex<VecDeque<Answer>>,
     /// Seqs of each request.
     pub requests: Mutex<Vec<Vec<u64>>>,
-    /// What it stored.
+    /// The documents that are stored.
     pub stored: Mutex<Vec<Document>>,
 }
 
@@ -169,7 +168,7 @@ impl Broker for SilentBroker {
     }
 }
 
-/// How the deliveries of one consumer were settled, and whether it is still there.
+/// The settlements of one consumer's deliveries, and the state of the consumer.
 #[derive(Default)]
 pub struct Settlements {
     pub is_lost: AtomicBool,
@@ -208,12 +207,12 @@ impl Settle for NotingSettle {
 }
 
 /// A worker of one queue over these stubs that nobody runs.
-pub fn worker(queue: &str, broker: Arc<dyn Broker>) -> (Arc<Context>, Arc<Stats>, Arc<Health>) {
+pub fn worker(queue: &str, broker: Arc<dyn Broker>) -> (Arc<Context>, Arc<Stats>, Arc<WorkerHealth>) {
     let mut context = context(Arc::new(ScriptedSink::default()), Arc::default(), 1);
     context.config.queues = BTreeMap::from([(queue.to_owned(), Policy::default())]);
     context.ports.broker = broker;
     let stats = Arc::new(stats(&context));
-    let health = Health::new(Readiness::new("worker", "w"), &context, &stats);
+    let health = WorkerHealth::new(Readiness::new("worker", "w"), &context, &stats);
     (Arc::new(context), stats, health)
 }
 
@@ -243,5 +242,5 @@ pub fn context(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: 
 }
 
 pub fn stats(context: &Context) -> Stats {
-    Stats::new(Measured::new(&context.config.instruments.metrics, context.config.queues.keys()))
+    Stats::new(WorkerMetrics::new(&context.config.instruments.metrics, context.config.queues.keys()))
 }

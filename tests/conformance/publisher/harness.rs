@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use paceline_core::ports::{Backends, Broker, RangePublisher};
 use paceline_core::testkit::publisher::PublisherHarness;
 use paceline_runtime::protocol::Build;
-use paceline_scheduler::{Caller, Place};
+use paceline_scheduler::{Caller, ProducerAddress};
 use paceline_tests::mesh::FREE_PORT;
 use paceline_tests::{Backend, Mesh, Role};
 
@@ -37,9 +37,9 @@ impl Publishers {
     async fn remote(&self, id: &str, broker: Arc<dyn Broker>) -> Arc<dyn RangePublisher> {
         let served = self.mesh.serve_producer(id, broker, self.backends.ledger.clone(), FREE_PORT).await;
         let caller = Caller::new(Build::THIS.protocol, None).expect("no token is a good one");
-        let place = Place { address: served.url(), origin: None };
+        let address = ProducerAddress { address: served.url(), origin: None };
         self.served.lock().unwrap().push(served);
-        caller.connect(&place).expect("the address is valid").0
+        caller.connect(&address).expect("the address is valid").publisher
     }
 }
 

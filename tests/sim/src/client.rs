@@ -6,7 +6,7 @@ use paceline_core::error::ErrorKind;
 use paceline_core::ids::{DEFAULT_GROUP, RunId};
 use paceline_core::run::{RunState, Snapshot};
 use paceline_core::{Error, Result};
-use paceline_scheduler::{Scheduler, StartRun, Update};
+use paceline_scheduler::{RunUpdate, SchedulerHandle, StartRun};
 
 use crate::plan::{Ask, Plan, RunPlan};
 use crate::process::Process;
@@ -141,7 +141,7 @@ impl Client {
     }
 
     /// Calls one of the schedulers that live; dies with it.
-    async fn call<T, F>(&self, name: &str, ask: impl FnOnce(Scheduler) -> F) -> Result<T>
+    async fn call<T, F>(&self, name: &str, ask: impl FnOnce(SchedulerHandle) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
@@ -154,7 +154,7 @@ impl Client {
         answer
     }
 
-    fn any_scheduler(&self) -> Result<(Process, Scheduler)> {
+    fn any_scheduler(&self) -> Result<(Process, SchedulerHandle)> {
         let state = &mut *self.world.state();
         let alive: Vec<_> = state.schedulers.iter().flatten().collect();
         if alive.is_empty() {
@@ -205,13 +205,13 @@ fn last_ask(world: &World, run: &RunId) -> Option<Ask> {
     }
 }
 
-async fn apply(scheduler: Scheduler, run: RunId, ask: Ask) -> Result<Snapshot> {
+async fn apply(scheduler: SchedulerHandle, run: RunId, ask: Ask) -> Result<Snapshot> {
     match ask {
         Ask::Rate { jobs, per_minutes } => {
-            let update = Update { jobs: Some(jobs), per_minutes: Some(per_minutes), total: None };
+            let update = RunUpdate { jobs: Some(jobs), per_minutes: Some(per_minutes), total: None };
             scheduler.update(&run, update).await
         }
-        Ask::Total(total) => scheduler.update(&run, Update { total: Some(total), ..Update::default() }).await,
+        Ask::Total(total) => scheduler.update(&run, RunUpdate { total: Some(total), ..RunUpdate::default() }).await,
         Ask::Pause => scheduler.pause(&run).await,
         Ask::Resume => scheduler.resume(&run).await,
         Ask::Stop => scheduler.stop(&run).await,

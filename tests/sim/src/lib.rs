@@ -6,7 +6,7 @@
 //! result. The same seed gives the same trace, bit for bit. [`seeds`] runs many, [`hunt`] shows that known bugs are found.
 //!
 //! A module knows only those before it: [`clock`], [`process`], [`storm`], [`trace`], [`at`]; [`models`]; [`laws`]; [`past`];
-//! [`world`]; [`net`]; [`ports`]; [`roles`], [`client`], [`rewind`], [`faults`], [`close`]; [`run`]; [`seeds`], [`hunt`].
+//! [`world`]; [`net`]; [`ports`]; [`mutants`]; [`roles`], [`client`], [`rewind`], [`faults`], [`close`]; [`run`]; [`seeds`], [`hunt`].
 //! The crate may use `paceline-core`, `paceline-runtime`, `paceline-node` and the roles, and no adapter.
 
 pub mod at;
@@ -17,6 +17,7 @@ pub mod faults;
 pub mod hunt;
 pub mod laws;
 pub mod models;
+pub mod mutants;
 pub mod net;
 pub mod past;
 pub mod plan;

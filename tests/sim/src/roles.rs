@@ -14,10 +14,11 @@ use paceline_node::{Node, WorkerSetup};
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
-use paceline_scheduler::{Context, Limits, Producers, Scheduler};
+use paceline_scheduler::{Context, OwnerLimits, Producers, SchedulerHandle};
 use paceline_worker::{Handler, Handlers, JobContext};
 
 use crate::clock::SimClock;
+use crate::mutants;
 use crate::net::Link;
 use crate::plan::{PRODUCERS, Plan};
 use crate::ports::{SimBroker, SimLedger, SimPublisher, SimSink};
@@ -112,7 +113,7 @@ impl Roles {
         let producers = Producers::in_process((0..PRODUCERS).map(publisher).collect());
         let (id, Backends { sink, ledger, .. }) = (self.id(&process), self.backends(&process));
         let role = self.node(&process).scheduler(&id, ledger, sink, producers, Readiness::new("scheduler", &id));
-        let scheduler = Scheduler::new(Context { config: role.config, ports: role.ports });
+        let scheduler = SchedulerHandle::new(Context { config: role.config, ports: role.ports });
         self.world.state().schedulers[process.place().index] = Some((process.clone(), scheduler.clone()));
         paceline_scheduler::supervise(&scheduler, process.stop().clone()).await;
     }
@@ -139,18 +140,18 @@ impl Roles {
     fn node(&self, process: &Process) -> Node {
         Node {
             queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), POLICY)]),
-            limits: Limits::of(self.plan.high_water, [POLICY].into_iter()),
+            limits: OwnerLimits::of(self.plan.high_water, [POLICY].into_iter()),
             handlers: Handlers::builtin().with("record", Work),
             ..Node::new(&Settings::default(), Arc::new(process.clock().clone()))
         }
     }
 
     fn backends(&self, process: &Process) -> Backends {
-        Backends {
+        mutants::broken(Backends {
             broker: Arc::new(SimBroker(self.link(process, Service::Broker))),
             sink: SimSink::ports(self.link(process, Service::Sink)),
             ledger: SimLedger::ports(self.link(process, Service::Ledger)),
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use paceline_core::ids::RunId;
 use paceline_core::ports::leases::Fence;
 use paceline_producer::Producer;
 use paceline_runtime::lifecycle::{Shutdown, Tasks};
-use paceline_scheduler::Scheduler;
+use paceline_scheduler::SchedulerHandle;
 use tokio::time::Instant;
 
 use crate::at::At;
@@ -46,7 +46,7 @@ pub struct State {
     /// Copies of the ledger for a fault that takes it back in time.
     pub past: Past,
     pub violation: Option<Violation>,
-    pub schedulers: Vec<Option<(Process, Scheduler)>>,
+    pub schedulers: Vec<Option<(Process, SchedulerHandle)>>,
     pub producers: Vec<Option<(Process, Producer)>>,
     pub workers: Vec<Option<Process>>,
     /// Processes so far; the next one's number.

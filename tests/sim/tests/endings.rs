@@ -7,7 +7,7 @@ use paceline_core::ids::RunId;
 use paceline_core::run::RunChange;
 use paceline_core::run::{KeptRun, RunRecord, RunState};
 use paceline_runtime::lifecycle::Shutdown;
-use paceline_scheduler::{Scheduler, StartRun};
+use paceline_scheduler::{SchedulerHandle, StartRun};
 use paceline_sim::plan::{PRODUCERS, Plan, SCHEDULERS};
 use paceline_sim::process::{Place, Process, Role};
 use paceline_sim::roles::Roles;
@@ -21,7 +21,7 @@ use crate::stage::Warnings;
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 /// Whose warnings are counted.
-const ENDINGS: &str = "paceline_scheduler::endings";
+const ENDINGS: &str = "paceline_scheduler::owner::endings";
 /// The trouble that a test begins and ends.
 const TROUBLE: u32 = 1;
 
@@ -60,7 +60,7 @@ impl Stage {
         &self.roles.world
     }
 
-    async fn scheduler(&self, index: usize) -> (Process, Scheduler) {
+    async fn scheduler(&self, index: usize) -> (Process, SchedulerHandle) {
         until("a scheduler", || self.world().state().schedulers[index].clone()).await
     }
 
@@ -132,7 +132,7 @@ async fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
     tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
 }
 
-async fn start(scheduler: &Scheduler, total: Option<u64>) -> RunId {
+async fn start(scheduler: &SchedulerHandle, total: Option<u64>) -> RunId {
     let ask = StartRun { jobs: 20, per_minutes: 1.0 / 60.0, total, ..StartRun::default() };
     scheduler.start(ask).await.expect("the run starts").record.spec.run_id
 }

@@ -80,7 +80,7 @@ async fn refuse(
     stub: &Stub,
     seconds: u64,
     run: &RunId,
-    all: &paceline_scheduler::Scheduler,
+    all: &paceline_scheduler::SchedulerHandle,
 ) -> u64 {
     until(all, run, |snapshot| snapshot.enqueued >= 100).await;
     stub.answers(Some(Error::failed_precondition(REFUSAL)));
@@ -157,7 +157,7 @@ async fn a_ledger_that_lets_nobody_in_ends_no_run() {
 }
 
 /// Starts a run that fails in its first second; its jobs are reserved and not published.
-async fn failed(scheduler: &paceline_scheduler::Scheduler, stub: &Stub, total: Option<u64>) -> Snapshot {
+async fn failed(scheduler: &paceline_scheduler::SchedulerHandle, stub: &Stub, total: Option<u64>) -> Snapshot {
     let run = scheduler.start(ask(100, total, CatchUp::All)).await.unwrap().record.spec.run_id;
     until(scheduler, &run, |snapshot| snapshot.processed >= 50).await;
     stub.answers(Some(Error::unpublishable("its handler has no name")));

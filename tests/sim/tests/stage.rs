@@ -13,7 +13,7 @@ use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
-use paceline_scheduler::{Context, Ports, Producers, Scheduler};
+use paceline_scheduler::{Context, Ports, Producers, SchedulerHandle};
 use paceline_sim::clock::SimClock;
 use paceline_sim::net::Link;
 use paceline_sim::ports::{SimLedger, SimSink};
@@ -64,11 +64,11 @@ impl Stage {
         Link::new(&self.world, &self.process, service)
     }
 
-    pub fn scheduler(&self, producers: Arc<Producers>) -> Scheduler {
+    pub fn scheduler(&self, producers: Arc<Producers>) -> SchedulerHandle {
         let sink = SimSink::ports(self.link(Service::Sink));
         let (readiness, none) = (Readiness::new("scheduler", "scheduler"), Producers::in_process(Vec::new()));
         let role = self.node().scheduler("scheduler", self.ledger(), sink, none, readiness);
-        Scheduler::new(Context { config: role.config, ports: Ports { producers, ..role.ports } })
+        SchedulerHandle::new(Context { config: role.config, ports: Ports { producers, ..role.ports } })
     }
 }
 
@@ -83,7 +83,7 @@ pub async fn in_time<T>(story: impl Future<Output = T>) -> T {
 }
 
 /// Plays `story` while `scheduler` owns what it can.
-pub async fn play<T>(scheduler: &Scheduler, story: impl Future<Output = T>) -> T {
+pub async fn play<T>(scheduler: &SchedulerHandle, story: impl Future<Output = T>) -> T {
     let shutdown = Shutdown::new();
     let telling = async {
         let told = in_time(story).await;
@@ -94,7 +94,7 @@ pub async fn play<T>(scheduler: &Scheduler, story: impl Future<Output = T>) -> T
 }
 
 /// The run, once `enough` says so.
-pub async fn until(scheduler: &Scheduler, run: &RunId, enough: impl Fn(&Snapshot) -> bool) -> Snapshot {
+pub async fn until(scheduler: &SchedulerHandle, run: &RunId, enough: impl Fn(&Snapshot) -> bool) -> Snapshot {
     loop {
         let snapshot = scheduler.get(run).await.expect("the ledger answers");
         if enough(&snapshot) {

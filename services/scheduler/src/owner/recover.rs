@@ -1,73 +1,68 @@
-//! How an owner finds its run again: after an error, a takeover, a ledger that went back in time, or a queue that lost jobs.
+//! The way back of an owner to its run: after an error, a takeover, or a ledger that went back in time.
 
 use std::time::Duration;
 
 use paceline_core::clock::nanos;
-use paceline_core::error::codes;
-use paceline_core::error::{Error, Result};
+use paceline_core::error::Result;
 use paceline_core::job::{Encoder, range_jobs};
 use paceline_core::pacing::Pacer;
-use paceline_core::run::{KeptRun, RunRecord, RunSpec, RunState, Snapshot};
+use paceline_core::run::{KeptRun, RunRecord, RunState};
 
-use crate::healer::Healer;
-
-use super::{DRAIN_POLL, Known, Next, Owner, skip_to};
+use super::state::{KnownRun, Next, Owner};
 
 impl Owner {
-    /// Sends what is missing on the way to the end: ranges that this owner does not know, and what a service has lost.
-    pub(super) async fn wait_for_drain(&mut self, snapshot: &Snapshot, group: &str) -> Result<Next> {
-        if snapshot.ranges_outstanding == 0 {
-            self.send_lost(snapshot, group, snapshot.enqueued);
-        } else if self.dispatcher.is_idle() {
-            // A reservation took effect after this owner had given up on it and read the run again.
+    /// Believes the ledger: ranges that are reserved there are sent (again, if need be), and the pacer goes on from the ledger's cursor.
+    pub(super) async fn resync(&mut self, known: &mut Option<KnownRun>) -> Result<Next> {
+        let found = self.context.ports.ledger.runs.find(&self.run).await?;
+        if let Some(record) = &found {
+            if known.is_none() {
+                self.choose_traces(record);
+                self.metrics.knows(record);
+                self.dispatcher.set_message_bytes(Encoder::new(&record.spec).message_bytes_max() as u64);
+            }
             self.submit_outstanding().await?;
         }
-        Ok(Next::Sleep(DRAIN_POLL))
-    }
-
-    /// The same for a run that goes on, looked at from time to time.
-    pub(super) async fn heal(&mut self, known: &Known) -> Result<()> {
-        if known.record.state.is_draining() {
-            return Ok(());
-        }
-        for group in known.record.spec.groups.iter() {
-            if self.healer(group).is_due() {
-                let confirmed_below = self.dispatcher.confirmed_below(known.pacer.cursor());
-                let snapshot = self.snapshot(group).await?;
-                self.send_lost(&snapshot, group, confirmed_below);
+        match (known, found) {
+            (Some(known), Some(record)) => return self.follow(known, record).await,
+            (Some(known), None) => {
+                let own = known.kept();
+                return self.restore(known, own).await;
             }
+            (known @ None, Some(record)) => *known = Some(self.take_up(record)),
+            (None, None) => return Err(self.vanished()),
         }
-        Ok(())
+        Ok(Next::Sleep(Duration::ZERO))
     }
 
-    fn healer(&mut self, group: &str) -> &mut Healer {
-        self.healers.entry(group.to_owned()).or_insert_with(|| Healer::new(group))
-    }
-
-    fn send_lost(&mut self, snapshot: &Snapshot, group: &str, end: u64) {
-        let context = self.context.clone();
-        let lost = self.healer(group).look(&context, snapshot, end);
-        let jobs: u64 = lost.iter().map(|range| range.count).sum();
-        if jobs > 0 {
-            self.measured.healed(jobs);
+    async fn follow(&mut self, known: &mut KnownRun, record: RunRecord) -> Result<Next> {
+        if let Some(kept) = self.ahead(known, &record) {
+            return self.restore(known, kept).await;
         }
-        lost.into_iter().for_each(|range| self.dispatcher.submit(range));
+        known.pacer.skip_to(record.cursor);
+        self.apply(known, record);
+        Ok(Next::Sleep(Duration::ZERO))
     }
 
-    /// What this owner or the sink knows of the run beyond `record`: then the ledger went back in time.
-    pub(super) fn ahead(&mut self, known: &Known, record: &RunRecord) -> Option<KeptRun> {
+    fn take_up(&self, record: RunRecord) -> KnownRun {
+        let range_jobs = range_jobs(&record.spec);
+        let (pacer, as_of_ms) = (self.pacer(&record), self.context.ports.clock.wall_ms());
+        KnownRun { pacer, record, as_of_ms, range_jobs }
+    }
+
+    /// The knowledge of this owner or of the sink, if it is beyond `record`: then the ledger went back in time.
+    pub(super) fn ahead(&mut self, known: &KnownRun, record: &RunRecord) -> Option<KeptRun> {
         let own = known.kept();
         let kept = self.keeper.look(&self.context, record);
         Some(own).filter(|own| own.is_ahead_of(record)).or(kept)
     }
 
-    /// Brings the ledger back to what is known: the jobs between are counted or sent again when the run drains.
-    pub(super) async fn restore(&mut self, known: &mut Known, kept: KeptRun) -> Result<Next> {
+    /// Brings the ledger back to `kept`: the jobs between are counted or sent again when the run drains.
+    pub(super) async fn restore(&mut self, known: &mut KnownRun, kept: KeptRun) -> Result<Next> {
         tracing::warn!(run = %self.run, cursor = kept.cursor, revision = kept.revision, "the ledger went back in time; restoring the run");
         let is_own = kept.cursor == known.pacer.cursor() && kept.revision == known.record.revision;
         let record = self.context.ports.ledger.runs.restore(&kept.reopened()).await?;
         if !is_own {
-            // What this pacer earned began at an older moment.
+            // This pacer's credit began at an older moment.
             known.pacer = self.pacer(&record);
         }
         self.apply(known, record);
@@ -75,8 +70,9 @@ impl Owner {
         Ok(Next::Sleep(Duration::ZERO))
     }
 
-    /// A lease is also lost when the ledger went back in time, and then the next owner may not know what this one does.
-    pub(super) async fn leave_word(&self, known: Option<Known>) {
+    /// Tells the ledger what this owner knows of the run: a lease is also lost when the ledger went back in time, and then the next owner
+    /// may not know it.
+    pub(super) async fn leave_word(&self, known: Option<KnownRun>) {
         let Some(own) = known.map(|known| known.kept()) else { return };
         let left = match self.context.ports.ledger.runs.find(&self.run).await {
             Ok(Some(record)) if !own.is_ahead_of(&record) => return,
@@ -88,47 +84,11 @@ impl Owner {
         }
     }
 
-    async fn submit_outstanding(&mut self) -> Result<()> {
+    pub(super) async fn submit_outstanding(&mut self) -> Result<()> {
         for range in self.context.ports.ledger.ranges.outstanding(&self.run).await? {
             self.dispatcher.submit(range);
         }
         Ok(())
-    }
-
-    /// Believes the ledger: what is reserved there is sent (again, if need be), and the pacer goes on from its cursor.
-    pub(super) async fn resync(&mut self, known: &mut Option<Known>) -> Result<Next> {
-        let found = self.context.ports.ledger.runs.find(&self.run).await?;
-        if let Some(record) = &found {
-            if known.is_none() {
-                self.choose_traces(record);
-                self.measured.knows(record);
-                self.dispatcher.set_message_bytes(message_bytes(&record.spec));
-            }
-            self.submit_outstanding().await?;
-        }
-        match (known, found) {
-            (Some(known), Some(record)) => match self.ahead(known, &record) {
-                Some(kept) => return self.restore(known, kept).await,
-                None => {
-                    skip_to(&mut known.pacer, record.cursor);
-                    self.apply(known, record);
-                }
-            },
-            (Some(known), None) => {
-                let own = known.kept();
-                return self.restore(known, own).await;
-            }
-            (known @ None, Some(record)) => {
-                let range_jobs = range_jobs(&record.spec);
-                let (pacer, as_of_ms) = (self.pacer(&record), self.context.ports.clock.wall_ms());
-                *known = Some(Known { pacer, record, as_of_ms, range_jobs });
-            }
-            (None, None) => {
-                return Err(Error::unavailable(format!("run {} has vanished from the ledger", self.run))
-                    .coded(codes::RUN_VANISHED));
-            }
-        }
-        Ok(Next::Sleep(Duration::ZERO))
     }
 
     /// The pacer of a run that is taken up: the time since its state was stored is a hiccup or an outage.
@@ -145,18 +105,5 @@ impl Owner {
             pacer.pause(now_ns);
         }
         pacer
-    }
-}
-
-/// Of the largest message of the run.
-fn message_bytes(spec: &RunSpec) -> u64 {
-    Encoder::new(spec).message_bytes_max() as u64
-}
-
-impl Known {
-    /// The run as this owner knows it.
-    fn kept(&self) -> KeptRun {
-        let pacing = self.pacer.pacing(self.as_of_ms);
-        KeptRun { cursor: self.pacer.cursor(), pacing, ..self.record.clone() }
     }
 }

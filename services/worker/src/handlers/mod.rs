@@ -1,33 +1,17 @@
-//! What is done for a job. A handler is looked up by the job's handler name; its outcome is a value.
+//! Handlers: the code that does a job, looked up by the job's handler name.
+//!
+//! In this room: the trait, and the handlers that every worker has. A handler sees its job and its context alone.
 
+mod handler;
 mod record;
 mod simulate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use paceline_core::job::Job;
-use paceline_core::outcome::Outcome;
-
+pub use handler::{Handler, JobContext};
 pub use record::Record;
 pub use simulate::Simulate;
-
-/// What a handler may know besides the job.
-#[derive(Debug, Clone)]
-pub struct JobContext {
-    /// 1 for the first attempt. Crashes and shutdowns do not count.
-    pub attempt: u32,
-    pub worker_id: Arc<str>,
-}
-
-/// Runs at least once for every job: the effects that Paceline itself makes (document, counters) happen exactly once, and a
-/// handler with effects of its own uses `job.job_id` as its idempotency key.
-#[async_trait]
-pub trait Handler: Send + Sync + 'static {
-    /// Is dropped at its deadline; a panic counts as a retry.
-    async fn handle(&self, job: &Job, context: &JobContext) -> Outcome;
-}
 
 /// The handlers of a worker, by name.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use paceline_core::job::Job;
 use paceline_core::outcome::Outcome;
 use serde_json::Map;
 
-use super::{Handler, JobContext};
+use super::handler::{Handler, JobContext};
 
 /// See the module's documentation.
 pub struct Record;

@@ -10,13 +10,13 @@ use paceline_core::outcome::Outcome;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::handler::{Handler, JobContext};
 use super::record::number;
-use super::{Handler, JobContext};
 
 /// See the module's documentation.
 pub struct Simulate;
 
-/// What is not said does not happen.
+/// A field that is missing asks for nothing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {

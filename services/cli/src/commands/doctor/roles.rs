@@ -6,7 +6,7 @@ use paceline_core::{Error, ErrorKind, Result};
 use paceline_runtime::resolver::SystemResolver;
 use paceline_runtime::settings::Settings;
 use paceline_runtime::status;
-use paceline_scheduler::{Place, places_now};
+use paceline_scheduler::{ProducerAddress, addresses_now};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -22,8 +22,8 @@ pub async fn producers(settings: &Settings) -> Vec<Check> {
 }
 
 async fn producers_at(address: &str, settings: &Settings) -> Vec<Check> {
-    match within(places_now(address, &SystemResolver)).await {
-        Ok(places) => join_all(places.iter().map(|place| role_at("producer", place, settings))).await,
+    match within(addresses_now(address, &SystemResolver)).await {
+        Ok(found) => join_all(found.iter().map(|producer| role_at("producer", producer, settings))).await,
         Err(error) => {
             let remedy = "is it the name that DNS has here, and is a producer started? PACELINE_PRODUCERS says it";
             vec![Check::skipped("producer", format!("{address}: {}", error.message)).with_remedy(remedy)]
@@ -33,12 +33,12 @@ async fn producers_at(address: &str, settings: &Settings) -> Vec<Check> {
 
 /// A role at one address. A role that is not running is no failure: a machine need not run everything.
 pub async fn role(name: &str, address: &str, settings: &Settings) -> Check {
-    role_at(name, &Place { address: address.to_owned(), origin: None }, settings).await
+    role_at(name, &ProducerAddress { address: address.to_owned(), origin: None }, settings).await
 }
 
-async fn role_at(name: &str, place: &Place, settings: &Settings) -> Check {
-    let address = &place.address;
-    match within(serving_status(place, settings)).await {
+async fn role_at(name: &str, role: &ProducerAddress, settings: &Settings) -> Check {
+    let address = &role.address;
+    match within(serving_status(role, settings)).await {
         Ok(ServingStatus::Serving) => Check::ok(name, format!("serves at {address}")),
         Ok(status) => {
             let status = status.as_str_name().to_ascii_lowercase();
@@ -54,8 +54,8 @@ async fn role_at(name: &str, place: &Place, settings: &Settings) -> Check {
     }
 }
 
-async fn serving_status(place: &Place, settings: &Settings) -> Result<ServingStatus> {
-    let channel = client::authorized_as(&place.address, place.origin.as_deref(), settings, Some(PROBE_TIMEOUT))?;
+async fn serving_status(role: &ProducerAddress, settings: &Settings) -> Result<ServingStatus> {
+    let channel = client::authorized_as(&role.address, role.origin.as_deref(), settings, Some(PROBE_TIMEOUT))?;
     let mut health = HealthClient::new(channel);
     let answer = health.check(HealthCheckRequest { service: String::new() }).await;
     answer.map(|answer| answer.into_inner().status()).map_err(|status| status::from_status(&status))
