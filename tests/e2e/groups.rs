@@ -4,7 +4,7 @@ use paceline_core::groups::Groups;
 use paceline_core::ids::{DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use paceline_core::pacing::{CatchUp, Rate};
 use paceline_core::run::RunSpec;
-use paceline_core::verify::{Options, verify};
+use paceline_core::verify::{VerifyOptions, verify};
 use paceline_proto::v1::RunState;
 use paceline_tests::client::{assert_exact, numbers};
 use paceline_tests::mesh::WorkerOptions;
@@ -26,7 +26,7 @@ async fn a_run_of_another_group_than_the_default_ends(backend: Backend) {
 
     // A proof, or a repair, of a group that the run was not made for would find every job missing.
     let at = mesh.backends().await;
-    let other = Options { group: "main".into(), strict: true };
+    let other = VerifyOptions { group: "main".into(), strict: true };
     let refused = verify(&*at.ledger.counts, &*at.sink.reader, &RunId::parse(&run).expect("a run id"), &other).await;
     assert!(refused.is_err_and(|error| error.message.contains("billing")));
     worker.stop().await;

@@ -13,11 +13,11 @@ use paceline_core::trace::TraceId;
 use paceline_proto::v1::StartRunRequest;
 use paceline_runtime::admin::{self, Shown};
 use paceline_runtime::readiness::Readiness;
-use paceline_runtime::telemetry::LogFilter;
 use paceline_runtime::telemetry::metrics::push::{self, Push};
 use paceline_runtime::telemetry::metrics::{Metrics, names};
-use paceline_runtime::telemetry::otlp::Protocol;
+use paceline_runtime::telemetry::otlp::OtlpProtocol;
 use paceline_runtime::telemetry::traces::Choice;
+use paceline_runtime::telemetry::{Identity, LogFilter};
 use paceline_tests::mesh::WorkerOptions;
 use paceline_tests::receiver::Receiver;
 use paceline_tests::scrape::Scrape;
@@ -189,7 +189,8 @@ async fn metrics_are_pushed_and_a_receiver_that_is_away_stops_nobody(backend: Ba
     let every = Duration::from_millis(100);
     for (address, is_there) in [(away, false), (receiver.address, true)] {
         let endpoint = format!("http://{address}");
-        let push = Push::new(&endpoint, Protocol::Grpc, every, ("worker", "w-1")).expect("an address");
+        let push = Push::new(&endpoint, OtlpProtocol::Grpc, every, Identity { role: "worker", id: "w-1" })
+            .expect("an address");
         let role = async {
             let run = client.start(6_000, Some(JOBS)).await;
             client.until_ended(&run).await;

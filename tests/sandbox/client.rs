@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline_core::ids::RunId;
 use paceline_core::ports::Backends;
-use paceline_core::verify::{Options, verify};
+use paceline_core::verify::{VerifyOptions, verify};
 use paceline_proto::v1::scheduler_service_client::SchedulerServiceClient;
 use paceline_proto::v1::{
     GetRunRequest, PauseRunRequest, ResumeRunRequest, Run, RunState, Snapshot, StartRunRequest, StopRunRequest,
@@ -118,7 +118,7 @@ pub fn numbers(run: &Run) -> &Snapshot {
 pub async fn assert_exact(mesh: &Mesh, run: &str, scheduled: u64) -> (u64, u64) {
     let Backends { sink, ledger, .. } = mesh.backends().await;
     let run = RunId::parse(run).expect("a run id");
-    let options = Options { group: mesh.group.clone(), strict: true };
+    let options = VerifyOptions { group: mesh.group.clone(), strict: true };
     let verification = verify(&*ledger.counts, &*sink.reader, &run, &options).await.expect("the run can be verified");
     assert!(verification.ok, "{verification:#?}");
     assert_eq!(verification.scheduled, scheduled, "{verification:#?}");

@@ -20,10 +20,10 @@ use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::resolver::{Resolver, SystemResolver};
 use paceline_runtime::settings::Settings;
-use paceline_runtime::telemetry::export;
 use paceline_runtime::telemetry::metrics::Metrics;
-use paceline_runtime::telemetry::otlp::{Otlp, Protocol};
+use paceline_runtime::telemetry::otlp::{Otlp, OtlpProtocol};
 use paceline_runtime::telemetry::traces::{Choice, Traces};
+use paceline_runtime::telemetry::{Identity, export};
 use paceline_scheduler::{Caller, OwnerLimits, Producers};
 use paceline_worker::Handlers;
 use tokio::net::TcpListener;
@@ -117,7 +117,8 @@ impl Mesh {
     /// Records traces from now on, for a receiver of OTLP.
     #[allow(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
     pub async fn trace_to(&mut self, endpoint: &str, choice: Choice) {
-        let keeper = Otlp::new(endpoint, Protocol::Grpc, "test", "test").expect("an address");
+        let keeper =
+            Otlp::new(endpoint, OtlpProtocol::Grpc, Identity { role: "test", id: "test" }).expect("an address");
         let (told, traces) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             let until_the_end = async |traces| {

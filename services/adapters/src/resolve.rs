@@ -1,47 +1,18 @@
 //! From a URL's scheme to an adapter: the one place that knows which vendor stands behind a port.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use paceline_core::Result;
 use paceline_core::clock::SharedClock;
+pub use paceline_core::connections::Connections;
+use paceline_core::connections::embedded_folder;
 use paceline_core::nodes::node_urls;
-use paceline_core::ports::sink::Payloads;
 use paceline_core::ports::{Backends, Broker, Ledger, Sink};
 
 use crate::elasticsearch::{ElasticConfig, ElasticSink};
 use crate::embedded::{EmbeddedBroker, EmbeddedLedger, EmbeddedSink};
 use crate::rabbitmq::{RabbitBroker, RabbitConfig};
 use crate::redis::{RedisConfig, RedisLedger};
-
-/// The URLs of the services, and the settings that their adapters share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connections {
-    pub broker_url: String,
-    pub sink_url: String,
-    pub ledger_url: String,
-    /// Prefix of queues, indices and keys.
-    pub namespace: String,
-    /// Certificate authorities besides the system's, for amqps, https and rediss.
-    pub ca_file: Option<PathBuf>,
-    /// The way in which a sink that indexes documents treats their payloads.
-    pub payloads: Payloads,
-}
-
-impl Connections {
-    /// Everything embedded in `folder`.
-    pub fn embedded(folder: &Path) -> Self {
-        let url = format!("embedded:{}", folder.display());
-        Self {
-            broker_url: url.clone(),
-            sink_url: url.clone(),
-            ledger_url: url,
-            namespace: "paceline".into(),
-            ca_file: None,
-            payloads: Payloads::default(),
-        }
-    }
-}
 
 /// Connects to all three. The error says which one, and what to do.
 pub async fn connect(connections: &Connections, clock: SharedClock) -> Result<Backends> {
@@ -51,14 +22,14 @@ pub async fn connect(connections: &Connections, clock: SharedClock) -> Result<Ba
 }
 
 /// One node of a service that has several, and what it says.
-pub struct Node {
+pub struct ServiceNode {
     pub service: &'static str,
     pub address: String,
     pub answer: Result<String>,
 }
 
 /// Each node by itself, for `doctor`: while one of them answers, the services do. Nothing where a URL names one node.
-pub async fn nodes(connections: &Connections, clock: SharedClock) -> Vec<Node> {
+pub async fn nodes(connections: &Connections, clock: SharedClock) -> Vec<ServiceNode> {
     let at = |url: &str, of: &str| url.starts_with(of) && (node_urls(url).len() > 1 || url.contains("+sentinel://"));
     let Connections { broker_url, sink_url, ledger_url, .. } = connections;
     let (brokers, sinks, ledgers) = tokio::join!(
@@ -75,47 +46,43 @@ pub async fn nodes(connections: &Connections, clock: SharedClock) -> Vec<Node> {
     let named = [("broker", brokers), ("sink", sinks), ("ledger", ledgers)];
     // An unusable URL is told by whoever connects to the service as a whole.
     let answers = named.into_iter().flat_map(|(service, nodes)| {
-        nodes.unwrap_or_default().into_iter().map(move |(address, answer)| Node { service, address, answer })
+        nodes.unwrap_or_default().into_iter().map(move |(address, answer)| ServiceNode { service, address, answer })
     });
     answers.collect()
 }
 
-fn rabbit(connections: &Connections) -> RabbitConfig {
+pub(crate) fn rabbit(connections: &Connections) -> RabbitConfig {
     let Connections { broker_url, namespace, ca_file, .. } = connections;
     RabbitConfig { url: broker_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() }
 }
 
-fn elastic(connections: &Connections) -> ElasticConfig {
+pub(crate) fn elastic(connections: &Connections) -> ElasticConfig {
     let Connections { sink_url, namespace, ca_file, payloads, .. } = connections;
     ElasticConfig { url: sink_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone(), payloads: *payloads }
 }
 
-fn redis(connections: &Connections) -> RedisConfig {
+pub(crate) fn redis(connections: &Connections) -> RedisConfig {
     let Connections { ledger_url, namespace, ca_file, .. } = connections;
     RedisConfig { url: ledger_url.clone(), namespace: namespace.clone(), ca_file: ca_file.clone() }
 }
 
 pub async fn broker(connections: &Connections, clock: SharedClock) -> Result<Arc<dyn Broker>> {
-    Ok(match folder(&connections.broker_url) {
-        Some(folder) => Arc::new(EmbeddedBroker::open(&folder, clock)?),
+    Ok(match embedded_folder(&connections.broker_url) {
+        Some(folder) => Arc::new(EmbeddedBroker::open(folder, clock)?),
         None => Arc::new(RabbitBroker::connect(rabbit(connections), clock).await?),
     })
 }
 
 pub async fn sink(connections: &Connections, clock: SharedClock) -> Result<Sink> {
-    Ok(match folder(&connections.sink_url) {
-        Some(folder) => Sink::of(EmbeddedSink::open(&folder)?),
+    Ok(match embedded_folder(&connections.sink_url) {
+        Some(folder) => Sink::of(EmbeddedSink::open(folder)?),
         None => Sink::of(ElasticSink::connect(elastic(connections), clock)?),
     })
 }
 
 pub async fn ledger(connections: &Connections, clock: SharedClock) -> Result<Ledger> {
-    Ok(match folder(&connections.ledger_url) {
-        Some(folder) => Ledger::of(EmbeddedLedger::open(&folder, clock)?),
+    Ok(match embedded_folder(&connections.ledger_url) {
+        Some(folder) => Ledger::of(EmbeddedLedger::open(folder, clock)?),
         None => Ledger::of(RedisLedger::connect(redis(connections)).await?),
     })
-}
-
-fn folder(url: &str) -> Option<PathBuf> {
-    url.strip_prefix("embedded:").map(PathBuf::from)
 }

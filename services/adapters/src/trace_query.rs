@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use paceline_core::error::codes;
 use paceline_core::ports::SpanReader;
-use paceline_core::trace::span::{Kind, Span, Value};
+use paceline_core::trace::span::{AttributeValue, Span, SpanKind};
 use paceline_core::trace::{SpanId, TraceId};
 use paceline_core::{Error, Result};
 use serde_json::Value as Json;
@@ -110,28 +110,28 @@ fn otlp_span(json: &Json) -> Option<Span> {
         let (Some(key), Some(any)) = (attribute["key"].as_str(), attribute["value"].as_object()) else { continue };
         let Some((shape, content)) = any.iter().next() else { continue };
         let number = content.as_str().filter(|_| shape == "intValue").and_then(|text| text.parse().ok());
-        let value = number.map_or_else(|| value(content), Value::Int);
+        let value = number.map_or_else(|| value(content), AttributeValue::Int);
         span.attributes.push((Cow::Owned(key.to_owned()), value));
     }
     span.error = json["status"]["message"].as_str().filter(|why| !why.is_empty()).map(str::to_owned);
     Some(span)
 }
 
-fn kind(name: &str) -> Kind {
+fn kind(name: &str) -> SpanKind {
     let name = name.to_ascii_lowercase();
     match name.trim_start_matches("span_kind_") {
-        "producer" => Kind::Producer,
-        "consumer" => Kind::Consumer,
-        "client" => Kind::Client,
-        _ => Kind::Internal,
+        "producer" => SpanKind::Producer,
+        "consumer" => SpanKind::Consumer,
+        "client" => SpanKind::Client,
+        _ => SpanKind::Internal,
     }
 }
 
-fn value(json: &Json) -> Value {
+fn value(json: &Json) -> AttributeValue {
     match (json.as_i64(), json.as_str()) {
-        (Some(number), _) => Value::Int(number),
-        (None, Some(text)) => Value::Text(text.to_owned().into()),
-        (None, None) => Value::Text(json.to_string().into()),
+        (Some(number), _) => AttributeValue::Int(number),
+        (None, Some(text)) => AttributeValue::Text(text.to_owned().into()),
+        (None, None) => AttributeValue::Text(json.to_string().into()),
     }
 }
 

@@ -7,11 +7,9 @@ use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_proto::v1;
 use paceline_proto::v1::scheduler_service_client::SchedulerServiceClient;
-use paceline_runtime::auth::AddToken;
+use paceline_runtime::grpc::{Authorized, authorized};
 use paceline_runtime::settings::Settings;
-use paceline_runtime::{grpc, status};
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
+use paceline_runtime::status;
 use tonic::{Code, Request, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -23,11 +21,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The name for the newest run.
 pub const LAST: &str = "last";
 
-pub type Authorized = InterceptedService<Channel, AddToken>;
-
 /// A connection to the scheduler; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Scheduler {
+pub struct SchedulerClient {
     /// For calls that are answered at once.
     pub calls: SchedulerServiceClient<Authorized>,
     /// For answers that take as long as they take.
@@ -35,11 +31,11 @@ pub struct Scheduler {
     pub address: String,
 }
 
-impl Scheduler {
+impl SchedulerClient {
     /// A connection that is made when it is first used. The error names a wrong address or token.
     pub fn new(settings: &Settings) -> Result<Self> {
         let address = settings.server.clone();
-        let channel = |timeout| authorized(&address, settings, timeout);
+        let channel = |timeout| authorized(&address, settings.token.as_deref(), timeout);
         let calls = SchedulerServiceClient::new(channel(Some(CALL_TIMEOUT))?);
         Ok(Self { calls, patient: channel(None)?, address })
     }
@@ -84,22 +80,6 @@ impl Scheduler {
     }
 }
 
-/// A channel to any role, with the token.
-pub fn authorized(address: &str, settings: &Settings, timeout: Option<Duration>) -> Result<Authorized> {
-    authorized_as(address, None, settings, timeout)
-}
-
-/// A channel with the token to one machine of several that share the name in `origin`.
-pub fn authorized_as(
-    address: &str,
-    origin: Option<&str>,
-    settings: &Settings,
-    timeout: Option<Duration>,
-) -> Result<Authorized> {
-    let token = AddToken::new(settings.token.as_deref())?;
-    Ok(InterceptedService::new(grpc::channel_as(address, origin, timeout)?, token))
-}
-
 /// The answer for `last` where nothing ran yet.
 pub fn no_runs() -> Error {
     Error::not_found("there are no runs yet; start one with `paceline run start`").coded(codes::NO_RUNS_YET)
@@ -129,7 +109,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let scheduler = Scheduler::new(&Settings { server: address.clone(), ..Settings::default() }).unwrap();
+        let scheduler = SchedulerClient::new(&Settings { server: address.clone(), ..Settings::default() }).unwrap();
         assert!(!scheduler.answers().await);
         let error = scheduler.resolve(LAST).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
@@ -140,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_of_the_scheduler_keeps_its_words() {
-        let scheduler = Scheduler::new(&Settings::default()).unwrap();
+        let scheduler = SchedulerClient::new(&Settings::default()).unwrap();
         let error = scheduler.failure(&Status::unavailable("redis is away"));
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unavailable, "redis is away"));
         assert_eq!(scheduler.resolve("some-run").await.unwrap(), "some-run");

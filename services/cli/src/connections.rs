@@ -1,29 +1,9 @@
-//! The ports from the settings, for the commands that need no scheduler.
+//! Rules about the services that the settings name, for the commands that need no scheduler.
 
-use std::path::Path;
-
-use paceline_adapters::resolve::Connections;
+use paceline_core::connections::embedded_folder;
 use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use paceline_runtime::settings::Settings;
-
-const EMBEDDED: &str = "embedded:";
-
-pub fn connections(settings: &Settings) -> Connections {
-    Connections {
-        broker_url: settings.broker_url.clone(),
-        sink_url: settings.sink_url.clone(),
-        ledger_url: settings.ledger_url.clone(),
-        namespace: settings.namespace.clone(),
-        ca_file: settings.ca_file.clone(),
-        // Settings that are wrong were refused before.
-        payloads: settings.sink.payloads().unwrap_or_default(),
-    }
-}
-
-pub fn is_embedded(url: &str) -> bool {
-    url.starts_with(EMBEDDED)
-}
 
 /// Nobody configured a service: what runs then is mostly `paceline dev`, whose data is its own.
 pub fn are_default(settings: &Settings) -> bool {
@@ -34,9 +14,9 @@ pub fn are_default(settings: &Settings) -> bool {
 
 /// Looking must not make a folder: an embedded one that is not there is an error.
 pub fn must_exist(url: &str) -> Result<()> {
-    match url.strip_prefix(EMBEDDED) {
-        Some(folder) if !Path::new(folder).is_dir() => {
-            Err(Error::not_found(format!("no data folder at {folder}: the first `paceline dev` makes it"))
+    match embedded_folder(url) {
+        Some(folder) if !folder.is_dir() => {
+            Err(Error::not_found(format!("no data folder at {}: the first `paceline dev` makes it", folder.display()))
                 .coded(codes::DATA_FOLDER_MISSING))
         }
         _ => Ok(()),

@@ -7,7 +7,7 @@ use crate::output::Output;
 
 /// The settings, the output and the log of this process.
 #[derive(Debug)]
-pub struct Context {
+pub struct CommandContext {
     pub settings: Settings,
     pub output: Output,
     /// `--server` was given, so that scheduler and no other way shall answer.

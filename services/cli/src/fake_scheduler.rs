@@ -16,7 +16,7 @@ use paceline_runtime::telemetry::traces::Traces;
 use paceline_runtime::{grpc, status};
 use tonic::{Request, Response, Status};
 
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::output::Output;
 
 /// The most runs on a page of the fake, so that a few runs are several pages.
@@ -37,7 +37,7 @@ pub fn run(run_id: &str, state: v1::RunState) -> v1::Run {
 
 impl Fake {
     /// Serves on a free port until the guard is dropped; the context's `server` is there.
-    pub async fn serve(self) -> (Context, Guard) {
+    pub async fn serve(self) -> (CommandContext, Guard) {
         let listener = grpc::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
         let (shutdown, fake) = (Shutdown::new(), std::sync::Arc::new(self));
@@ -48,11 +48,11 @@ impl Fake {
         };
         Tasks::new().spawn(async move {
             let unseen = (&Metrics::off(), &Traces::off());
-            grpc::serve(listener, grpc::Health::new(), add, unseen, shutdown).await
+            grpc::serve(listener, grpc::GrpcHealth::new(), add, unseen, shutdown).await
         });
         let settings = Settings { server, ..Settings::default() };
         let output = Output { json: true };
-        (Context { settings, output, server_is_explicit: true, log: Log::default() }, guard)
+        (CommandContext { settings, output, server_is_explicit: true, log: Log::default() }, guard)
     }
 
     fn named(&self, run_id: &str) -> Result<Option<v1::Run>, Status> {

@@ -29,17 +29,17 @@ use paceline_core::error::codes;
 use paceline_runtime::telemetry::log;
 
 use exit::Exit;
-use options::Options;
+use options::CommandLine;
 
 /// The longest that the end of the process waits for work that cannot be cancelled, such as the lookup of a name.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    start(Options::parse()).unwrap_or_else(|error| exit::report(&error)).into()
+    start(CommandLine::parse()).unwrap_or_else(|error| exit::report(&error)).into()
 }
 
-fn start(options: Options) -> anyhow::Result<Exit> {
-    if let Some(ended) = options.command.alone(options.global.output(), Options::command) {
+fn start(options: CommandLine) -> anyhow::Result<Exit> {
+    if let Some(ended) = options.command.alone(options.global.output(), CommandLine::command) {
         return ended;
     }
     let settings = options.global.settings()?;

@@ -8,7 +8,7 @@ use paceline_runtime::settings::Settings;
 use paceline_runtime::telemetry::Log;
 
 use crate::commands::Command;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit;
 use crate::output::Output;
 use crate::version::version;
@@ -19,16 +19,16 @@ const QUIET_LOG: &str = "warn";
 /// Turns "X jobs every Y minutes" into stored documents, each exactly once, and proves it.
 #[derive(Debug, Parser)]
 #[command(name = "paceline", version = version(), after_help = exit::HELP, disable_help_subcommand = true)]
-pub struct Options {
+pub struct CommandLine {
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalOptions,
     #[command(subcommand)]
     pub command: Command,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub struct GlobalOptions {
     /// Settings file [default: paceline.toml, if it is there]; every setting is also a variable, `PACELINE_<SETTING>`
     #[arg(long, global = true, value_name = "FILE", env = "PACELINE_CONFIG")]
     pub config: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub struct Global {
     pub namespace: Option<String>,
 }
 
-impl Global {
+impl GlobalOptions {
     /// The settings of file and environment, then of the flags; all of them checked. The error names every mistake.
     pub fn settings(&self) -> Result<Settings> {
         self.applied_to(Settings::load(self.config.as_deref())?)
@@ -57,8 +57,8 @@ impl Global {
     }
 
     /// The context of the command, from settings that are read and a log that is started.
-    pub fn context(&self, settings: Settings, log: Log) -> Context {
-        Context { settings, output: self.output(), server_is_explicit: self.server.is_some(), log }
+    pub fn context(&self, settings: Settings, log: Log) -> CommandContext {
+        CommandContext { settings, output: self.output(), server_is_explicit: self.server.is_some(), log }
     }
 
     fn applied_to(&self, mut settings: Settings) -> Result<Settings> {
@@ -77,7 +77,7 @@ impl Global {
     }
 }
 
-impl Options {
+impl CommandLine {
     /// The log filter; a default that nobody chose is quieter for commands that answer a person.
     pub fn log_filter(&self, settings: &Settings) -> String {
         let is_chosen = self.global.log.is_some() || settings.log != Settings::default().log;
@@ -90,15 +90,15 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    fn parse(line: &str) -> Result<Options, clap::Error> {
-        Options::try_parse_from(line.split_whitespace())
+    fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+        CommandLine::try_parse_from(line.split_whitespace())
     }
 
     #[test]
     fn the_definition_is_consistent_and_the_help_names_the_exit_codes() {
-        Options::command().debug_assert();
-        assert!(Options::command().render_help().to_string().contains("Exit codes"));
-        let mut bench = Options::command().find_subcommand("bench").unwrap().clone();
+        CommandLine::command().debug_assert();
+        assert!(CommandLine::command().render_help().to_string().contains("Exit codes"));
+        let mut bench = CommandLine::command().find_subcommand("bench").unwrap().clone();
         assert!(bench.render_long_help().to_string().contains("Exit code 1:"));
     }
 

@@ -13,7 +13,8 @@ const DELAY_MAX: Duration = Duration::from_secs(1);
 /// The connection, or `None` when a stop comes first. A failure that no time mends (a bad URL, a wrong password) is an error at once.
 pub async fn connected<T, F>(
     what: &str,
-    (readiness, shutdown): (&Readiness, &Shutdown),
+    readiness: &Readiness,
+    shutdown: &Shutdown,
     connect: impl Fn() -> F,
 ) -> Result<Option<T>>
 where
@@ -46,16 +47,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waits_for_what_may_come_and_not_for_what_cannot() {
         let (tries, shutdown, readiness) = (AtomicU32::new(0), Shutdown::new(), Readiness::new("worker", "w"));
-        let context = (&readiness, &shutdown);
         let third_time = || async {
             if tries.fetch_add(1, Ordering::Relaxed) < 2 { Err(Error::unavailable("not yet")) } else { Ok(7) }
         };
-        assert_eq!(connected("broker", context, third_time).await.unwrap(), Some(7));
+        assert_eq!(connected("broker", &readiness, &shutdown, third_time).await.unwrap(), Some(7));
         assert!(readiness.is_ready());
         let never = || async { Err::<(), _>(Error::invalid_field("broker_url", "bad")) };
-        assert!(connected("broker", context, never).await.is_err());
+        assert!(connected("broker", &readiness, &shutdown, never).await.is_err());
         shutdown.trigger();
         let away = || async { Err::<(), _>(Error::unavailable("away")) };
-        assert_eq!(connected("broker", context, away).await.unwrap(), None);
+        assert_eq!(connected("broker", &readiness, &shutdown, away).await.unwrap(), None);
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod connections;
 pub mod document;
 pub mod error;
 pub mod groups;

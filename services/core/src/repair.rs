@@ -116,7 +116,7 @@ pub async fn repair(
     Ok(Repaired { counted, forgotten, published: again.len(), waiting: lost.minus(&again).len() })
 }
 
-/// Whether nothing of the run can be queued or at work.
+/// True if nothing of the run can be queued or at work.
 pub async fn is_idle(
     ledger: &Ledger,
     publisher: &dyn RangePublisher,

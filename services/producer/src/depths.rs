@@ -8,7 +8,7 @@ use std::time::Duration;
 use paceline_core::ErrorKind;
 use paceline_core::ports::Broker;
 use paceline_core::ports::broker::Depth;
-use paceline_runtime::telemetry::metrics::{Metrics, Readings, names};
+use paceline_runtime::telemetry::metrics::{MetricReadings, Metrics, names};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Each look asks the broker about a dozen things, so many queues are looked at less often.
@@ -69,7 +69,7 @@ impl QueueDepths {
     }
 }
 
-fn show(readings: &mut Readings, (queue, group): (&str, &str), depth: &Depth) {
+fn show(readings: &mut MetricReadings, (queue, group): (&str, &str), depth: &Depth) {
     let Depth { ready, unacked, delayed, dead } = *depth;
     let states = [("ready", Some(ready)), ("unacked", unacked), ("delayed", Some(delayed)), ("dead", Some(dead))];
     for (state, jobs) in states {

@@ -21,7 +21,7 @@ mod spans;
 mod specs;
 
 use paceline_core::Result;
-use paceline_runtime::grpc::{self, Health};
+use paceline_runtime::grpc::{self, GrpcHealth};
 use paceline_runtime::instruments::Instruments;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::net::TcpListener;
@@ -37,7 +37,7 @@ pub use producer::Producer;
 pub async fn run(config: Config, producer: Producer, listener: TcpListener, shutdown: Shutdown) -> Result<()> {
     let Config { callers, instruments: Instruments { readiness, traces, metrics }, .. } = config;
     metrics.show_role(&readiness);
-    let health = Health::new();
+    let health = GrpcHealth::new();
     let reporter = health.reporter.clone();
     let service = ProducerServer::with_interceptor(ProducerApi(producer.clone()), callers);
     let add = |routes: Routes| routes.add_service(service);

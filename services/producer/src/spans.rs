@@ -2,7 +2,7 @@
 
 use paceline_core::Result;
 use paceline_core::ports::broker::{Confirm, Message};
-use paceline_core::trace::span::{Kind, Span};
+use paceline_core::trace::span::{Span, SpanKind};
 use paceline_core::trace::{SpanId, TraceContext};
 use paceline_runtime::telemetry::names::{attribute, span};
 use paceline_runtime::telemetry::traces::Traces;
@@ -40,7 +40,7 @@ impl PublishSpans<'_> {
             let name = format!("{} {}", span::PUBLISH, self.queue);
             let published = Span::new(context.trace, Some(root), name, self.times_us)
                 .id(context.span)
-                .kind(Kind::Producer)
+                .kind(SpanKind::Producer)
                 .text(attribute::OPERATION, "send")
                 .text(attribute::DESTINATION, self.queue.to_owned())
                 .text(attribute::MESSAGE, job_id)

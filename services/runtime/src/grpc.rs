@@ -1,5 +1,6 @@
-//! Serving gRPC: reflection and the standard health service beside a role's own, a stop that drains, channels to others.
+//! Serving gRPC: reflection and the standard health service beside a role's own, a stop that drains; [`client`] makes channels to others.
 
+mod client;
 mod measured;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -19,20 +20,20 @@ use crate::readiness::Readiness;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
+pub use client::{Authorized, CONNECT_TIMEOUT, authorized, authorized_as, channel, channel_as};
+
 /// The largest request: a payload of 256 KiB as a Struct, which is larger on the wire than as JSON, and room.
 pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// The longest that a call to another role may take to connect.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest that open calls may go on after a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The health service of a role, and the handle that changes what it says.
-pub struct Health {
+pub struct GrpcHealth {
     pub reporter: HealthReporter,
     routes: Routes,
 }
 
-impl Health {
+impl GrpcHealth {
     /// A role that is not serving yet.
     pub fn new() -> Self {
         let (reporter, service) = tonic_health::server::health_reporter();
@@ -40,7 +41,7 @@ impl Health {
     }
 }
 
-impl Default for Health {
+impl Default for GrpcHealth {
     fn default() -> Self {
         Self::new()
     }
@@ -64,7 +65,7 @@ pub async fn follow_health<S: NamedService>(reporter: HealthReporter, readiness:
 /// `seen` is where their calls are measured and traced.
 pub async fn serve(
     listener: TcpListener,
-    health: Health,
+    health: GrpcHealth,
     add: impl FnOnce(Routes) -> Routes,
     seen: (&Metrics, &Traces),
     shutdown: Shutdown,
@@ -96,32 +97,6 @@ pub async fn serve(
         }
         () = overdue => Ok(()),
     }
-}
-
-/// A channel to another role that connects when it is first used, and again whenever it was lost.
-pub fn channel(address: &str, call_timeout: Option<Duration>) -> Result<Channel> {
-    channel_as(address, None, call_timeout)
-}
-
-/// A channel to one machine of several that share the name in `origin`, by which calls go all the same.
-pub fn channel_as(address: &str, origin: Option<&str>, call_timeout: Option<Duration>) -> Result<Channel> {
-    let wrong = |address: &str, e: &dyn std::fmt::Display| {
-        Error::invalid_field("address", format!("{address:?} is not an http:// address: {e}"))
-            .coded(codes::ADDRESS_INVALID)
-    };
-    let mut endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| wrong(address, &e))?;
-    if let Some(origin) = origin {
-        endpoint = endpoint.origin(origin.parse().map_err(|e| wrong(origin, &e))?);
-    }
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(5))
-        .keep_alive_timeout(Duration::from_secs(5));
-    Ok(match call_timeout {
-        Some(timeout) => endpoint.timeout(timeout).connect_lazy(),
-        None => endpoint.connect_lazy(),
-    })
 }
 
 /// Binds `address`. UNAVAILABLE if it is taken; the error says who else may have the port.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::lifecycle::Shutdown;
 use condition::lock;
-pub use condition::{Check, Condition, LATE};
+pub use condition::{Condition, LATE, ReadinessCheck};
 
 /// The longest hiccup of a service that does not make a role red.
 pub const HICCUP: Duration = Duration::from_secs(1);
@@ -53,17 +53,17 @@ struct Inner {
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct ReadinessReport {
     pub ready: bool,
     pub role: &'static str,
     pub id: String,
-    pub checks: Vec<Check>,
+    pub checks: Vec<ReadinessCheck>,
     /// Numbers and lists that explain the checks, such as `connections_rebuilt`.
     #[serde(flatten)]
     pub facts: Map<String, Value>,
     /// The roles of this process, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<Report>,
+    pub roles: Vec<ReadinessReport>,
 }
 
 impl Readiness {
@@ -128,9 +128,9 @@ impl Readiness {
             && lock(&self.0.parts).iter().all(Self::is_serving)
     }
 
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> ReadinessReport {
         let now = Instant::now();
-        Report {
+        ReadinessReport {
             ready: self.is_ready(),
             role: self.0.role,
             id: self.0.id.clone(),

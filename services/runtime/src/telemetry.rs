@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod export;
+mod identity;
 pub mod log;
 pub mod metrics;
 pub mod names;
@@ -9,5 +10,6 @@ pub mod otlp;
 pub mod traces;
 pub mod warnings;
 
+pub use identity::Identity;
 pub use log::{Log, LogFilter, LogFormat};
 pub use warnings::Warnings;

@@ -19,7 +19,7 @@ pub mod producers;
 mod ready;
 
 use paceline_core::Result;
-use paceline_runtime::grpc::{self, Health};
+use paceline_runtime::grpc::{self, GrpcHealth};
 use paceline_runtime::instruments::Instruments;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::net::TcpListener;
@@ -39,7 +39,7 @@ pub async fn run(config: Config, ports: Ports, listener: TcpListener, shutdown: 
     let context = Context { config, ports };
     let Instruments { readiness, traces, metrics } = context.config.instruments.clone();
     metrics.show_role(&readiness);
-    let health = Health::new();
+    let health = GrpcHealth::new();
     let watching = ready::watch(&context, readiness, health.reporter.clone(), shutdown.clone());
     let scheduler = SchedulerHandle::new(context.clone());
     let services = api::services(&scheduler);

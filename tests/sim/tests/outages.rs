@@ -244,7 +244,7 @@ async fn a_run_that_failed_with_its_total_reserved_drains_and_one_that_is_stoppe
         let numbers = (ended.record.state, ended.enqueued, ended.processed);
         assert_eq!(numbers, (RunState::Stopped, failed.enqueued, failed.enqueued));
     };
-    play(&scheduler, story).await;
+    Box::pin(play(&scheduler, story)).await;
 }
 
 /// Whoever made it FAILED wrote nothing else, as one who died at once.

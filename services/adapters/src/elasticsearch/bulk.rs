@@ -7,7 +7,7 @@ use paceline_core::ids::RunId;
 use paceline_core::{Error, Result};
 use serde_json::to_writer;
 
-use super::index::Names;
+use super::index::IndexNames;
 
 /// The largest body of one request. Elasticsearch's own limit is 100 MB, but a request is held in its memory whole.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
@@ -23,7 +23,7 @@ pub struct Body {
 }
 
 /// Encodes as many of the documents at `positions` as fit into `bytes_max`, but at least one.
-pub fn encode(names: &Names, documents: &[Document], positions: &[usize], bytes_max: usize) -> Result<Body> {
+pub fn encode(names: &IndexNames, documents: &[Document], positions: &[usize], bytes_max: usize) -> Result<Body> {
     let mut lines = Vec::with_capacity((positions.len() * DOCUMENT_BYTES_TYPICAL).min(bytes_max));
     let mut index = Index::default();
     let mut taken = 0;
@@ -68,7 +68,7 @@ struct Index {
 
 impl Index {
     /// The index that a line must name: none, if the line goes where the whole request goes.
-    fn of_line(&mut self, names: &Names, run: &RunId) -> Option<&str> {
+    fn of_line(&mut self, names: &IndexNames, run: &RunId) -> Option<&str> {
         if self.last.as_ref().is_none_or(|(last, _)| last != run) {
             let index = names.index(run);
             if self.of_request.is_empty() {

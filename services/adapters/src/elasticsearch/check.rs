@@ -7,7 +7,7 @@ use paceline_core::ports::sink::Payloads;
 use serde::Deserialize;
 
 use super::client::Client;
-use super::index::Names;
+use super::index::IndexNames;
 use super::payloads;
 use crate::one_cluster::{Found, of_one_cluster};
 
@@ -16,7 +16,7 @@ const DISK_USED_PERCENT_MAX: u64 = 85;
 const DISK_FREE_BYTES_MIN: u64 = 200 << 30;
 
 #[derive(Deserialize)]
-struct Health {
+struct ClusterHealth {
     cluster_name: String,
     status: String,
 }
@@ -50,16 +50,17 @@ struct Space {
 
 /// Version, cluster, health and warnings, in words. An error only if Elasticsearch does not answer; `GET /` is not asked, because it
 /// may be missing.
-pub async fn check(client: &Client, names: &Names, payloads: Payloads) -> Result<String> {
+pub async fn check(client: &Client, names: &IndexNames, payloads: Payloads) -> Result<String> {
     let client = client.probing();
-    let health: Health = client.ask(&format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
+    let health: ClusterHealth =
+        client.ask(&format!("_cluster/health/{}?master_timeout=4s", names.pattern_of_all())).await?;
     let local: ByNode<Version> = client.ask("_nodes/_local?filter_path=nodes.*.version").await?;
     // Not every user may read the disks' state; then there is no warning.
     let disks: Option<ByNode<Disk>> =
         client.ask("_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total").await.ok();
 
     let version = local.nodes.into_values().next().map_or_else(|| "of unknown version".into(), |node| node.version);
-    let (address, Health { cluster_name, status }) = (client.address(), health);
+    let (address, ClusterHealth { cluster_name, status }) = (client.address(), health);
     let mut words = format!("elasticsearch {version} at {address}, cluster {cluster_name}, our indices are {status}");
     for warning in disks.iter().flat_map(|disks| disks.nodes.values()).filter_map(Disk::warning) {
         words += &format!("; {warning}");

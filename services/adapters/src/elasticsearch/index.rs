@@ -11,11 +11,11 @@ const UNDATED: &str = "0000.00.00";
 
 /// The names of a namespace's templates and indices.
 #[derive(Debug, Clone)]
-pub struct Names {
+pub struct IndexNames {
     namespace: String,
 }
 
-impl Names {
+impl IndexNames {
     pub fn new(namespace: &str) -> Self {
         Self { namespace: namespace.into() }
     }
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_index_follows_the_runs_creation_and_nothing_else() {
-        let names = Names::new("paceline");
+        let names = IndexNames::new("paceline");
         let run = |text: &str| RunId::parse(text).unwrap();
         assert_eq!(names.index(&RunId::generate(1_750_000_000_000)), "paceline-jobs-2025.06.15");
         assert_eq!(names.index(&RunId::generate(0)), "paceline-jobs-1970.01.01");
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn an_index_of_another_namespace_is_not_ours() {
-        let names = Names::new("a");
+        let names = IndexNames::new("a");
         for ours in ["a-runs", "a-jobs-2025.06.15", "a-jobs-0000.00.00"] {
             assert!(names.is_ours(ours), "{ours}");
         }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_index_of_runs_is_none_of_jobs() {
-        let names = Names::new("paceline");
+        let names = IndexNames::new("paceline");
         assert_eq!(names.runs_index(), "paceline-runs");
         let jobs = names.pattern();
         assert!(!names.runs_index().starts_with(jobs.trim_end_matches('*')), "{jobs}");

@@ -10,7 +10,7 @@ use paceline_core::ports::sink::Payloads;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::index::Names;
+use super::index::IndexNames;
 
 /// Longer strings inside `payload` and `error` are kept but cannot be searched for: a term may have 32,766 bytes, and one
 /// longer would make Elasticsearch refuse the document.
@@ -42,7 +42,7 @@ fn of_mapping(mapping: &Value) -> Option<Payloads> {
 }
 
 /// Logs it if the template there is was put with another setting.
-pub async fn tell_a_change(client: &Client, names: &Names, payloads: Payloads) -> Result<()> {
+pub async fn tell_a_change(client: &Client, names: &IndexNames, payloads: Payloads) -> Result<()> {
     let reply = client.get(&template_path(names)).await?;
     if reply.status == 404 {
         return Ok(());
@@ -61,7 +61,7 @@ pub async fn tell_a_change(client: &Client, names: &Names, payloads: Payloads) -
 }
 
 /// Names every template and index that differs from the setting, for `doctor`.
-pub async fn warnings(client: &Client, names: &Names, payloads: Payloads) -> Result<Vec<String>> {
+pub async fn warnings(client: &Client, names: &IndexNames, payloads: Payloads) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let (template, setting) = (names.template(), payloads.name());
     let found: Value = client.ask(&template_path(names)).await.unwrap_or_default();
@@ -91,7 +91,7 @@ pub async fn warnings(client: &Client, names: &Names, payloads: Payloads) -> Res
     Ok(warnings)
 }
 
-fn template_path(names: &Names) -> String {
+fn template_path(names: &IndexNames) -> String {
     let payload = "index_templates.index_template.template.mappings.properties.payload";
     format!("_index_template/{}?filter_path={payload}", names.template())
 }

@@ -8,10 +8,10 @@ use paceline_core::Result;
 use serde::de::IgnoredAny;
 
 use super::client::Client;
-use super::index::Names;
+use super::index::IndexNames;
 
 /// Answers how many indices and templates there were.
-pub async fn namespace(client: &Client, names: &Names) -> Result<u64> {
+pub async fn namespace(client: &Client, names: &IndexNames) -> Result<u64> {
     let mut removed = 0;
     for index in indices(client, names).await? {
         removed += u64::from(remove(client, &index).await?);
@@ -22,7 +22,7 @@ pub async fn namespace(client: &Client, names: &Names) -> Result<u64> {
     Ok(removed)
 }
 
-async fn indices(client: &Client, names: &Names) -> Result<Vec<String>> {
+async fn indices(client: &Client, names: &IndexNames) -> Result<Vec<String>> {
     // A pattern that matches nothing is no error, a plain name would be one.
     let path = format!("{}?expand_wildcards=all&filter_path=*.aliases", names.pattern_of_all());
     let found: BTreeMap<String, IgnoredAny> = client.ask(&path).await?;

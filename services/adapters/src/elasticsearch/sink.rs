@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::client::{Client, REQUEST_TIMEOUT};
 use super::config::ElasticConfig;
-use super::index::Names;
+use super::index::IndexNames;
 use super::write::Writer;
 use super::{check, remove, template, write};
 
@@ -23,7 +23,7 @@ use super::{check, remove, template, write};
 #[derive(Clone)]
 pub struct ElasticSink {
     pub(super) client: Client,
-    pub(super) names: Names,
+    pub(super) names: IndexNames,
     pub(super) payloads: Payloads,
     pub(super) writer: Arc<Writer>,
     /// Set once the index of runs has its template: who keeps runs may start before whoever prepares the sink.
@@ -35,7 +35,7 @@ impl ElasticSink {
     /// Checks the config and builds the client. The server is reached by the first call, so that a role can start before it.
     pub fn connect(config: ElasticConfig, clock: SharedClock) -> Result<Self> {
         let client = Client::new(&config, REQUEST_TIMEOUT)?;
-        let names = Names::new(&config.namespace);
+        let names = IndexNames::new(&config.namespace);
         let payloads = config.payloads;
         Ok(Self { client, names, payloads, writer: Arc::default(), runs_prepared: Arc::default(), clock })
     }

@@ -6,7 +6,7 @@ use paceline_core::ports::sink::Payloads;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::index::Names;
+use super::index::IndexNames;
 use super::payloads::{self, SEARCHABLE_CHARS_MAX};
 
 /// Above the templates that Elasticsearch and its tools ship.
@@ -14,7 +14,7 @@ const PRIORITY: usize = 500;
 
 /// Puts the template, and the fields that are new since an index was made into the indices there are: otherwise a job of a
 /// running run would be refused after an upgrade. Only the payload stays in each as it was made: that cannot be changed.
-pub async fn prepare(client: &Client, names: &Names, payloads: Payloads) -> Result<()> {
+pub async fn prepare(client: &Client, names: &IndexNames, payloads: Payloads) -> Result<()> {
     payloads::tell_a_change(client, names, payloads).await?;
     let (known, mut of_template) = (properties(), properties());
     of_template["payload"] = payloads::mapping(payloads);
@@ -24,7 +24,7 @@ pub async fn prepare(client: &Client, names: &Names, payloads: Payloads) -> Resu
 }
 
 /// Puts template and mapping of the index of runs alone.
-pub async fn prepare_runs(client: &Client, names: &Names) -> Result<()> {
+pub async fn prepare_runs(client: &Client, names: &IndexNames) -> Result<()> {
     put_template(client, &names.runs_template(), &names.runs_index(), "runs", runs_properties()).await?;
     put_mapping(client, &names.runs_index(), runs_properties()).await
 }

@@ -9,7 +9,7 @@ use paceline_core::{Error, ErrorKind, Result};
 
 use super::bulk::{self, BODY_BYTES_MAX};
 use super::client::{Client, RETRY_AFTER};
-use super::index::Names;
+use super::index::IndexNames;
 use super::reply::{Cause, Reply};
 use super::verdict::{BulkReply, FILTER_PATH, ItemStatus};
 
@@ -24,7 +24,7 @@ pub struct Writer {
 }
 
 /// The outcome of one request.
-enum Outcome {
+enum BulkOutcome {
     Items(Vec<Verdict>),
     /// None was stored, and the request as a whole may be sent again.
     NotNow(String),
@@ -47,7 +47,7 @@ impl Default for Writer {
 }
 
 impl Writer {
-    pub async fn upsert(&self, client: &Client, names: &Names, documents: &[Document]) -> Result<Vec<Verdict>> {
+    pub async fn upsert(&self, client: &Client, names: &IndexNames, documents: &[Document]) -> Result<Vec<Verdict>> {
         let refused = |document| refusal(document).map(|reason| Verdict::Reject { reason });
         let mut verdicts: Vec<Option<Verdict>> = documents.iter().map(refused).collect();
         let sendable: Vec<usize> = (0..documents.len()).filter(|position| verdicts[*position].is_none()).collect();
@@ -74,18 +74,20 @@ impl Writer {
         verdicts.into_iter().map(|verdict| verdict.ok_or_else(unanswered)).collect()
     }
 
-    fn next_step<'a>(&self, sent: &'a [usize], body_bytes: usize, outcome: Outcome) -> Step<'a> {
+    fn next_step<'a>(&self, sent: &'a [usize], body_bytes: usize, outcome: BulkOutcome) -> Step<'a> {
         match outcome {
-            Outcome::Items(verdicts) => Step::Settled(verdicts),
-            Outcome::NotNow(reason) => Step::Settled(vec![Verdict::Retry { after: RETRY_AFTER, reason }; sent.len()]),
-            Outcome::TooLarge(reason) | Outcome::Spoilt(reason) if sent.len() == 1 => {
+            BulkOutcome::Items(verdicts) => Step::Settled(verdicts),
+            BulkOutcome::NotNow(reason) => {
+                Step::Settled(vec![Verdict::Retry { after: RETRY_AFTER, reason }; sent.len()])
+            }
+            BulkOutcome::TooLarge(reason) | BulkOutcome::Spoilt(reason) if sent.len() == 1 => {
                 Step::Settled(vec![Verdict::Reject { reason }])
             }
-            Outcome::TooLarge(_) => {
+            BulkOutcome::TooLarge(_) => {
                 self.bytes_max.fetch_min(body_bytes / 2, Ordering::Relaxed);
                 Step::SendAgain([sent, &[]])
             }
-            Outcome::Spoilt(_) => {
+            BulkOutcome::Spoilt(_) => {
                 let (first, second) = sent.split_at(sent.len() / 2);
                 // The last one is sent next.
                 Step::SendAgain([second, first])
@@ -94,16 +96,17 @@ impl Writer {
     }
 }
 
-async fn post(client: &Client, body: bulk::Body) -> Result<Outcome> {
+async fn post(client: &Client, body: bulk::Body) -> Result<BulkOutcome> {
     let path = format!("{}/_bulk?timeout={SHARD_TIMEOUT}&filter_path={FILTER_PATH}", body.index);
     let reply = client.post_lines(&path, body.lines).await?;
     match reply.status {
-        200..300 => Ok(Outcome::Items(read_items(client, &reply, body.taken)?)),
-        413 => {
-            Ok(Outcome::TooLarge(format!("elasticsearch refuses the document as too large (413): {}", reply.cause())))
-        }
-        429 => Ok(Outcome::NotNow(format!("elasticsearch answers 429: {}", reply.cause()))),
-        400 if spoilt(&reply.cause()) => Ok(Outcome::Spoilt(reply.cause().to_string())),
+        200..300 => Ok(BulkOutcome::Items(read_items(client, &reply, body.taken)?)),
+        413 => Ok(BulkOutcome::TooLarge(format!(
+            "elasticsearch refuses the document as too large (413): {}",
+            reply.cause()
+        ))),
+        429 => Ok(BulkOutcome::NotNow(format!("elasticsearch answers 429: {}", reply.cause()))),
+        400 if spoilt(&reply.cause()) => Ok(BulkOutcome::Spoilt(reply.cause().to_string())),
         // Whatever stands there, it is not the documents' fault: they stay where they are until somebody has put it right.
         _ => Err(Error { kind: ErrorKind::Unavailable, ..client.refused(&reply) }),
     }

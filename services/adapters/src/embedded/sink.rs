@@ -17,7 +17,7 @@ use paceline_core::ids::RunId;
 use paceline_core::ports::documents::{DocumentWriter, Verdict, refusal};
 
 use super::database::Database;
-use rows::{Batch, Key};
+use rows::{Key, RowBatch};
 
 /// The file's name inside the data folder.
 const FILE_NAME: &str = "sink.db";
@@ -44,7 +44,7 @@ impl DocumentWriter for EmbeddedSink {
     }
 
     async fn upsert(&self, documents: &[Document]) -> Result<Vec<Verdict>> {
-        let mut batch = Batch::default();
+        let mut batch = RowBatch::default();
         let verdicts = documents.iter().map(|document| verdict(&mut batch, document)).collect::<Result<Vec<_>>>()?;
         if !batch.is_empty() {
             self.database.write(move |connection| Ok(batch.store(connection)?)).await?;
@@ -65,7 +65,7 @@ impl DocumentWriter for EmbeddedSink {
 }
 
 /// The verdict that holds once the batch is committed.
-fn verdict(batch: &mut Batch, document: &Document) -> Result<Verdict> {
+fn verdict(batch: &mut RowBatch, document: &Document) -> Result<Verdict> {
     if let Some(reason) = refusal(document) {
         return Ok(Verdict::Reject { reason });
     }

@@ -9,10 +9,10 @@ use paceline_core::ports::broker::{Broker, Confirm, Consumer, DeadLetter, Depth,
 use paceline_core::{Error, Result};
 
 use super::config::RabbitConfig;
-use super::connection::Connection;
+use super::connection::AmqpConnection;
 use super::message::Target;
-use super::names::Names;
-use super::nodes::Nodes;
+use super::names::QueueNames;
+use super::nodes::RabbitNodes;
 use super::publisher::Publisher;
 use super::{consumer, inspect};
 use crate::link::{Epoch, Link};
@@ -20,14 +20,14 @@ use crate::link::{Epoch, Link};
 /// Holds two connections, one for publishing and one for everything else, and rebuilds each on the call after it failed.
 pub struct RabbitBroker {
     config: RabbitConfig,
-    nodes: Arc<Nodes>,
+    nodes: Arc<RabbitNodes>,
     publisher: Arc<Publisher>,
-    consuming: Link<Connection>,
+    consuming: Link<AmqpConnection>,
 }
 
-impl Epoch for Connection {
+impl Epoch for AmqpConnection {
     fn failure(&self) -> Option<Error> {
-        Connection::failure(self)
+        AmqpConnection::failure(self)
     }
 }
 
@@ -54,13 +54,13 @@ impl RabbitBroker {
         Ok(config.nodes()?.look(config.ca_file.as_deref()).await)
     }
 
-    async fn connection(&self) -> Result<Arc<Connection>> {
+    async fn connection(&self) -> Result<Arc<AmqpConnection>> {
         let ca_file = self.config.ca_file.as_deref();
         self.consuming.get(async || self.nodes.connect(ca_file, "paceline consumer").await).await
     }
 
-    fn names(&self, queue: &str, group: &str) -> Result<Names> {
-        Names::new(&self.config.namespace, queue, group)
+    fn names(&self, queue: &str, group: &str) -> Result<QueueNames> {
+        QueueNames::new(&self.config.namespace, queue, group)
     }
 }
 

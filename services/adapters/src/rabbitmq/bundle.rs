@@ -163,21 +163,21 @@ impl Bundle {
 
 /// One delivery of a bundle: properties and body as the guard puts them together for every message.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct BundledDelivery {
     pub tag: u64,
     pub redelivered: bool,
     pub data: Bytes,
 }
 
 /// The deliveries of a bundle, in the order of their tags. They share its memory.
-pub fn parts(mut bundle: Bytes) -> impl Iterator<Item = Part> {
+pub fn parts(mut bundle: Bytes) -> impl Iterator<Item = BundledDelivery> {
     std::iter::from_fn(move || {
         let head = bundle.first_chunk::<ENTRY_HEAD_BYTES>()?;
         let [tag @ .., redelivered, a, b, c, d] = *head;
         let bytes = u32::from_be_bytes([a, b, c, d]) as usize;
         bundle.advance(ENTRY_HEAD_BYTES);
         let data = bundle.split_to(bytes.min(bundle.len()));
-        Some(Part { tag: u64::from_be_bytes(tag), redelivered: redelivered & 1 == 1, data })
+        Some(BundledDelivery { tag: u64::from_be_bytes(tag), redelivered: redelivered & 1 == 1, data })
     })
 }
 

@@ -4,7 +4,7 @@ use crate::rabbitmq::fake_frames::{put, put_delivery, put_short_string, put_u64}
 const FRAME_BYTES: usize = 64 * 1024;
 
 /// The deliveries of what a guard would hand to lapin: (channel, consumer, parts), in order.
-type Seen = Vec<(u16, String, Vec<Part>)>;
+type Seen = Vec<(u16, String, Vec<BundledDelivery>)>;
 
 fn seen(mut out: &[u8]) -> Seen {
     let mut all = Vec::new();
@@ -16,7 +16,7 @@ fn seen(mut out: &[u8]) -> Seen {
         let (3, _, body, rest) = frame(rest).unwrap() else { panic!("no body") };
         assert_eq!(header[4..12], (body.len() as u64).to_be_bytes());
         assert!(method.ends_with(b"\0\0\x01+"));
-        let parts: Vec<Part> = parts(Bytes::copy_from_slice(body)).collect();
+        let parts: Vec<BundledDelivery> = parts(Bytes::copy_from_slice(body)).collect();
         assert_eq!(method[5 + consumer_bytes..][..8], parts[0].tag.to_be_bytes(), "it has the first tag");
         all.push((channel, consumer, parts));
         out = rest;
@@ -35,7 +35,7 @@ fn gathered(frame_bytes_max: usize, mut input: &[u8]) -> Seen {
     seen(&out)
 }
 
-fn tags(parts: &[Part]) -> Vec<u64> {
+fn tags(parts: &[BundledDelivery]) -> Vec<u64> {
     parts.iter().map(|part| part.tag).collect()
 }
 

@@ -12,7 +12,7 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use paceline_core::ports::broker::{Confirm, Message};
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::connection::Connection;
+use super::connection::AmqpConnection;
 use super::message::{self, Target};
 
 /// The most messages of a chunk, and the most bytes unless one message alone has more: what waits for the socket is bounded by both.
@@ -122,7 +122,11 @@ impl Chunk {
     }
 
     /// One confirm for each message, when the broker has decided on all, and the lane; `decided` grows with each.
-    pub async fn confirmed(mut self, connection: &Connection, decided: &AtomicU64) -> (Decided<Vec<Confirm>>, Lane) {
+    pub async fn confirmed(
+        mut self,
+        connection: &AmqpConnection,
+        decided: &AtomicU64,
+    ) -> (Decided<Vec<Confirm>>, Lane) {
         let slow = |_| Unconfirmed::Expired { is_silent: false };
         let confirming = self.confirmed_in_order(connection, decided);
         let confirms = in_time((connection, decided), CHUNK_TIMEOUT_IN_ALL, confirming).await;
@@ -130,7 +134,7 @@ impl Chunk {
     }
 
     /// A queue confirms in order, so messages are waited for in order too: that wakes nobody for those that are decided meanwhile.
-    async fn confirmed_in_order(&mut self, connection: &Connection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
+    async fn confirmed_in_order(&mut self, connection: &AmqpConnection, decided: &AtomicU64) -> Decided<Vec<Confirm>> {
         let (mut confirms, mut returned) = (Vec::with_capacity(self.count), Vec::new());
         for published in &mut self.lane.publishes[..self.count] {
             let expired = |quiet| Unconfirmed::Expired { is_silent: quiet >= SILENCE };
@@ -165,7 +169,7 @@ fn foreign() -> lapin::Error {
 
 /// Waits for a decision of the broker, not longer than `timeout`. `Err`: for how long it had decided on nothing at all.
 async fn in_time<T>(
-    on: (&Connection, &AtomicU64),
+    on: (&AmqpConnection, &AtomicU64),
     timeout: Duration,
     decision: impl Future<Output = T>,
 ) -> std::result::Result<T, Duration> {
@@ -178,7 +182,7 @@ async fn in_time<T>(
 
 /// Ends when the broker has had so long, and answers for how long `decided` has not grown. A broker that takes no publishes is well
 /// and confirms nothing, so only the seconds that begin while it takes some are counted.
-async fn time_to_confirm((connection, decided): (&Connection, &AtomicU64), timeout: Duration) -> Duration {
+async fn time_to_confirm((connection, decided): (&AmqpConnection, &AtomicU64), timeout: Duration) -> Duration {
     const SECOND: Duration = Duration::from_secs(1);
     let (mut quiet, mut before) = (Duration::ZERO, decided.load(Ordering::Relaxed));
     for _ in 0..timeout.as_secs() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use paceline_core::Result;
 use paceline_core::ids::check_name;
 
-use super::nodes::Nodes;
+use super::nodes::RabbitNodes;
 
 /// The settings that [`super::RabbitBroker::connect`] needs.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct RabbitConfig {
 
 impl fmt::Debug for RabbitConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = Nodes::parse(&self.url).map(|nodes| nodes.to_string()).unwrap_or_default();
+        let url = RabbitNodes::parse(&self.url).map(|nodes| nodes.to_string()).unwrap_or_default();
         f.debug_struct("RabbitConfig")
             .field("url", &url)
             .field("namespace", &self.namespace)
@@ -31,9 +31,9 @@ impl fmt::Debug for RabbitConfig {
 }
 
 impl RabbitConfig {
-    pub(super) fn nodes(&self) -> Result<Nodes> {
+    pub(super) fn nodes(&self) -> Result<RabbitNodes> {
         check_name("namespace", &self.namespace)?;
-        Nodes::parse(&self.url)
+        RabbitNodes::parse(&self.url)
     }
 }
 

@@ -18,10 +18,10 @@ use super::acker::{self, Acker};
 use super::declared::Declared;
 use super::endpoint::Endpoint;
 use super::handshake::{self, Opened};
-use super::lease::Lease;
+use super::lease::ChannelLease;
 use super::limits::REQUEST_TIMEOUT;
 use super::methods::Greeting;
-use super::names::Names;
+use super::names::QueueNames;
 use super::priority::Places;
 use super::state::State;
 use super::{errors, keeper, topology};
@@ -34,7 +34,7 @@ const STALE_NUMBERS_SHARE: usize = 2;
 const STALE_NUMBERS_SHARE_FULL: usize = 8;
 
 /// Closes, in good order, when it is dropped.
-pub struct Connection {
+pub struct AmqpConnection {
     lapin: Arc<lapin::Connection>,
     state: Arc<State>,
     tasks: JoinSet<()>,
@@ -45,7 +45,7 @@ pub struct Connection {
     stale_numbers: AtomicUsize,
 }
 
-impl Connection {
+impl AmqpConnection {
     pub async fn open(endpoint: &Endpoint, ca_file: Option<&Path>, name: &str, timeout: Duration) -> Result<Self> {
         let Opened { lapin, greeting, end } = handshake::open(endpoint, ca_file, name, timeout).await?;
         let state = Arc::new(State::new(endpoint.to_string()));
@@ -90,12 +90,12 @@ impl Connection {
     }
 
     /// A channel for a short while: one that was handed back, or a new one.
-    pub async fn lease(&self) -> Result<Lease> {
+    pub async fn lease(&self) -> Result<ChannelLease> {
         let channel = match self.state.take_free() {
             Some(channel) => channel,
             None => self.channel().await?,
         };
-        Ok(Lease::new(self.state.clone(), channel))
+        Ok(ChannelLease::new(self.state.clone(), channel))
     }
 
     /// Waits for the answer to a request, in bounded time.
@@ -104,7 +104,7 @@ impl Connection {
     }
 
     /// Declares everything of a (queue, group) unless that was done a moment ago.
-    pub async fn declare(&self, names: &Names) -> Result<()> {
+    pub async fn declare(&self, names: &QueueNames) -> Result<()> {
         let declaring = self.declared.ensure(names, async || {
             let channel = self.lease().await?;
             let declared = channel.request(topology::declare(&channel, names)).await;
@@ -185,7 +185,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for AmqpConnection {
     fn drop(&mut self) {
         self.state.closing.notify_one();
         // The tasks send the acks that wait, say goodbye, and end within a bounded time.

@@ -20,14 +20,14 @@ use paceline_core::ports::broker::{Consumer, Delivery};
 use paceline_core::{Error, Result};
 
 use super::acker::Acker;
-use super::bundle::{self, Part};
-use super::connection::Connection;
+use super::bundle::{self, BundledDelivery};
+use super::connection::AmqpConnection;
 use super::incoming::{End, Merged, Source};
 use super::message::Decoder;
-use super::names::Names;
-use super::priority::Place;
+use super::names::QueueNames;
+use super::priority::ConsumerRank;
 use super::publisher::Publisher;
-use super::settle::{Held, RabbitSettle};
+use super::settle::{ConsumerShare, RabbitSettle};
 
 const CONSUMER_MAIN: &str = "m";
 const CONSUMER_GIVEN_UP: &str = "g";
@@ -35,8 +35,8 @@ const PREFETCH_GIVEN_UP: u16 = 1;
 
 /// Starts a consumer on a channel of its own. The queues are declared first, since this may be the first epoch of a new broker.
 pub async fn start(
-    connection: &Arc<Connection>,
-    names: Names,
+    connection: &Arc<AmqpConnection>,
+    names: QueueNames,
     prefetch: u16,
     publisher: Arc<Publisher>,
 ) -> Result<Consumer> {
@@ -54,7 +54,7 @@ pub async fn start(
     let (main, given_up) = consumers(connection, &channel, &names, prefetch, &place).await?;
     let acker = acker.keep();
     let (count, waiting) = (AtomicUsize::new(0), AtomicWaker::new());
-    let held = Arc::new(Held { acker: acker.clone(), names, publisher, count, waiting });
+    let held = Arc::new(ConsumerShare { acker: acker.clone(), names, publisher, count, waiting });
     let closing = Box::pin(async move { acker.close(&[CONSUMER_MAIN, CONSUMER_GIVEN_UP]).await });
     let stream = RabbitStream {
         connection: connection.clone(),
@@ -88,11 +88,11 @@ impl Drop for CloseOnDrop {
 
 /// Both consumers of a channel; the connection remembers a refusal.
 async fn consumers(
-    connection: &Connection,
+    connection: &AmqpConnection,
     channel: &lapin::Channel,
-    names: &Names,
+    names: &QueueNames,
     prefetch: u16,
-    place: &Place,
+    place: &ConsumerRank,
 ) -> Result<(lapin::Consumer, lapin::Consumer)> {
     let consumers = connection.request(consume(channel, names, prefetch, place)).await;
     connection.declared().consumed(names, consumers.as_ref().err());
@@ -106,9 +106,9 @@ async fn consumers(
 /// Both consumers of a channel, asked for together.
 async fn consume(
     channel: &lapin::Channel,
-    names: &Names,
+    names: &QueueNames,
     prefetch: u16,
-    place: &Place,
+    place: &ConsumerRank,
 ) -> lapin::Result<(lapin::Consumer, lapin::Consumer)> {
     let consumer = async |queue: &str, tag: &str, prefetch, arguments| {
         // The prefetch is that of the consumers that the channel starts from now on.
@@ -125,16 +125,16 @@ async fn consume(
 }
 
 struct RabbitStream {
-    connection: Arc<Connection>,
+    connection: Arc<AmqpConnection>,
     incoming: Merged<lapin::Consumer>,
-    held: Arc<Held>,
+    held: Arc<ConsumerShare>,
     prefetch: usize,
     decoder: Decoder,
     /// Deliveries not handed out yet: the rest of a bundle, and those read while the consumer was full. The broker sends no more than one
     /// queue's prefetch and the one message of the other.
-    arrived: VecDeque<(Source, Part)>,
+    arrived: VecDeque<(Source, BundledDelivery)>,
     has_ended: bool,
-    _place: Place,
+    _place: ConsumerRank,
 }
 
 /// The deliveries that are held go back to the queue.
@@ -210,8 +210,8 @@ impl RabbitStream {
         }
     }
 
-    fn hand_out(&mut self, (source, part): (Source, Part)) -> Delivery {
-        let Part { tag, redelivered, data } = part;
+    fn hand_out(&mut self, (source, part): (Source, BundledDelivery)) -> Delivery {
+        let BundledDelivery { tag, redelivered, data } = part;
         let (message, envelope) = self.decoder.decode(redelivered, data);
         let given_up = (source == Source::GivenUp).then(|| {
             let reason = envelope.broker_reason.as_deref().unwrap_or("unknown reason");
@@ -224,12 +224,12 @@ impl RabbitStream {
 }
 
 /// The deliveries of a bundle, or the one that came alone.
-fn apart(incoming: Incoming) -> impl Iterator<Item = Part> {
+fn apart(incoming: Incoming) -> impl Iterator<Item = BundledDelivery> {
     let Incoming { delivery_tag: tag, redelivered, data, routing_key, .. } = incoming;
     let data: Bytes = data.into();
     let (alone, bundle) = match routing_key.as_str() {
         bundle::MARK => (None, data),
-        _ => (Some(Part { tag, redelivered, data }), Bytes::new()),
+        _ => (Some(BundledDelivery { tag, redelivered, data }), Bytes::new()),
     };
     alone.into_iter().chain(bundle::parts(bundle))
 }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::lock::locked;
-use super::names::Names;
+use super::names::QueueNames;
 
 /// For this long a successful declaration is not repeated, and a refused one is not tried again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ struct Last {
 
 impl Declared {
     /// Runs `declare` for a (queue, group) unless that was done a moment ago. A caller that comes meanwhile waits for the answer.
-    pub async fn ensure(&self, names: &Names, declare: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    pub async fn ensure(&self, names: &QueueNames, declare: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
         let queue = self.queue(names);
         let mut last = queue.lock().await;
         let generation = self.generation.load(Ordering::Acquire);
@@ -55,7 +55,7 @@ impl Declared {
     }
 
     /// Leave to start a consumer: of a queue that was refused, one a second tries.
-    pub fn may_consume(&self, names: &Names) -> Result<()> {
+    pub fn may_consume(&self, names: &QueueNames) -> Result<()> {
         match locked(&self.not_consumed).get_mut(&names.main) {
             Some((at, refusal)) if at.elapsed() < FRESH => Err(refusal.clone()),
             Some((at, _)) => {
@@ -67,7 +67,7 @@ impl Declared {
     }
 
     /// The broker's word on a consumer of the queue.
-    pub fn consumed(&self, names: &Names, error: Option<&Error>) {
+    pub fn consumed(&self, names: &QueueNames, error: Option<&Error>) {
         let mut refused = locked(&self.not_consumed);
         match error {
             None => _ = refused.remove(&names.main),
@@ -76,7 +76,7 @@ impl Declared {
         }
     }
 
-    fn queue(&self, names: &Names) -> Arc<Mutex<Option<Last>>> {
+    fn queue(&self, names: &QueueNames) -> Arc<Mutex<Option<Last>>> {
         locked(&self.queues).entry(names.main.clone()).or_default().clone()
     }
 
@@ -97,8 +97,8 @@ mod tests {
 
     use super::*;
 
-    fn names() -> Names {
-        Names::new("paceline", "jobs", "main").unwrap()
+    fn names() -> QueueNames {
+        QueueNames::new("paceline", "jobs", "main").unwrap()
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ const METHOD_BYTES_MAX: usize = 1024 * 1024;
 const TLS_ALERT: u8 = 0x15;
 
 /// The bytes that have arrived, frame by frame.
-pub struct Guard {
+pub struct FrameGuard {
     /// Above this size lapin refuses a frame.
     frame_bytes_max: usize,
     /// Arrived, and not looked at yet.
@@ -53,7 +53,7 @@ pub struct Guard {
     closed: BTreeSet<u16>,
 }
 
-impl Guard {
+impl FrameGuard {
     pub fn new(frame_bytes_max: usize, server: Arc<OnceLock<Greeting>>) -> Self {
         Self {
             frame_bytes_max,

@@ -6,11 +6,11 @@ use crate::rabbitmq::methods::FRAME_BYTES_MIN;
 
 const FRAME_BYTES: usize = 64 * 1024;
 
-fn guard() -> Guard {
-    Guard::new(FRAME_BYTES, Arc::default())
+fn guard() -> FrameGuard {
+    FrameGuard::new(FRAME_BYTES, Arc::default())
 }
 
-fn taken(guard: &mut Guard) -> Vec<u8> {
+fn taken(guard: &mut FrameGuard) -> Vec<u8> {
     let mut out = vec![0; 1 << 21];
     let count = guard.take(&mut out);
     out.truncate(count);

@@ -11,7 +11,7 @@ use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
 use super::endpoint::Endpoint;
-use super::guard::Guard;
+use super::guard::FrameGuard;
 use super::limits::{CHANNELS_MAX, FRAME_BYTES_MAX, HEARTBEAT_S};
 use super::lock::locked;
 use super::methods::Greeting;
@@ -40,7 +40,7 @@ pub async fn open(endpoint: &Endpoint, ca_file: Option<&Path>, name: &str, timeo
 async fn open_unbounded(endpoint: &Endpoint, ca_file: Option<&Path>, name: &str) -> Result<Opened> {
     let transport = transport::connect(endpoint, ca_file).await?;
     let (greeting, cut) = (Arc::new(OnceLock::new()), Arc::new(Cut::default()));
-    let guard = Guard::new(FRAME_BYTES_MAX as usize, greeting.clone());
+    let guard = FrameGuard::new(FRAME_BYTES_MAX as usize, greeting.clone());
     let fresh = Mutex::new(Some(Socket::new(transport, guard, cut.clone())));
     // Until the connection is open, a caller that gives up waiting ends the socket.
     let end = CutOnDrop(cut);

@@ -11,23 +11,23 @@ use paceline_core::error::codes;
 use paceline_core::ports::broker::{DeadLetter, Depth};
 use paceline_core::{Error, ErrorKind, Result};
 
-use super::connection::Connection;
+use super::connection::AmqpConnection;
 use super::message::Decoder;
-use super::names::Names;
+use super::names::QueueNames;
 
 /// The number of messages that are asked for at once.
 const GETS_AT_ONCE: usize = 30;
 const PRECONDITION_FAILED: u16 = 406;
 
 /// A question that changes nothing: how many messages a consumer of this channel, which gets none, would hold.
-pub async fn ping(connection: &Connection) -> Result<()> {
+pub async fn ping(connection: &AmqpConnection) -> Result<()> {
     let channel = connection.lease().await?;
     channel.request(channel.basic_qos(1, BasicQosOptions::default())).await
 }
 
 /// AMQP does not say what is unacknowledged. `NotFound`: there is no main queue. Where one of the others is missing it is unknown
 /// what was in it, so that is another error.
-pub async fn depth(connection: &Connection, names: &Names) -> Result<Depth> {
+pub async fn depth(connection: &AmqpConnection, names: &QueueNames) -> Result<Depth> {
     let channel = connection.lease().await?;
     let ask = async |queue: &str| {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
@@ -50,7 +50,7 @@ fn incomplete(error: Error) -> Error {
     Error::unavailable(format!("{error}; a worker or producer that starts declares it")).coded(codes::QUEUE_GONE)
 }
 
-pub async fn purge(connection: &Connection, names: &Names) -> Result<u64> {
+pub async fn purge(connection: &AmqpConnection, names: &QueueNames) -> Result<u64> {
     let channel = connection.lease().await?;
     let purge = |queue: &str| channel.queue_purge(queue.into(), QueuePurgeOptions::default());
     let purged = channel.request(try_join_all([purge(&names.main), purge(&names.given_up)])).await?;
@@ -58,7 +58,7 @@ pub async fn purge(connection: &Connection, names: &Names) -> Result<u64> {
 }
 
 /// Deletes every queue of a (queue, group) with what is in it, and the exchange if no other queue needs it.
-pub async fn remove(connection: &Connection, names: &Names) -> Result<()> {
+pub async fn remove(connection: &AmqpConnection, names: &QueueNames) -> Result<()> {
     let channel = connection.lease().await?;
     let delete = |queue: &str| channel.queue_delete(queue.into(), QueueDeleteOptions::default());
     channel.request(try_join_all(names.queues().map(delete))).await?;
@@ -77,7 +77,7 @@ fn is_in_use(error: &lapin::Error) -> bool {
 }
 
 /// Takes up to `limit` messages without settling them; when the channel closes they are back where they were.
-pub async fn dead_letters(connection: &Connection, names: &Names, limit: usize) -> Result<Vec<DeadLetter>> {
+pub async fn dead_letters(connection: &AmqpConnection, names: &QueueNames, limit: usize) -> Result<Vec<DeadLetter>> {
     let channel = connection.channel().await?;
     let letters = get_letters(connection, &channel, names, limit).await;
     _ = connection.request(channel.close(200, "done".into())).await;
@@ -85,9 +85,9 @@ pub async fn dead_letters(connection: &Connection, names: &Names, limit: usize) 
 }
 
 async fn get_letters(
-    connection: &Connection,
+    connection: &AmqpConnection,
     channel: &Channel,
-    names: &Names,
+    names: &QueueNames,
     limit: usize,
 ) -> Result<Vec<DeadLetter>> {
     let mut decoder = Decoder::default();

@@ -11,14 +11,14 @@ use super::state::State;
 
 /// A channel in one hand. It is kept for the next hand if it is still open, since a question about a queue that is not there closes
 /// its channel, and if nothing is left to be answered on it: a late answer would be taken for that of the next question.
-pub struct Lease {
+pub struct ChannelLease {
     state: Arc<State>,
     channel: lapin::Channel,
     unanswered: AtomicUsize,
     is_used_up: bool,
 }
 
-impl Lease {
+impl ChannelLease {
     pub fn new(state: Arc<State>, channel: lapin::Channel) -> Self {
         Self { state, channel, unanswered: AtomicUsize::new(0), is_used_up: false }
     }
@@ -39,7 +39,7 @@ impl Lease {
     }
 }
 
-impl std::ops::Deref for Lease {
+impl std::ops::Deref for ChannelLease {
     type Target = lapin::Channel;
 
     fn deref(&self) -> &lapin::Channel {
@@ -47,7 +47,7 @@ impl std::ops::Deref for Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for ChannelLease {
     fn drop(&mut self) {
         let is_clean = *self.unanswered.get_mut() == 0 && !self.is_used_up && self.channel.status().connected();
         if !is_clean || !self.state.put_back(&self.channel) {

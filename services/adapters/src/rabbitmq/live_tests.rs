@@ -9,7 +9,7 @@ use paceline_core::ErrorKind;
 use paceline_core::clock::SystemClock;
 use paceline_core::ports::broker::{Broker as _, Consumer, Delivery};
 
-use super::names::Names;
+use super::names::QueueNames;
 use super::{RabbitBroker, RabbitConfig, priority};
 
 const QUEUE: &str = "jobs";
@@ -85,7 +85,7 @@ async fn the_depth_of_a_queue_that_is_half_there_is_unknown() {
     let config = config("half");
     let broker = RabbitBroker::connect(config.clone(), SystemClock::shared()).await.unwrap();
     broker.declare(QUEUE, GROUP).await.unwrap();
-    let names = Names::new(&config.namespace, QUEUE, GROUP).unwrap();
+    let names = QueueNames::new(&config.namespace, QUEUE, GROUP).unwrap();
     let retry = names.retry(Duration::from_secs(15));
     let channel = foreign(&config).await.create_channel().await.unwrap();
     channel.queue_delete(retry.into(), QueueDeleteOptions::default()).await.unwrap();

@@ -11,7 +11,7 @@ use paceline_core::ports::broker::Message;
 use paceline_core::{Error, Result};
 
 use super::endpoint::SHORT_STRING_BYTES_MAX;
-use super::properties::{self, Properties, Value};
+use super::properties::{self, HeaderValue, Properties};
 
 const RUN: &str = "x-paceline-run";
 const SEQ: &str = "x-paceline-seq";
@@ -148,21 +148,21 @@ impl Decoder {
         (message, envelope)
     }
 
-    fn read_header(&mut self, key: &str, value: Value<'_>, message: &mut Message, envelope: &mut Envelope) {
+    fn read_header(&mut self, key: &str, value: HeaderValue<'_>, message: &mut Message, envelope: &mut Envelope) {
         match (key, value) {
-            (RUN, Value::Text(run)) if run.len() <= NAME_BYTES_MAX => message.run = known(&mut self.run, run),
-            (SEQ, Value::Int(seq)) => message.seq = u64::try_from(seq).ok(),
-            (ATTEMPT, Value::Int(attempt)) => message.attempt = u32::try_from(attempt).unwrap_or(1).max(1),
-            (TIMESTAMP_MS, Value::Int(timestamp_ms)) => message.timestamp_ms = timestamp_ms,
-            (TRACEPARENT, Value::Text(traceparent)) if traceparent.len() <= TRACEPARENT_BYTES_MAX => {
+            (RUN, HeaderValue::Text(run)) if run.len() <= NAME_BYTES_MAX => message.run = known(&mut self.run, run),
+            (SEQ, HeaderValue::Int(seq)) => message.seq = u64::try_from(seq).ok(),
+            (ATTEMPT, HeaderValue::Int(attempt)) => message.attempt = u32::try_from(attempt).unwrap_or(1).max(1),
+            (TIMESTAMP_MS, HeaderValue::Int(timestamp_ms)) => message.timestamp_ms = timestamp_ms,
+            (TRACEPARENT, HeaderValue::Text(traceparent)) if traceparent.len() <= TRACEPARENT_BYTES_MAX => {
                 message.traceparent = Some(traceparent.to_owned());
             }
-            (REASON, Value::Text(reason)) => envelope.reason = Some(reason.to_owned()),
+            (REASON, HeaderValue::Text(reason)) => envelope.reason = Some(reason.to_owned()),
             // RabbitMQ 4 counts acquisitions apart from failed deliveries; every one of them is a delivery to us.
-            ("x-delivery-count" | "x-acquired-count", Value::Int(count)) => {
+            ("x-delivery-count" | "x-acquired-count", HeaderValue::Int(count)) => {
                 envelope.deliveries_before = envelope.deliveries_before.max(u32::try_from(count).unwrap_or(0));
             }
-            ("x-death", Value::Array(deaths)) => envelope.broker_reason = last_death(deaths),
+            ("x-death", HeaderValue::Array(deaths)) => envelope.broker_reason = last_death(deaths),
             _ => (),
         }
     }
@@ -170,9 +170,9 @@ impl Decoder {
 
 /// The reason in the first table of `x-death`, which is the most recent.
 fn last_death(deaths: &[u8]) -> Option<String> {
-    let Some(Value::Table(death)) = properties::values(deaths).next() else { return None };
+    let Some(HeaderValue::Table(death)) = properties::values(deaths).next() else { return None };
     let reason = |(key, value)| match (key, value) {
-        ("reason", Value::Text(reason)) => Some(reason.to_owned()),
+        ("reason", HeaderValue::Text(reason)) => Some(reason.to_owned()),
         _ => None,
     };
     properties::entries(death).find_map(reason)

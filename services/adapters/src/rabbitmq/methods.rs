@@ -1,7 +1,7 @@
 //! Reads the few methods of the broker that the [`guard`](super::guard) looks into: greeting, tuning, delivery, the close of a channel.
 
 use super::frame::FRAME_HEAD_BYTES;
-use super::properties::{Reader, Value, entries};
+use super::properties::{HeaderValue, Reader, entries};
 
 /// lapin takes a smaller agreed size for this one, which is AMQP's least.
 pub const FRAME_BYTES_MIN: usize = 4096;
@@ -61,9 +61,9 @@ pub fn greeting(frame: &[u8]) -> Option<Greeting> {
     let (mut product, mut version, mut cluster) = ("AMQP broker", "", None);
     for (key, value) in entries(start.long()?) {
         match (key, value) {
-            ("product", Value::Text(text)) => product = text,
-            ("version", Value::Text(text)) => version = text,
-            ("cluster_name", Value::Text(text)) => cluster = Some(text.to_owned()),
+            ("product", HeaderValue::Text(text)) => product = text,
+            ("version", HeaderValue::Text(text)) => version = text,
+            ("cluster_name", HeaderValue::Text(text)) => cluster = Some(text.to_owned()),
             _ => (),
         }
     }

@@ -14,7 +14,7 @@ use paceline_core::retry::{LADDER_S, round_up};
 
 /// The names of a (queue, group).
 #[derive(Debug, Clone)]
-pub struct Names {
+pub struct QueueNames {
     pub exchange: String,
     pub routing_key: String,
     pub main: String,
@@ -24,7 +24,7 @@ pub struct Names {
     pub retries: [String; LADDER_S.len()],
 }
 
-impl Names {
+impl QueueNames {
     pub fn new(namespace: &str, queue: &str, group: &str) -> Result<Self> {
         // A group and the end of a queue's name must not look like one of the suffixes: two (queue, group) would share a queue.
         check_queue("queue", queue)?;
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_design() {
-        let names = Names::new("paceline", "default", "main").unwrap();
+        let names = QueueNames::new("paceline", "default", "main").unwrap();
         assert_eq!(names.main, "paceline.default.main");
         assert_eq!(names.retry(Duration::from_millis(1500)), "paceline.default.main.retry.2");
         assert_eq!(names.retry(Duration::from_secs(99_999)), "paceline.default.main.retry.3600");
@@ -70,7 +70,7 @@ mod tests {
     fn names_that_could_meet_anothers_queue_are_refused() {
         for (queue, group) in [("q.main", "dead"), ("q", "main.dead"), ("q.main.retry", "1"), ("Q", "main"), ("q", "")]
         {
-            assert!(Names::new("n", queue, group).is_err(), "{queue} {group}");
+            assert!(QueueNames::new("n", queue, group).is_err(), "{queue} {group}");
         }
     }
 }

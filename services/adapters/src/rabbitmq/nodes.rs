@@ -9,7 +9,7 @@ use paceline_core::error::codes;
 use paceline_core::nodes::{node_urls, wrong_nodes};
 use paceline_core::{Error, ErrorKind, Result};
 
-use super::connection::Connection;
+use super::connection::AmqpConnection;
 use super::endpoint::Endpoint;
 use super::limits::CONNECT_TIMEOUT;
 use crate::one_cluster::{Found, of_one_cluster};
@@ -18,9 +18,9 @@ use crate::rotation::Rotation;
 /// The longest that one node of several may take until a connection to it is open. One that is frozen takes all of it.
 const CONNECT_TO_ONE_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub struct Nodes(Rotation<Endpoint>);
+pub struct RabbitNodes(Rotation<Endpoint>);
 
-impl Nodes {
+impl RabbitNodes {
     pub fn parse(url: &str) -> Result<Self> {
         if let Some(wrong) = wrong_nodes(url) {
             return Err(Error::invalid_field("broker_url", wrong).coded(codes::SERVICE_URL_INVALID));
@@ -30,11 +30,11 @@ impl Nodes {
     }
 
     /// To the next node that answers. Each is tried once; if none answers, the error says why of each.
-    pub async fn connect(&self, ca_file: Option<&Path>, name: &str) -> Result<Connection> {
+    pub async fn connect(&self, ca_file: Option<&Path>, name: &str) -> Result<AmqpConnection> {
         let timeout = if self.0.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TO_ONE_TIMEOUT };
         let mut errors = Vec::new();
         for _ in 0..self.0.len() {
-            match Connection::open(&self.0.next().node, ca_file, name, timeout).await {
+            match AmqpConnection::open(&self.0.next().node, ca_file, name, timeout).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => errors.push(error),
             }
@@ -45,8 +45,8 @@ impl Nodes {
     /// Each node with its product and version, or with the reason for which it does not answer or is not of the others' cluster.
     pub async fn look(&self, ca_file: Option<&Path>) -> Vec<(String, Result<String>)> {
         let looks = self.0.iter().map(async |member| {
-            let opened = Connection::open(&member.node, ca_file, "paceline look", CONNECT_TO_ONE_TIMEOUT).await;
-            let found = |connection: Connection| Found {
+            let opened = AmqpConnection::open(&member.node, ca_file, "paceline look", CONNECT_TO_ONE_TIMEOUT).await;
+            let found = |connection: AmqpConnection| Found {
                 words: connection.server().to_owned(),
                 cluster: connection.cluster().map(str::to_owned),
             };
@@ -70,7 +70,7 @@ fn all_failed(mut errors: Vec<Error>) -> Error {
 }
 
 /// Every address, for messages that are about no single node.
-impl fmt::Display for Nodes {
+impl fmt::Display for RabbitNodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -84,11 +84,11 @@ mod tests {
 
     #[test]
     fn a_list_is_read_and_a_wrong_one_is_refused_without_its_password() {
-        let nodes = Nodes::parse("amqp://u:s3cret@h1:1,h2,h3:3/jobs").unwrap();
+        let nodes = RabbitNodes::parse("amqp://u:s3cret@h1:1,h2,h3:3/jobs").unwrap();
         assert_eq!(nodes.to_string(), "h1:1, h2:5672, h3:3");
         assert!(nodes.0.iter().all(|member| member.node.vhost == "jobs" && member.node.password == "s3cret"));
         for wrong in ["amqp://u:s3cret@h1,,h2", "amqp://u:s3cret@h1,h2:port"] {
-            let error = Nodes::parse(wrong).map(drop).unwrap_err();
+            let error = RabbitNodes::parse(wrong).map(drop).unwrap_err();
             assert!(error.fields[0].field == "broker_url" && !error.message.contains("s3cret"), "{error}");
         }
     }
@@ -97,7 +97,7 @@ mod tests {
     async fn each_is_tried_and_the_error_names_each() {
         let free = async || TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let (one, other) = (free().await, free().await);
-        let nodes = Nodes::parse(&format!("amqp://{one},{other}")).unwrap();
+        let nodes = RabbitNodes::parse(&format!("amqp://{one},{other}")).unwrap();
         let error = nodes.connect(None, "test").await.map(drop).unwrap_err();
         let names = [one, other].map(|address| address.to_string());
         assert!(names.iter().all(|name| error.message.contains(name)), "{error}");

@@ -19,30 +19,30 @@ pub struct Places(Arc<Mutex<BTreeMap<String, BTreeSet<usize>>>>);
 
 /// A consumer's place among those of its queue, until it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConsumerRank {
     places: Places,
     queue: String,
     number: usize,
 }
 
 impl Places {
-    pub fn take(&self, queue: &str) -> Place {
+    pub fn take(&self, queue: &str) -> ConsumerRank {
         let mut queues = locked(&self.0);
         let taken = queues.entry(queue.to_owned()).or_default();
         let number = (0..).find(|number| !taken.contains(number)).expect("a set that is not endless");
         taken.insert(number);
-        Place { places: self.clone(), queue: queue.to_owned(), number }
+        ConsumerRank { places: self.clone(), queue: queue.to_owned(), number }
     }
 }
 
-impl Place {
+impl ConsumerRank {
     /// The consumer's `x-priority`: 0, which is RabbitMQ's default, for the first level, and one less for each behind it.
     pub fn priority(&self) -> i32 {
         -i32::try_from(self.number / LEVEL).unwrap_or(i32::MAX)
     }
 }
 
-impl Drop for Place {
+impl Drop for ConsumerRank {
     fn drop(&mut self) {
         let mut queues = locked(&self.places.0);
         if let Some(taken) = queues.get_mut(&self.queue) {
@@ -61,8 +61,8 @@ mod tests {
     #[test]
     fn each_queue_fills_its_first_level_first() {
         let places = Places::default();
-        let taken: Vec<Place> = (0..2 * LEVEL + 1).map(|_| places.take("a")).collect();
-        let priorities: Vec<i32> = taken.iter().map(Place::priority).collect();
+        let taken: Vec<ConsumerRank> = (0..2 * LEVEL + 1).map(|_| places.take("a")).collect();
+        let priorities: Vec<i32> = taken.iter().map(ConsumerRank::priority).collect();
         assert_eq!(priorities, [vec![0; LEVEL], vec![-1; LEVEL], vec![-2]].concat());
         assert_eq!(places.take("b").priority(), 0);
     }
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_place_that_is_free_again_is_taken_first_and_nothing_is_left() {
         let places = Places::default();
-        let mut taken: Vec<Place> = (0..3 * LEVEL).map(|_| places.take("a")).collect();
+        let mut taken: Vec<ConsumerRank> = (0..3 * LEVEL).map(|_| places.take("a")).collect();
         drop(taken.remove(2));
         taken.push(places.take("a"));
         assert_eq!(taken.last().map(|place| place.number), Some(2));

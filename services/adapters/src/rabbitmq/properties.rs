@@ -22,7 +22,7 @@ pub struct Properties<'a> {
 
 /// A value of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value<'a> {
+pub enum HeaderValue<'a> {
     Int(i64),
     Text(&'a str),
     Table(&'a [u8]),
@@ -75,19 +75,19 @@ impl<'a> Properties<'a> {
         reader.0.is_empty().then_some(properties)
     }
 
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, HeaderValue<'a>)> {
         entries(self.headers)
     }
 }
 
 /// The entries of a table; ends before one that breaks AMQP's rules.
-pub fn entries(table: &[u8]) -> impl Iterator<Item = (&str, Value<'_>)> {
+pub fn entries(table: &[u8]) -> impl Iterator<Item = (&str, HeaderValue<'_>)> {
     let mut reader = Reader(table);
     std::iter::from_fn(move || Some((reader.short_text()?, reader.value(DEPTH_MAX)?)))
 }
 
 /// The values of an array, likewise.
-pub fn values(array: &[u8]) -> impl Iterator<Item = Value<'_>> {
+pub fn values(array: &[u8]) -> impl Iterator<Item = HeaderValue<'_>> {
     let mut reader = Reader(array);
     std::iter::from_fn(move || reader.value(DEPTH_MAX))
 }
@@ -132,30 +132,32 @@ impl<'a> Reader<'a> {
         Some(array)
     }
 
-    pub fn value(&mut self, depth: usize) -> Option<Value<'a>> {
+    pub fn value(&mut self, depth: usize) -> Option<HeaderValue<'a>> {
         let kind = self.bytes(1)?[0];
         Some(match kind {
-            b'b' => Value::Int(i8::from_be_bytes(self.bytes(1)?.try_into().ok()?).into()),
-            b'B' => Value::Int(self.bytes(1)?[0].into()),
-            b's' | b'U' => Value::Int(i16::from_be_bytes(self.bytes(2)?.try_into().ok()?).into()),
-            b'u' => Value::Int(u16::from_be_bytes(self.bytes(2)?.try_into().ok()?).into()),
-            b'I' => Value::Int(i32::from_be_bytes(self.bytes(4)?.try_into().ok()?).into()),
-            b'i' => Value::Int(u32::from_be_bytes(self.bytes(4)?.try_into().ok()?).into()),
-            b'L' | b'l' => Value::Int(i64::from_be_bytes(self.bytes(8)?.try_into().ok()?)),
-            b'S' | b'x' => self.long().map(|text| std::str::from_utf8(text).map_or(Value::Other, Value::Text))?,
-            b'A' => Value::Array(self.array(depth.checked_sub(1)?)?),
-            b'F' => Value::Table(self.table(depth.checked_sub(1)?)?),
+            b'b' => HeaderValue::Int(i8::from_be_bytes(self.bytes(1)?.try_into().ok()?).into()),
+            b'B' => HeaderValue::Int(self.bytes(1)?[0].into()),
+            b's' | b'U' => HeaderValue::Int(i16::from_be_bytes(self.bytes(2)?.try_into().ok()?).into()),
+            b'u' => HeaderValue::Int(u16::from_be_bytes(self.bytes(2)?.try_into().ok()?).into()),
+            b'I' => HeaderValue::Int(i32::from_be_bytes(self.bytes(4)?.try_into().ok()?).into()),
+            b'i' => HeaderValue::Int(u32::from_be_bytes(self.bytes(4)?.try_into().ok()?).into()),
+            b'L' | b'l' => HeaderValue::Int(i64::from_be_bytes(self.bytes(8)?.try_into().ok()?)),
+            b'S' | b'x' => {
+                self.long().map(|text| std::str::from_utf8(text).map_or(HeaderValue::Other, HeaderValue::Text))?
+            }
+            b'A' => HeaderValue::Array(self.array(depth.checked_sub(1)?)?),
+            b'F' => HeaderValue::Table(self.table(depth.checked_sub(1)?)?),
             b't' => self.other(1)?,
             b'f' => self.other(4)?,
             b'D' => self.other(5)?,
             b'd' | b'T' => self.other(8)?,
-            b'V' => Value::Other,
+            b'V' => HeaderValue::Other,
             _ => return None,
         })
     }
 
-    fn other(&mut self, count: usize) -> Option<Value<'a>> {
-        self.bytes(count).map(|_| Value::Other)
+    fn other(&mut self, count: usize) -> Option<HeaderValue<'a>> {
+        self.bytes(count).map(|_| HeaderValue::Other)
     }
 }
 

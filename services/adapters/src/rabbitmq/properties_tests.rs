@@ -36,38 +36,38 @@ fn every_field_is_skipped_or_read() {
         (read.correlation_id, read.message_id, read.kind, read.timestamp_s),
         ("correlation", "message", "kind", Some(77))
     );
-    assert!(read.headers().eq([("h", Value::Int(7))]));
+    assert!(read.headers().eq([("h", HeaderValue::Int(7))]));
     assert!((0..bytes.len()).all(|end| Properties::read(&bytes[..end]).is_none()), "cut anywhere");
 }
 
 #[test]
 fn values_of_every_kind() {
     for (value, expected) in [
-        (b"b\xff".as_slice(), Value::Int(-1)),
-        (b"B\xff", Value::Int(255)),
-        (b"s\xff\xfe", Value::Int(-2)),
-        (b"U\xff\xfe", Value::Int(-2)),
-        (b"u\xff\xfe", Value::Int(65_534)),
-        (b"I\xff\xff\xff\xfd", Value::Int(-3)),
-        (b"i\xff\xff\xff\xfd", Value::Int(4_294_967_293)),
-        (b"L\xff\xff\xff\xff\xff\xff\xff\xfc", Value::Int(-4)),
-        (b"l\xff\xff\xff\xff\xff\xff\xff\xfc", Value::Int(-4)),
-        (b"S\0\0\0\x02hi", Value::Text("hi")),
-        (b"x\0\0\0\x02hi", Value::Text("hi")),
-        (b"S\0\0\0\x02\xff\xfe", Value::Other),
-        (b"A\0\0\0\x01V", Value::Array(b"V")),
-        (b"F\0\0\0\x03\x01aV", Value::Table(b"\x01aV")),
-        (b"t\x01", Value::Other),
-        (b"f\0\0\0\0", Value::Other),
-        (b"D\0\0\0\0\0", Value::Other),
-        (b"d\0\0\0\0\0\0\0\0", Value::Other),
-        (b"T\0\0\0\0\0\0\0\0", Value::Other),
-        (b"V", Value::Other),
+        (b"b\xff".as_slice(), HeaderValue::Int(-1)),
+        (b"B\xff", HeaderValue::Int(255)),
+        (b"s\xff\xfe", HeaderValue::Int(-2)),
+        (b"U\xff\xfe", HeaderValue::Int(-2)),
+        (b"u\xff\xfe", HeaderValue::Int(65_534)),
+        (b"I\xff\xff\xff\xfd", HeaderValue::Int(-3)),
+        (b"i\xff\xff\xff\xfd", HeaderValue::Int(4_294_967_293)),
+        (b"L\xff\xff\xff\xff\xff\xff\xff\xfc", HeaderValue::Int(-4)),
+        (b"l\xff\xff\xff\xff\xff\xff\xff\xfc", HeaderValue::Int(-4)),
+        (b"S\0\0\0\x02hi", HeaderValue::Text("hi")),
+        (b"x\0\0\0\x02hi", HeaderValue::Text("hi")),
+        (b"S\0\0\0\x02\xff\xfe", HeaderValue::Other),
+        (b"A\0\0\0\x01V", HeaderValue::Array(b"V")),
+        (b"F\0\0\0\x03\x01aV", HeaderValue::Table(b"\x01aV")),
+        (b"t\x01", HeaderValue::Other),
+        (b"f\0\0\0\0", HeaderValue::Other),
+        (b"D\0\0\0\0\0", HeaderValue::Other),
+        (b"d\0\0\0\0\0\0\0\0", HeaderValue::Other),
+        (b"T\0\0\0\0\0\0\0\0", HeaderValue::Other),
+        (b"V", HeaderValue::Other),
     ] {
         let bytes = header(value);
         assert!(Properties::read(&bytes).unwrap().headers().eq([("h", expected)]), "{value:?}");
     }
-    assert!(values(b"B\x01V").eq([Value::Int(1), Value::Other]));
+    assert!(values(b"B\x01V").eq([HeaderValue::Int(1), HeaderValue::Other]));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use paceline_core::ports::broker::{Confirm, Message};
 use paceline_core::{Error, Result};
 
 use super::message::{self, Target};
-use super::nodes::Nodes;
+use super::nodes::RabbitNodes;
 use super::publishing::Publishing;
 use crate::link::Link;
 
@@ -18,14 +18,14 @@ use crate::link::Link;
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Publisher {
-    nodes: Arc<Nodes>,
+    nodes: Arc<RabbitNodes>,
     ca_file: Option<PathBuf>,
     exchange: String,
     link: Link<Publishing>,
 }
 
 impl Publisher {
-    pub fn new(nodes: Arc<Nodes>, ca_file: Option<PathBuf>, exchange: String, clock: SharedClock) -> Self {
+    pub fn new(nodes: Arc<RabbitNodes>, ca_file: Option<PathBuf>, exchange: String, clock: SharedClock) -> Self {
         Self { nodes, ca_file, exchange, link: Link::new(clock) }
     }
 

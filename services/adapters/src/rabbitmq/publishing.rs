@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::acker;
 use super::chunk::{CHANNELS, CHUNK_TIMEOUT, Chunk, Decided, Lane, Unconfirmed, chunks};
-use super::connection::Connection;
+use super::connection::AmqpConnection;
 use super::lock::locked;
 use super::message::Target;
 use super::singles::{Leave, Singles, Waiting};
@@ -22,7 +22,7 @@ use crate::link::Epoch;
 
 /// One epoch: a connection with the exchange declared and its channels in confirm mode.
 pub struct Publishing {
-    connection: Arc<Connection>,
+    connection: Arc<AmqpConnection>,
     channels: Arc<Channels>,
     singles: Singles,
     /// Messages on which the broker has decided.
@@ -50,7 +50,7 @@ impl Epoch for Publishing {
 
 impl Publishing {
     /// Takes a fresh connection for publishing alone.
-    pub async fn open(connection: Connection, exchange: &str) -> Result<Self> {
+    pub async fn open(connection: AmqpConnection, exchange: &str) -> Result<Self> {
         let mut free = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
             free.push(Lane::new(confirming_channel(&connection).await.map_err(too_few_channels)?));
@@ -211,7 +211,7 @@ fn too_few_channels(error: Error) -> Error {
     )).coded(codes::CHANNELS_TOO_FEW)
 }
 
-async fn confirming_channel(connection: &Connection) -> Result<Arc<lapin::Channel>> {
+async fn confirming_channel(connection: &AmqpConnection) -> Result<Arc<lapin::Channel>> {
     let channel = connection.channel().await?;
     connection.request(channel.confirm_select(ConfirmSelectOptions::default())).await?;
     Ok(Arc::new(channel))
@@ -221,14 +221,14 @@ async fn confirming_channel(connection: &Connection) -> Result<Arc<lapin::Channe
 
 impl Channels {
     /// Ends the connection and, at once, the use of its channels: the one at fault has confirms outstanding, and is no longer among them.
-    fn fail(&self, connection: &Connection, error: Error) {
+    fn fail(&self, connection: &AmqpConnection, error: Error) {
         connection.fail(error);
         self.permits.close();
     }
 }
 
 /// A lane for the next chunk, after one that ended like this; or the error that ends the connection.
-async fn next_lane(connection: &Connection, confirms: &Decided<Vec<Confirm>>, lane: Lane) -> Result<Lane> {
+async fn next_lane(connection: &AmqpConnection, confirms: &Decided<Vec<Confirm>>, lane: Lane) -> Result<Lane> {
     match confirms {
         Ok(_) => Ok(lane),
         // Nothing is confirmed, whoever sent it: another connection may reach a broker of the cluster that is well.
@@ -242,7 +242,7 @@ async fn next_lane(connection: &Connection, confirms: &Decided<Vec<Confirm>>, la
 }
 
 /// A new channel in place of one that has confirms outstanding. If there is none to be had the connection fails.
-async fn replaced(connection: &Connection, channel: Arc<lapin::Channel>) -> Result<Lane> {
+async fn replaced(connection: &AmqpConnection, channel: Arc<lapin::Channel>) -> Result<Lane> {
     let replacement = replacement(connection).await?;
     tracing::warn!(reason = %connection.unconfirmed(CHUNK_TIMEOUT), "a channel to RabbitMQ is replaced");
     // Nobody waits for the broker's answer: what it still confirms before that, lapin drops.
@@ -250,7 +250,7 @@ async fn replaced(connection: &Connection, channel: Arc<lapin::Channel>) -> Resu
     Ok(Lane::new(replacement))
 }
 
-async fn replacement(connection: &Connection) -> Result<Arc<lapin::Channel>> {
+async fn replacement(connection: &AmqpConnection) -> Result<Arc<lapin::Channel>> {
     loop {
         connection.ready_to_publish().await?;
         match confirming_channel(connection).await {

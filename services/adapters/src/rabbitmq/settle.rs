@@ -12,13 +12,13 @@ use paceline_core::{Error, Result};
 
 use super::acker::Acker;
 use super::message::Target;
-use super::names::Names;
+use super::names::QueueNames;
 use super::publisher::Publisher;
 
 /// The state that a consumer and its deliveries share.
-pub struct Held {
+pub struct ConsumerShare {
     pub acker: Acker,
-    pub names: Names,
+    pub names: QueueNames,
     pub publisher: Arc<Publisher>,
     /// Handed out and not settled.
     pub count: AtomicUsize,
@@ -27,7 +27,7 @@ pub struct Held {
 }
 
 pub struct RabbitSettle {
-    pub held: Arc<Held>,
+    pub held: Arc<ConsumerShare>,
     pub tag: u64,
 }
 
@@ -61,7 +61,7 @@ impl Settle for RabbitSettle {
     }
 }
 
-impl Held {
+impl ConsumerShare {
     fn settled_one(&self) {
         self.count.fetch_sub(1, Ordering::AcqRel);
         self.waiting.wake();

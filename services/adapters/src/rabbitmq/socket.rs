@@ -20,7 +20,7 @@ use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Sleep;
 
-use super::guard::Guard;
+use super::guard::FrameGuard;
 use super::methods::NotAmqp;
 use super::transport::Transport;
 
@@ -39,7 +39,7 @@ pub type Kit = RuntimeParts<Tokio, SocketReactor>;
 
 pub struct Socket {
     transport: Transport,
-    guard: Guard,
+    guard: FrameGuard,
     buffer: Box<[u8]>,
     /// The reason for which nothing more will be read.
     end: Option<io::Error>,
@@ -84,7 +84,7 @@ impl Drop for CutOnDrop {
 // === impl Socket ===
 
 impl Socket {
-    pub fn new(transport: Transport, guard: Guard, cut: Arc<Cut>) -> Self {
+    pub fn new(transport: Transport, guard: FrameGuard, cut: Arc<Cut>) -> Self {
         let rest = Box::pin(tokio::time::sleep(Duration::ZERO));
         let (buffer, looked_at) = (vec![0; READ_BYTES].into(), tokio::time::Instant::now());
         Self { transport, guard, buffer, end: None, cut, rest, is_resting: false, looked_at }

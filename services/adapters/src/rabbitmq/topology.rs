@@ -1,4 +1,4 @@
-//! Declares the exchange and the queues of a (queue, group), with their settings. All of them are quorum queues; [`Names`] draws
+//! Declares the exchange and the queues of a (queue, group), with their settings. All of them are quorum queues; [`QueueNames`] draws
 //! how they are connected.
 
 use futures::future::{BoxFuture, try_join_all};
@@ -8,7 +8,7 @@ use lapin::{Channel, ExchangeKind};
 use paceline_core::ports::broker::DELIVERY_LIMIT;
 use paceline_core::retry::LADDER_S;
 
-use super::names::Names;
+use super::names::QueueNames;
 
 /// For queues whose messages may be handed out any number of times, since nobody settles them. RabbitMQ 4 would otherwise drop
 /// a message after 20 looks at it.
@@ -21,7 +21,7 @@ pub async fn declare_exchange(channel: &Channel, exchange: &str) -> lapin::Resul
 }
 
 /// Makes everything of a (queue, group). Idempotent; the requests go out together, in order.
-pub async fn declare(channel: &Channel, names: &Names) -> lapin::Result<()> {
+pub async fn declare(channel: &Channel, names: &QueueNames) -> lapin::Result<()> {
     let mut made: Vec<BoxFuture<'_, lapin::Result<()>>> = vec![
         Box::pin(declare_exchange(channel, &names.exchange)),
         Box::pin(declare_queue(channel, &names.main, Some(&names.given_up), i64::from(DELIVERY_LIMIT), None)),

@@ -24,7 +24,7 @@ pub struct RedisConfig {
 }
 
 /// The URL, read.
-pub(super) enum Place {
+pub(super) enum RedisAddress {
     Server(Box<Server>),
     /// Sentinels, which know which server is the primary now.
     Sentinels(Arc<Sentinels>),
@@ -43,14 +43,14 @@ impl fmt::Debug for RedisConfig {
 }
 
 impl RedisConfig {
-    pub(super) fn place(&self) -> Result<Place> {
+    pub(super) fn place(&self) -> Result<RedisAddress> {
         check_name("namespace", &self.namespace)?;
         if let Some(wrong) = wrong_nodes(&self.url) {
             return Err(wrong_url(wrong));
         }
         let ca = self.authority()?;
         if self.url.starts_with("redis+sentinel://") || self.url.starts_with("rediss+sentinel://") {
-            return Sentinels::read(&self.url, ca).map(|sentinels| Place::Sentinels(Arc::new(sentinels)));
+            return Sentinels::read(&self.url, ca).map(|sentinels| RedisAddress::Sentinels(Arc::new(sentinels)));
         }
         if node_urls(&self.url).len() > 1 {
             return Err(wrong_url(
@@ -58,7 +58,7 @@ impl RedisConfig {
                  write redis+sentinel://sentinel1:26379,sentinel2:26379,sentinel3:26379/<primary's name>",
             ));
         }
-        Server::at(&self.url, ca.as_deref()).map(Box::new).map(Place::Server)
+        Server::at(&self.url, ca.as_deref()).map(Box::new).map(RedisAddress::Server)
     }
 
     /// The bytes of the CA file.
@@ -73,7 +73,7 @@ impl RedisConfig {
     }
 }
 
-impl Place {
+impl RedisAddress {
     pub(super) fn label(&self) -> String {
         match self {
             Self::Server(server) => server.address.clone(),
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_sentinels_password_is_taken_as_it_is_written() {
-        let Place::Sentinels(sentinels) =
+        let RedisAddress::Sentinels(sentinels) =
             config("redis+sentinel://h1/p?sentinel_user=a+b&sentinel_password=c+d%2Be%40").place().unwrap()
         else {
             panic!("these are sentinels");

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::barrier::{Barrier, few_enough};
-use super::config::{Place, RedisConfig};
+use super::config::{RedisAddress, RedisConfig};
 use super::errors::{SUBJECT, into_error, is_final};
 use super::sentinels::Sentinels;
 use super::server::Server;
@@ -33,8 +33,8 @@ const CALL_MAX: Duration = Duration::from_secs(6);
 /// Commands that wait to be written; a caller beyond them waits, asynchronously.
 const COMMANDS_QUEUED_MAX: usize = 256;
 
-pub(super) struct Connection {
-    place: Place,
+pub(super) struct RedisConnection {
+    place: RedisAddress,
     namespace: String,
     link: Link<Multiplexed>,
     label: String,
@@ -58,7 +58,7 @@ impl Epoch for Multiplexed {
     }
 }
 
-impl Connection {
+impl RedisConnection {
     pub(super) async fn open(config: &RedisConfig) -> Result<Self> {
         let place = config.place()?;
         let (label, namespace) = (place.label(), config.namespace.clone());
@@ -108,7 +108,7 @@ impl Connection {
     async fn connect(&self) -> Result<Multiplexed> {
         bounded(&self.label, async {
             match &self.place {
-                Place::Server(server) => {
+                RedisAddress::Server(server) => {
                     let connection = multiplexed(server).await?;
                     Ok(Multiplexed {
                         connection,
@@ -119,7 +119,7 @@ impl Connection {
                         _watch: JoinSet::new(),
                     })
                 }
-                Place::Sentinels(sentinels) => {
+                RedisAddress::Sentinels(sentinels) => {
                     let asked = Instant::now();
                     let primary = sentinels.primary().await?;
                     self.connect_to_primary(&primary, Word::asked_at(asked), sentinels).await
@@ -164,8 +164,8 @@ impl Connection {
 
     pub(super) fn sentinels(&self) -> Option<&Sentinels> {
         match &self.place {
-            Place::Server(_) => None,
-            Place::Sentinels(sentinels) => Some(sentinels),
+            RedisAddress::Server(_) => None,
+            RedisAddress::Sentinels(sentinels) => Some(sentinels),
         }
     }
 }
@@ -227,7 +227,7 @@ mod tests {
     async fn open(address: std::net::SocketAddr) -> Error {
         let url = format!("redis://someone:s3cret@{address}");
         let config = RedisConfig { url, namespace: "test".into(), ca_file: None };
-        Connection::open(&config).await.map(drop).unwrap_err()
+        RedisConnection::open(&config).await.map(drop).unwrap_err()
     }
 
     #[tokio::test]

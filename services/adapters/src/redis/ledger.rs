@@ -4,13 +4,13 @@
 use paceline_core::Result;
 use tokio::sync::OnceCell;
 
-use super::config::{Place, RedisConfig};
-use super::connection::Connection;
+use super::config::{RedisAddress, RedisConfig};
+use super::connection::RedisConnection;
 use super::keys::Keys;
 use super::scripts::Scripts;
 
 pub struct RedisLedger {
-    pub(super) connection: Connection,
+    pub(super) connection: RedisConnection,
     pub(super) keys: Keys,
     pub(super) scripts: Scripts,
     /// Set once it is known that [`Keys::unkept`] has the ends of before.
@@ -20,7 +20,7 @@ pub struct RedisLedger {
 impl RedisLedger {
     /// Reaches the server, so a wrong address shows at once. It reconnects by itself later on.
     pub async fn connect(config: RedisConfig) -> Result<Self> {
-        let connection = Connection::open(&config).await?;
+        let connection = RedisConnection::open(&config).await?;
         let (keys, scripts) = (Keys::new(&config.namespace), Scripts::new());
         Ok(Self { connection, keys, scripts, has_ends_of_before: OnceCell::new() })
     }
@@ -28,8 +28,8 @@ impl RedisLedger {
     /// Its sentinels and the servers that they know, each with what it is or with what is wrong. None, if there are no sentinels.
     pub async fn look(config: &RedisConfig) -> Result<Vec<(String, Result<String>)>> {
         match config.place()? {
-            Place::Server(_) => Ok(Vec::new()),
-            Place::Sentinels(sentinels) => Ok(super::look::look(&sentinels).await),
+            RedisAddress::Server(_) => Ok(Vec::new()),
+            RedisAddress::Sentinels(sentinels) => Ok(super::look::look(&sentinels).await),
         }
     }
 }

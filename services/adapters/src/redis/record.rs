@@ -36,7 +36,7 @@ impl RedisLedger {
     }
 
     async fn record_part(&self, group: &str, worker: &str, run: &RunId, part: &[(u64, bool)]) -> Result<Recorded> {
-        let Batch { seqs, again, beyond } = Batch::of(part);
+        let RecordArguments { seqs, again, beyond } = RecordArguments::of(part);
         let stretches = stretches(&seqs);
         let mut record = self.scripts.record.prepare_invoke();
         record.key(self.keys.run(run)).key(self.keys.group(run, group)).key(self.keys.workers(run, group));
@@ -60,7 +60,7 @@ impl RedisLedger {
 const FIRST_CHUNK_KEY: usize = 4;
 
 /// What goes to the script.
-struct Batch {
+struct RecordArguments {
     /// Sorted, each once; a seq that came twice is what it was first.
     seqs: Seqs,
     /// Those that came once more.
@@ -69,7 +69,7 @@ struct Batch {
     beyond: u64,
 }
 
-impl Batch {
+impl RecordArguments {
     fn of(part: &[(u64, bool)]) -> Self {
         let mut seqs: Seqs = part.iter().copied().filter(|(seq, _)| *seq < SEQ_MAX).collect();
         let beyond = (part.len() - seqs.len()) as u64;
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_batch_keeps_what_came_first_and_says_what_came_again() {
-        let batch = Batch::of(&[(7, true), (3, false), (7, false), (u64::MAX, false), (3, true), (3, false)]);
+        let batch = RecordArguments::of(&[(7, true), (3, false), (7, false), (u64::MAX, false), (3, true), (3, false)]);
         assert_eq!((batch.seqs, batch.again, batch.beyond), (vec![(3, false), (7, true)], vec![3, 3, 7], 1));
     }
 

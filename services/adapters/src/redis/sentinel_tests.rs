@@ -10,13 +10,13 @@ use redis::cmd;
 use tokio::net::TcpListener;
 
 use super::config::RedisConfig;
-use super::connection::Connection;
+use super::connection::RedisConnection;
 use super::fake_redis::{FakeRedis, list};
 
-async fn open(sentinels: &[SocketAddr]) -> Result<Connection, Error> {
+async fn open(sentinels: &[SocketAddr]) -> Result<RedisConnection, Error> {
     let addresses: Vec<String> = sentinels.iter().map(SocketAddr::to_string).collect();
     let url = format!("redis+sentinel://{}/p", addresses.join(","));
-    Connection::open(&RedisConfig { url, namespace: "test".into(), ca_file: None }).await
+    RedisConnection::open(&RedisConfig { url, namespace: "test".into(), ca_file: None }).await
 }
 
 /// A primary whose replicas answer as told, and that says its own name.

@@ -12,24 +12,24 @@ const STOP_WITH_STDIN: &str = "--stop-with-stdin";
 
 /// The fewest and the most workers that there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+pub struct WorkerBounds {
     pub min: u32,
     pub max: u32,
 }
 
-impl Range {
+impl WorkerBounds {
     pub fn clamp(self, workers: u32) -> u32 {
         workers.clamp(self.min, self.max)
     }
 }
 
-impl std::fmt::Display for Range {
+impl std::fmt::Display for WorkerBounds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}..{}", self.min, self.max)
     }
 }
 
-impl FromStr for Range {
+impl FromStr for WorkerBounds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -67,14 +67,14 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::options::Options;
+    use crate::options::CommandLine;
 
     #[test]
     fn a_range_has_both_ends_and_sense() {
-        assert_eq!("1..8".parse::<Range>(), Ok(Range { min: 1, max: 8 }));
-        assert_eq!("0..1".parse::<Range>(), Ok(Range { min: 0, max: 1 }));
+        assert_eq!("1..8".parse::<WorkerBounds>(), Ok(WorkerBounds { min: 1, max: 8 }));
+        assert_eq!("0..1".parse::<WorkerBounds>(), Ok(WorkerBounds { min: 0, max: 1 }));
         for wrong in ["", "8", "8..1", "0..0", "1..", "..8", "1..257", "-1..2", "1..=8"] {
-            assert!(wrong.parse::<Range>().is_err(), "{wrong}");
+            assert!(wrong.parse::<WorkerBounds>().is_err(), "{wrong}");
         }
     }
 
@@ -89,6 +89,6 @@ mod tests {
             line,
             "--json worker --queue a --queue b --log debug --prefetch 7 --id boss-1 --grace 35 --stop-with-stdin"
         );
-        Options::try_parse_from(["paceline"].into_iter().chain(line.split(' '))).unwrap();
+        CommandLine::try_parse_from(["paceline"].into_iter().chain(line.split(' '))).unwrap();
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use paceline_core::Result;
 use paceline_proto::v1::scale_service_client::ScaleServiceClient;
 use paceline_proto::v1::{ExplainScaleRequest, ExplainScaleResponse};
+use paceline_runtime::grpc::{Authorized, authorized};
 use paceline_runtime::settings::Settings;
 
-use crate::client::{Authorized, Scheduler, authorized};
+use crate::client::SchedulerClient;
 
 /// Longer than the scheduler's own limit, so that its words arrive.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,15 +20,15 @@ pub struct Asker {
     group: String,
     calls: ScaleServiceClient<Authorized>,
     /// Turns failed calls into errors with a remedy.
-    scheduler: Scheduler,
+    scheduler: SchedulerClient,
     was_away: bool,
 }
 
 impl Asker {
     pub fn new(queues: Vec<String>, drain_seconds: f64, settings: &Settings) -> Result<Self> {
-        let channel = authorized(&settings.server, settings, Some(CALL_TIMEOUT))?;
+        let channel = authorized(&settings.server, settings.token.as_deref(), Some(CALL_TIMEOUT))?;
         let (group, calls) = (settings.group.clone(), ScaleServiceClient::new(channel));
-        Ok(Self { queues, drain_seconds, group, calls, scheduler: Scheduler::new(settings)?, was_away: false })
+        Ok(Self { queues, drain_seconds, group, calls, scheduler: SchedulerClient::new(settings)?, was_away: false })
     }
 
     /// The number of workers that the neediest queue wants of this host, which runs `mine`. `None`: the number is not known of one of the

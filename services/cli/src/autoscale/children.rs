@@ -11,7 +11,7 @@ use paceline_runtime::lifecycle::Shutdown;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::process::{KILL_MARGIN, Worker, follow, spawn, this_binary};
+use super::process::{KILL_MARGIN, WorkerCommand, follow, spawn, this_binary};
 use crate::exit::Exit;
 use crate::roles::process_name;
 
@@ -24,7 +24,7 @@ const PROCESSES_FACTOR: usize = 2;
 const LIVED_WELL: Duration = Duration::from_secs(60);
 
 /// The end of a worker that nobody told to end.
-pub enum Ended {
+pub enum ChildExit {
     /// The worker was told to stop, or another may take its place.
     Replaceable,
     /// No worker that is started like that can work; it ended with this exit code.
@@ -36,7 +36,7 @@ pub struct Children {
     prefix: Option<String>,
     patience: Duration,
     processes_max: usize,
-    worker: Worker,
+    worker: WorkerCommand,
     is_full: bool,
     /// By the number in the order of starting.
     running: BTreeMap<u64, Running>,
@@ -65,7 +65,7 @@ impl Children {
         let (running, ends) = Default::default();
         let processes_max = PROCESSES_FACTOR * workers_max as usize;
         let (worker, is_full, started, pause, start_at) =
-            (this_binary as Worker, false, 0, Backoff::new(PAUSE_MIN, PAUSE_MAX), None);
+            (this_binary as WorkerCommand, false, 0, Backoff::new(PAUSE_MIN, PAUSE_MAX), None);
         Ok(Self { prefix, patience, processes_max, worker, is_full, running, ends, started, pause, start_at })
     }
 
@@ -111,7 +111,7 @@ impl Children {
     }
 
     /// Waits for the next worker that ends.
-    pub async fn ended(&mut self) -> Ended {
+    pub async fn ended(&mut self) -> ChildExit {
         match self.ends.join_next().await {
             Some(Ok((number, status))) => self.note(number, status),
             Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
@@ -149,23 +149,23 @@ impl Children {
         let (stop, kill) = (Shutdown::new(), Shutdown::new());
         let (stopped, killed) = (stop.clone(), kill.clone());
         tracing::info!(worker = id, pid = process.id(), "worker started");
-        self.ends.spawn(async move { (number, follow(&mut process, leash, (stopped, killed), overdue).await) });
+        self.ends.spawn(async move { (number, follow(&mut process, leash, stopped, killed, overdue).await) });
         self.running.insert(number, Running { id, stop, kill, started_at: Instant::now() });
         Ok(())
     }
 
-    fn note(&mut self, number: u64, status: std::io::Result<ExitStatus>) -> Ended {
-        let Some(ended) = self.running.remove(&number) else { return Ended::Replaceable };
+    fn note(&mut self, number: u64, status: std::io::Result<ExitStatus>) -> ChildExit {
+        let Some(ended) = self.running.remove(&number) else { return ChildExit::Replaceable };
         let how = match &status {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
         if ended.stop.is_triggered() {
             tracing::info!(worker = ended.id, how, "worker ended");
-            return Ended::Replaceable;
+            return ChildExit::Replaceable;
         }
         if let Some(code) = status.ok().and_then(|status| status.code()).filter(|code| *code == Exit::Usage as i32) {
-            return Ended::ForGood(code);
+            return ChildExit::ForGood(code);
         }
         if ended.started_at.elapsed() >= LIVED_WELL {
             self.pause.reset();
@@ -177,7 +177,7 @@ impl Children {
             "a worker died; another follows"
         );
         self.postpone();
-        Ended::Replaceable
+        ChildExit::Replaceable
     }
 
     fn postpone(&mut self) {
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(children.staying().count(), 0, "all four are still there");
         let begun = Instant::now();
         for _ in 0..4 {
-            assert!(matches!(children.ended().await, Ended::Replaceable));
+            assert!(matches!(children.ended().await, ChildExit::Replaceable));
         }
         assert!(begun.elapsed() >= PATIENCE + KILL_MARGIN, "{:?}", begun.elapsed());
         children.fill(2);

@@ -21,13 +21,13 @@ use paceline_core::{Error, Result};
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::flags;
 use ask::Asker;
-use children::{Children, Ended};
+use children::{ChildExit, Children};
 
-pub use arguments::Range;
+pub use arguments::WorkerBounds;
 
 const ASK_INTERVAL: Duration = Duration::from_secs(2);
 /// A worker that leaves may take so much longer than its longest handler: to store, count and acknowledge.
@@ -38,7 +38,7 @@ const FINISH_MARGIN: Duration = Duration::from_secs(5);
 pub struct Autoscale {
     /// Start and stop workers of this host, as many as the scheduler (--server) says the queues need
     #[arg(long, value_name = "MIN..MAX")]
-    pub autoscale: Option<Range>,
+    pub autoscale: Option<WorkerBounds>,
     /// Seconds within which a backlog is to be done
     #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_SECONDS_DEFAULT, requires = "autoscale", value_parser = seconds)]
     pub drain_seconds: f64,
@@ -62,9 +62,9 @@ pub struct Workers {
 /// start with these options and settings.
 pub async fn supervise(
     autoscale: &Autoscale,
-    range: Range,
+    range: WorkerBounds,
     workers: Workers,
-    context: &Context,
+    context: &CommandContext,
     shutdown: Shutdown,
 ) -> anyhow::Result<Exit> {
     let timeout = workers.queues.iter().map(|(_, policy)| policy.timeout()).max().unwrap_or_default();
@@ -89,7 +89,7 @@ struct Wanted {
     asker: Asker,
     stabiliser: Stabiliser,
     begun: Instant,
-    range: Range,
+    range: WorkerBounds,
     target: u32,
 }
 
@@ -115,7 +115,7 @@ async fn follow(mut wanted: Wanted, children: &mut Children, shutdown: &Shutdown
         tokio::select! {
             biased;
             () = shutdown.triggered() => return Ok(Exit::Done),
-            ended = children.ended() => if let Ended::ForGood(code) = ended {
+            ended = children.ended() => if let ChildExit::ForGood(code) = ended {
                 return Err(cannot_start(code).into());
             },
             () = until(start_at) => (),

@@ -15,7 +15,7 @@ use super::arguments::of_worker;
 pub const KILL_MARGIN: Duration = Duration::from_secs(5);
 
 /// Makes the command of a worker from its name and the patience that it may have.
-pub type Worker = fn(&str, Duration) -> anyhow::Result<Command>;
+pub type WorkerCommand = fn(&str, Duration) -> anyhow::Result<Command>;
 
 /// The command of this binary as a worker; the error says that the binary is not found.
 pub fn this_binary(id: &str, patience: Duration) -> anyhow::Result<Command> {
@@ -46,7 +46,8 @@ pub fn spawn(mut command: Command) -> anyhow::Result<(Child, ChildStdin)> {
 pub async fn follow(
     process: &mut Child,
     leash: ChildStdin,
-    (stop, kill): (Shutdown, Shutdown),
+    stop: Shutdown,
+    kill: Shutdown,
     overdue: Duration,
 ) -> std::io::Result<ExitStatus> {
     let too_long = async {

@@ -60,13 +60,13 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::options::Options;
+    use crate::options::CommandLine;
 
     #[test]
     fn every_shell_gets_a_script_that_knows_the_commands() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Options::command(), NAME, &mut script);
+            clap_complete::generate(shell, &mut CommandLine::command(), NAME, &mut script);
             let script = String::from_utf8(script).unwrap();
             assert!(["scheduler", "health", "producers"].iter().all(|word| script.contains(word)), "{shell}");
         }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn each_command_has_its_page() {
         let folder = tempfile::tempdir().unwrap();
-        let pages = write_pages(&folder.path().join("man1"), Options::command()).unwrap();
+        let pages = write_pages(&folder.path().join("man1"), CommandLine::command()).unwrap();
         for name in ["paceline", "paceline-run-start", "paceline-worker", "paceline-bench-drain"] {
             let page = std::fs::read_to_string(folder.path().join(format!("man1/{name}.1"))).unwrap();
             assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{name}");

@@ -16,6 +16,7 @@ use paceline_runtime::grpc;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::Identity;
 use paceline_runtime::telemetry::metrics::Metrics;
 use paceline_runtime::telemetry::traces::Traces;
 use paceline_worker::BATCH_MAX_DEFAULT;
@@ -23,7 +24,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::run;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::flags::{self, AdminFlags};
 use crate::observed::observed;
@@ -35,7 +36,7 @@ const SETUP: WorkerSetup =
     WorkerSetup { consumers: 4, prefetch: 100, batch_max: BATCH_MAX_DEFAULT, grace: Duration::from_secs(5) };
 
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct DevArguments {
     /// Folder for everything that is kept; one process at a time
     #[arg(long, value_name = "FOLDER", default_value = ".paceline")]
     data_dir: PathBuf,
@@ -77,13 +78,18 @@ struct Ready {
     ready_ms: u64,
 }
 
-pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(arguments: DevArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     let folder = Some(arguments.data_dir.as_path());
     let serving = async |traces, metrics| serve(&arguments, context, traces, metrics).await;
-    observed(context, ("dev", "dev"), folder, serving).await
+    observed(context, Identity { role: "dev", id: "dev" }, folder, serving).await
 }
 
-async fn serve(arguments: &Arguments, context: &Context, traces: Traces, metrics: Metrics) -> anyhow::Result<Exit> {
+async fn serve(
+    arguments: &DevArguments,
+    context: &CommandContext,
+    traces: Traces,
+    metrics: Metrics,
+) -> anyhow::Result<Exit> {
     let node = Node::new(&context.settings, SystemClock::shared()).observed(traces, metrics);
     let (ready, mut mesh) = start(arguments, context, node).await?;
     show(&ready, context)?;
@@ -102,7 +108,7 @@ async fn serve(arguments: &Arguments, context: &Context, traces: Traces, metrics
 }
 
 /// Binds, opens the folder and starts every role.
-async fn start(arguments: &Arguments, context: &Context, node: Node) -> anyhow::Result<(Ready, InProcess)> {
+async fn start(arguments: &DevArguments, context: &CommandContext, node: Node) -> anyhow::Result<(Ready, InProcess)> {
     let (settings, shutdown) = (&context.settings, Shutdown::on_signal()?);
     for address in [arguments.listen, arguments.producer_listen] {
         check_bind(address, settings.token.as_deref(), arguments.admin.allow_anonymous)?;
@@ -146,9 +152,9 @@ async fn open(folder: &Path, clock: &SharedClock) -> Result<Backends> {
 
 /// Starts and follows the run that was asked for, then serves on until a stop.
 async fn work(
-    arguments: &Arguments,
+    arguments: &DevArguments,
     settings: &Settings,
-    context: &Context,
+    context: &CommandContext,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Exit> {
     if let (Some(jobs), Some(per_minutes)) = (arguments.jobs, arguments.per_minutes) {
@@ -166,7 +172,7 @@ async fn work(
     Ok(Exit::Done)
 }
 
-fn show(ready: &Ready, context: &Context) -> anyhow::Result<()> {
+fn show(ready: &Ready, context: &CommandContext) -> anyhow::Result<()> {
     context.output.data(ready, |ready| {
         let rows = [
             ["scheduler (gRPC)".to_owned(), ready.scheduler.clone()],

@@ -14,15 +14,16 @@ mod services;
 mod workers;
 
 use clap::Args;
+use paceline_core::connections::is_embedded;
 use paceline_runtime::settings::Settings;
 
 use crate::connections;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
-use checkup::{Check, Checkup};
+use checkup::{Checkup, DoctorCheck};
 
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct DoctorArguments {
     /// Whatever is not running or not there yet is a failure too
     #[arg(long)]
     strict: bool,
@@ -34,7 +35,7 @@ pub struct Arguments {
     adopt_protocol: bool,
 }
 
-pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(arguments: DoctorArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     if arguments.rebuild_counters {
         return rebuild::execute(context).await;
     }
@@ -47,7 +48,7 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
 }
 
 /// Every check, services first, in the order in which they are shown.
-async fn checks(settings: &Settings, strict: bool) -> Vec<Check> {
+async fn checks(settings: &Settings, strict: bool) -> Vec<DoctorCheck> {
     let (broker, sink, ledger, nodes, scheduler, producers) = tokio::join!(
         services::broker(settings),
         services::sink(settings),
@@ -56,7 +57,7 @@ async fn checks(settings: &Settings, strict: bool) -> Vec<Check> {
         roles::role("scheduler", &settings.server, settings),
         roles::producers(settings),
     );
-    let mut checks: Vec<Check> = broker.into_iter().chain([sink]).chain(ledger).chain(nodes).collect();
+    let mut checks: Vec<DoctorCheck> = broker.into_iter().chain([sink]).chain(ledger).chain(nodes).collect();
     if scheduler.is_ok() && !strict {
         excuse_its_own(&mut checks, settings);
     }
@@ -64,11 +65,11 @@ async fn checks(settings: &Settings, strict: bool) -> Vec<Check> {
 }
 
 /// Services that a scheduler serves with may be its own: embedded ones, or those of `paceline dev` where nothing is configured.
-fn excuse_its_own(checks: &mut [Check], settings: &Settings) {
+fn excuse_its_own(checks: &mut [DoctorCheck], settings: &Settings) {
     for (name, url) in
         [("broker", &settings.broker_url), ("sink", &settings.sink_url), ("ledger", &settings.ledger_url)]
     {
-        let is_its_own = connections::is_embedded(url) || connections::are_default(settings);
+        let is_its_own = is_embedded(url) || connections::are_default(settings);
         let named = checks.iter_mut().filter(|check| is_its_own && check.name == name);
         named.for_each(|check| check.excuse(&settings.server));
     }

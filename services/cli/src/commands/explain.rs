@@ -16,7 +16,7 @@ use crate::output::{Output, table};
 const NEAR_CODES: usize = 3;
 
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct ExplainArguments {
     /// The code of an error, such as PL-1040, pl1040 or 1040 [default: a list of all codes]
     #[arg(value_name = "CODE")]
     code: Option<String>,
@@ -63,7 +63,7 @@ impl Explained {
     }
 }
 
-pub fn execute(arguments: &Arguments, output: Output) -> anyhow::Result<Exit> {
+pub fn execute(arguments: &ExplainArguments, output: Output) -> anyhow::Result<Exit> {
     match &arguments.code {
         Some(text) => output.data(&Explained::from(find(text)?), Explained::text)?,
         None => output.data(&codes::all().map(Explained::from).collect::<Vec<_>>(), |all| list(all))?,

@@ -3,9 +3,9 @@
 //!
 //! [`place`] finds the addresses, [`ask`] asks them, [`judge`] makes the verdict.
 
+mod address;
 mod ask;
 mod judge;
-mod place;
 #[cfg(test)]
 mod tests;
 
@@ -16,11 +16,11 @@ use paceline_core::Error;
 use paceline_core::error::codes;
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::output::Output;
+use address::AdminAddress;
 use ask::Answer;
-use place::Place;
 
 /// Ask a role's admin port whether it is ready: exit code 0, or 1 with the reason, within 2 seconds
 ///
@@ -28,17 +28,17 @@ use place::Place;
 /// 127.0.0.1:9464. Where no port is set either, 9464, 9465 and 9466 are tried; at least one role must answer, and all that answer must
 /// be ready. Where PACELINE_TOKEN is set, it is sent, because a port beyond loopback tells its reasons only to who has it.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct HealthArguments {
     /// The admin port, as the role printed it at its start
-    #[arg(value_name = "HOST:PORT", value_parser = Place::from_str)]
-    address: Option<Place>,
+    #[arg(value_name = "HOST:PORT", value_parser = AdminAddress::from_str)]
+    address: Option<AdminAddress>,
 }
 
-pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(arguments: HealthArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     let places = match arguments.address {
         Some(place) => Ok(vec![place]),
-        None => place::places(
+        None => address::places(
             settings
                 .admin_at()
                 .map_err(|wrong| Error::invalid_field("admin", wrong).coded(codes::ADMIN_ADDRESS_INVALID))?,

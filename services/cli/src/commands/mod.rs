@@ -1,4 +1,4 @@
-//! The commands, a file or folder for each, named after it. Each takes the [`Context`] and answers how the process ends.
+//! The commands, a file or folder for each, named after it. Each takes the [`CommandContext`] and answers how the process ends.
 //!
 //! A command may use the leaves beside this folder, and none of its parents.
 
@@ -17,14 +17,14 @@ pub mod verify;
 
 use clap::Subcommand;
 
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Everything in one process, nothing to install
-    Dev(dev::Arguments),
+    Dev(dev::DevArguments),
     /// Keep the pace of runs and answer the API
     Scheduler(serve::SchedulerArguments),
     /// Publish the jobs of runs
@@ -33,25 +33,25 @@ pub enum Command {
     Worker(serve::WorkerArguments),
     /// Start, change, show and watch runs
     #[command(subcommand)]
-    Run(run::Command),
+    Run(run::RunCommand),
     /// How many workers a queue needs
     #[command(subcommand)]
-    Scale(scale::Command),
+    Scale(scale::ScaleCommand),
     // The help of a command without a line here is with its arguments.
-    Verify(verify::Arguments),
-    Trace(trace::Arguments),
+    Verify(verify::VerifyArguments),
+    Trace(trace::TraceArguments),
     /// Reach everything that Paceline needs and say what to do about the rest
-    Doctor(doctor::Arguments),
-    Health(health::Arguments),
+    Doctor(doctor::DoctorArguments),
+    Health(health::HealthArguments),
     /// Measure Paceline on the configured services, in a namespace of its own, and prove the run
     ///
     /// Exit code 1: the run is not proved, something warned meanwhile, or something made by it could not be removed. What it
     /// makes is named `bench-…` and removed at the end; `--namespace` does not apply.
     #[command(subcommand)]
-    Bench(bench::Command),
+    Bench(bench::BenchCommand),
     /// Explain the code of an error, and say what to do; without a code, list all codes
-    Explain(explain::Arguments),
-    Plan(plan::Arguments),
+    Explain(explain::ExplainArguments),
+    Plan(plan::PlanArguments),
     /// Print what a shell needs to complete commands and options
     Completions(completions::Completions),
     /// Write a man page for each command
@@ -71,7 +71,7 @@ impl Command {
         }
     }
 
-    pub async fn execute(self, context: &Context) -> anyhow::Result<Exit> {
+    pub async fn execute(self, context: &CommandContext) -> anyhow::Result<Exit> {
         match self {
             Self::Dev(arguments) => dev::execute(arguments, context).await,
             Self::Scheduler(arguments) => serve::scheduler(arguments, context).await,
@@ -83,7 +83,7 @@ impl Command {
             Self::Trace(arguments) => trace::execute(arguments, context).await,
             Self::Doctor(arguments) => doctor::execute(arguments, context).await,
             Self::Health(arguments) => health::execute(arguments, context).await,
-            Self::Bench(command) => Box::pin(bench::execute(command, context)).await,
+            Self::Bench(command) => bench::execute(command, context).await,
             Self::Plan(_) | Self::Explain(_) | Self::Completions(_) | Self::Man(_) => unreachable!("they end alone"),
         }
     }

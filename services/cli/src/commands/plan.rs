@@ -17,14 +17,14 @@ mod storage;
 mod units;
 mod warnings;
 
-pub use asked::Arguments;
+pub use asked::PlanArguments;
 
 use crate::exit::Exit;
 use crate::output::Output;
 use page::Plan;
 use reckoning::Reckoning;
 
-pub fn execute(arguments: &Arguments, output: Output) -> anyhow::Result<Exit> {
+pub fn execute(arguments: &PlanArguments, output: Output) -> anyhow::Result<Exit> {
     arguments.check()?;
     let reckoning = Reckoning::of(arguments);
     output.data(&Plan::new(arguments, &reckoning), Plan::text)?;

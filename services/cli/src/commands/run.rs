@@ -8,32 +8,32 @@ mod display;
 mod tests;
 mod watch;
 
-pub use arguments::Command;
+pub use arguments::RunCommand;
 
 use paceline_proto::v1;
 use paceline_runtime::settings::Settings;
 
-use crate::client::Scheduler;
-use crate::context::Context;
+use crate::client::SchedulerClient;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::views::{self, RunView, payload};
-use arguments::{CatchUp, List, Named, Start, Total, Update};
+use arguments::{CatchUpChoice, ListArguments, Named, StartArguments, Total, UpdateArguments};
 
 /// The most runs that one page of the API holds.
 const PAGE_RUNS_MAX: u32 = 1_000;
 
-pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit> {
-    let scheduler = Scheduler::new(&context.settings)?;
+pub async fn execute(command: RunCommand, context: &CommandContext) -> anyhow::Result<Exit> {
+    let scheduler = SchedulerClient::new(&context.settings)?;
     match command {
-        Command::Start(arguments) => return start(arguments, &scheduler, context).await,
-        Command::Watch(Named { run }) => {
+        RunCommand::Start(arguments) => return start(arguments, &scheduler, context).await,
+        RunCommand::Watch(Named { run }) => {
             return watch::execute(&scheduler, scheduler.resolve(&run).await?, context).await;
         }
-        Command::List(arguments) => {
+        RunCommand::List(arguments) => {
             let runs = list(&arguments, &scheduler).await?;
             context.output.data(&runs, |runs| views::list(runs))?;
         }
-        Command::Get(Named { run }) => {
+        RunCommand::Get(Named { run }) => {
             let request = v1::GetRunRequest { run_id: scheduler.resolve(&run).await? };
             let run = scheduler.answer(scheduler.calls.clone().get_run(request).await)?.run;
             context.output.data(&view(run)?, RunView::text)?;
@@ -44,30 +44,30 @@ pub async fn execute(command: Command, context: &Context) -> anyhow::Result<Exit
 }
 
 /// The run after a command that changes it.
-async fn change(command: Command, scheduler: &Scheduler) -> anyhow::Result<Option<v1::Run>> {
+async fn change(command: RunCommand, scheduler: &SchedulerClient) -> anyhow::Result<Option<v1::Run>> {
     let mut calls = scheduler.calls.clone();
     Ok(match command {
-        Command::Update(arguments) => update(&arguments, scheduler).await?,
-        Command::Pause(Named { run }) => {
+        RunCommand::Update(arguments) => update(&arguments, scheduler).await?,
+        RunCommand::Pause(Named { run }) => {
             let request = v1::PauseRunRequest { run_id: scheduler.resolve(&run).await? };
             scheduler.answer(calls.pause_run(request).await)?.run
         }
-        Command::Resume(Named { run }) => {
+        RunCommand::Resume(Named { run }) => {
             let request = v1::ResumeRunRequest { run_id: scheduler.resolve(&run).await? };
             scheduler.answer(calls.resume_run(request).await)?.run
         }
-        Command::Stop(Named { run }) => {
+        RunCommand::Stop(Named { run }) => {
             let request = v1::StopRunRequest { run_id: scheduler.resolve(&run).await? };
             scheduler.answer(calls.stop_run(request).await)?.run
         }
-        Command::Start(_) | Command::Watch(_) | Command::List(_) | Command::Get(_) => {
+        RunCommand::Start(_) | RunCommand::Watch(_) | RunCommand::List(_) | RunCommand::Get(_) => {
             unreachable!("these commands change no run that is there")
         }
     })
 }
 
 /// Prints the id alone on stdout, so that a script can take it; the rest is talk.
-fn changed(run: Option<v1::Run>, context: &Context) -> anyhow::Result<()> {
+fn changed(run: Option<v1::Run>, context: &CommandContext) -> anyhow::Result<()> {
     let view = view(run)?;
     context.output.data(&view, |view| view.run_id.clone())?;
     if !context.output.json {
@@ -80,7 +80,11 @@ fn view(run: Option<v1::Run>) -> anyhow::Result<RunView> {
     Ok(run.ok_or_else(|| anyhow::anyhow!("the scheduler answered without a run; is it of another version?"))?.into())
 }
 
-async fn start(arguments: Start, scheduler: &Scheduler, context: &Context) -> anyhow::Result<Exit> {
+async fn start(
+    arguments: StartArguments,
+    scheduler: &SchedulerClient,
+    context: &CommandContext,
+) -> anyhow::Result<Exit> {
     let watch = arguments.watch;
     let run_id = started(start_request(arguments)?, scheduler, context).await?;
     if watch {
@@ -95,7 +99,11 @@ async fn start(arguments: Start, scheduler: &Scheduler, context: &Context) -> an
 }
 
 /// Starts a run, prints it and answers its id.
-async fn started(request: v1::StartRunRequest, scheduler: &Scheduler, context: &Context) -> anyhow::Result<String> {
+async fn started(
+    request: v1::StartRunRequest,
+    scheduler: &SchedulerClient,
+    context: &CommandContext,
+) -> anyhow::Result<String> {
     let run = scheduler.answer(scheduler.calls.clone().start_run(request).await)?.run;
     let run_id = run.as_ref().map(|run| run.run_id.clone()).unwrap_or_default();
     changed(run, context)?;
@@ -108,19 +116,19 @@ pub async fn start_and_follow(
     per_minutes: f64,
     total: Option<u64>,
     settings: &Settings,
-    context: &Context,
+    context: &CommandContext,
 ) -> anyhow::Result<Exit> {
-    let scheduler = Scheduler::new(settings)?;
+    let scheduler = SchedulerClient::new(settings)?;
     let request = v1::StartRunRequest { jobs, per_minutes, total, ..Default::default() };
     let run_id = started(request, &scheduler, context).await?;
     watch::execute(&scheduler, run_id, context).await
 }
 
-fn start_request(arguments: Start) -> anyhow::Result<v1::StartRunRequest> {
+fn start_request(arguments: StartArguments) -> anyhow::Result<v1::StartRunRequest> {
     let payload = payload::read(arguments.payload.as_deref(), arguments.payload_file.as_deref())?;
     let catch_up = match arguments.catch_up {
-        CatchUp::All => v1::CatchUp::All,
-        CatchUp::Skip => v1::CatchUp::Skip,
+        CatchUpChoice::All => v1::CatchUp::All,
+        CatchUpChoice::Skip => v1::CatchUp::Skip,
     };
     Ok(v1::StartRunRequest {
         jobs: arguments.jobs,
@@ -134,7 +142,7 @@ fn start_request(arguments: Start) -> anyhow::Result<v1::StartRunRequest> {
     })
 }
 
-async fn update(arguments: &Update, scheduler: &Scheduler) -> anyhow::Result<Option<v1::Run>> {
+async fn update(arguments: &UpdateArguments, scheduler: &SchedulerClient) -> anyhow::Result<Option<v1::Run>> {
     let request = v1::UpdateRunRequest {
         run_id: scheduler.resolve(&arguments.run).await?,
         jobs: arguments.jobs,
@@ -145,7 +153,7 @@ async fn update(arguments: &Update, scheduler: &Scheduler) -> anyhow::Result<Opt
     Ok(scheduler.answer(scheduler.calls.clone().update_run(request).await)?.run)
 }
 
-async fn list(arguments: &List, scheduler: &Scheduler) -> anyhow::Result<Vec<RunView>> {
+async fn list(arguments: &ListArguments, scheduler: &SchedulerClient) -> anyhow::Result<Vec<RunView>> {
     let limit = arguments.limit as usize;
     // A filter may need to look at many more runs than it lets through.
     let page_size = if arguments.state.is_some() { PAGE_RUNS_MAX } else { arguments.limit.min(PAGE_RUNS_MAX) };

@@ -7,13 +7,13 @@ use paceline_core::scaling::{DRAIN_SECONDS_DEFAULT, JOBS_PER_SECOND_DEFAULT, WOR
 use paceline_proto::v1::ExplainScaleRequest;
 use paceline_proto::v1::scale_service_client::ScaleServiceClient;
 
-use crate::client::Scheduler;
-use crate::context::Context;
+use crate::client::SchedulerClient;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use view::View;
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum ScaleCommand {
     /// Say how many workers the scheduler wants for a queue, and why
     Explain(Explain),
 }
@@ -40,8 +40,8 @@ pub struct Explain {
     jobs_per_second: f64,
 }
 
-pub async fn execute(Command::Explain(arguments): Command, context: &Context) -> anyhow::Result<Exit> {
-    let scheduler = Scheduler::new(&context.settings)?;
+pub async fn execute(ScaleCommand::Explain(arguments): ScaleCommand, context: &CommandContext) -> anyhow::Result<Exit> {
+    let scheduler = SchedulerClient::new(&context.settings)?;
     let request = ExplainScaleRequest {
         queue: arguments.queue,
         group: arguments.group.unwrap_or_default(),

@@ -15,7 +15,7 @@ use paceline_core::trace::span::Span;
 use paceline_core::{Error, ErrorKind};
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use tree::{draw, merged};
 
@@ -24,7 +24,7 @@ use tree::{draw, merged};
 /// Asks the query API of Jaeger or Tempo (`[traces] query_url`), or else reads what `paceline dev` has kept in its folder.
 /// Not every job is traced: 10 a second are, and, as far as there is room, those that were retried, delivered again, dead or slow.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct TraceArguments {
     /// The job's id, RUN-SEQ, or a trace id of 32 digits
     job: String,
     /// Folder of `paceline dev`
@@ -41,7 +41,7 @@ struct Shown<'a> {
     spans: &'a [Span],
 }
 
-pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(arguments: TraceArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     let trace = trace_id(&arguments.job)?;
     let reader = reader(&arguments, context)?;
     let spans = reader.trace(trace).await?;
@@ -68,7 +68,7 @@ fn trace_id(text: &str) -> Result<TraceId, Error> {
     })
 }
 
-fn reader(arguments: &Arguments, context: &Context) -> Result<Box<dyn SpanReader>, Error> {
+fn reader(arguments: &TraceArguments, context: &CommandContext) -> Result<Box<dyn SpanReader>, Error> {
     let url = arguments.query_url.as_ref().or(context.settings.traces.query_url.as_ref());
     match url {
         Some(url) => Ok(Box::new(TraceQuery::new(url)?)),

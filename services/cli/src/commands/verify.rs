@@ -8,11 +8,12 @@ use std::time::Duration;
 use clap::Args;
 use paceline_adapters::resolve;
 use paceline_core::clock::SystemClock;
+use paceline_core::connections::is_embedded;
 use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Backends;
 use paceline_core::repair::Repaired;
-use paceline_core::verify::{self, Options, Verification};
+use paceline_core::verify::{self, Verification, VerifyOptions};
 use paceline_core::{Error, Result};
 use paceline_proto::v1;
 use paceline_proto::v1::verify_service_client::VerifyServiceClient;
@@ -20,9 +21,9 @@ use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::settings::Settings;
 use serde::Serialize;
 
-use crate::client::{self, LAST, Scheduler};
+use crate::client::{self, LAST, SchedulerClient};
 use crate::connections;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::views;
 
@@ -43,7 +44,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// workers, and proves. The scheduler does this by itself, except for documents that somebody deleted.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct Arguments {
+pub struct VerifyArguments {
     /// A run's id, or `last`
     #[arg(value_name = "RUN")]
     run: String,
@@ -70,11 +71,11 @@ struct Proof {
     repaired: Option<Repaired>,
 }
 
-pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(arguments: VerifyArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     let group = arguments.group.unwrap_or_else(|| settings.group.clone());
-    let options = Options { group, strict: arguments.strict };
-    let scheduler = Scheduler::new(settings)?;
+    let options = VerifyOptions { group, strict: arguments.strict };
+    let scheduler = SchedulerClient::new(settings)?;
     let prefers_scheduler = prefers_scheduler(settings);
     let wait = arguments.repair.then_some(Duration::from_secs(arguments.wait));
     let proof = if context.server_is_explicit || (prefers_scheduler && scheduler.answers().await) {
@@ -92,19 +93,19 @@ pub async fn execute(arguments: Arguments, context: &Context) -> anyhow::Result<
 
 /// True if a scheduler, where there is one, knows better than our own connections would.
 fn prefers_scheduler(settings: &Settings) -> bool {
-    let is_embedded = [&settings.ledger_url, &settings.sink_url].into_iter().any(|url| connections::is_embedded(url));
-    is_embedded || connections::are_default(settings)
+    let has_embedded = [&settings.ledger_url, &settings.sink_url].into_iter().any(|url| is_embedded(url));
+    has_embedded || connections::are_default(settings)
 }
 
 /// An error that says first that no scheduler runs: a person who relies on `paceline dev` must not hear only that there is no service.
-fn no_scheduler_either(error: Error, scheduler: &Scheduler) -> anyhow::Error {
+fn no_scheduler_either(error: Error, scheduler: &SchedulerClient) -> anyhow::Error {
     let context = format!("no scheduler answers at {}, and without it", scheduler.address);
     anyhow::Error::from(error).context(context)
 }
 
-async fn over_ports(settings: &Settings, run: &str, options: &Options, wait: Option<Duration>) -> Result<Proof> {
+async fn over_ports(settings: &Settings, run: &str, options: &VerifyOptions, wait: Option<Duration>) -> Result<Proof> {
     [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
-    let (connections, clock) = (connections::connections(settings), SystemClock::shared());
+    let (connections, clock) = (settings.connections(), SystemClock::shared());
     let mut ledger = resolve::ledger(&connections, clock.clone()).await?;
     if wait.is_some() {
         ledger = protocol::visit(ledger, &settings.namespace, Build::THIS).await?;
@@ -127,7 +128,12 @@ async fn over_ports(settings: &Settings, run: &str, options: &Options, wait: Opt
     Ok(Proof { verification: verify::verify(&*ledger.counts, &*sink.reader, &run, options).await?, repaired })
 }
 
-async fn by_scheduler(scheduler: &Scheduler, run: &str, options: Options, wait: Option<Duration>) -> Result<Proof> {
+async fn by_scheduler(
+    scheduler: &SchedulerClient,
+    run: &str,
+    options: VerifyOptions,
+    wait: Option<Duration>,
+) -> Result<Proof> {
     let run_id = scheduler.resolve(run).await?;
     let repaired = match wait {
         Some(wait) => Some(repair::by_scheduler(scheduler, &run_id, &options.group, wait).await?),
@@ -202,14 +208,14 @@ mod tests {
     #[tokio::test]
     async fn a_data_folder_that_is_not_there_is_an_answer() {
         let settings = settings("embedded:/nowhere/at/all");
-        let options = Options { group: "main".into(), strict: false };
+        let options = VerifyOptions { group: "main".into(), strict: false };
         let error = over_ports(&settings, "last", &options, None).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
     }
 
     #[tokio::test]
     async fn who_relies_on_a_scheduler_hears_that_there_is_none() {
-        let scheduler = Scheduler::new(&Settings::default());
+        let scheduler = SchedulerClient::new(&Settings::default());
         let error = no_scheduler_either(Error::unavailable("redis is away"), &scheduler.unwrap());
         assert_eq!(exit::report(&error), Exit::Unavailable);
         let text = exit::describe(&error);
@@ -227,9 +233,9 @@ mod tests {
             };
             let runs = vec![fake_scheduler::run("r", v1::RunState::Completed)];
             let (context, _guard) = Fake { runs, verification, ..Fake::default() }.serve().await;
-            let arguments = Arguments { run: "last".into(), strict: true, group: None, repair: false, wait: 0 };
+            let arguments = VerifyArguments { run: "last".into(), strict: true, group: None, repair: false, wait: 0 };
             assert_eq!(execute(arguments, &context).await.unwrap(), exit);
-            assert!(Scheduler::new(&context.settings).unwrap().answers().await);
+            assert!(SchedulerClient::new(&context.settings).unwrap().answers().await);
         }
     }
 }

@@ -82,7 +82,7 @@ impl Error {
         self
     }
 
-    /// Whether the same call may succeed later without anybody changing it.
+    /// True if the same call may succeed later without anybody changing it.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::ResourceExhausted)
     }

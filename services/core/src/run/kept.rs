@@ -12,6 +12,11 @@ impl KeptRun {
         self.revision > record.revision || self.cursor > record.cursor
     }
 
+    /// The jobs that were reserved, and no more than `total` allows.
+    pub fn enqueued_within(&self, total: Option<u64>) -> u64 {
+        total.map_or(self.cursor, |total| self.cursor.min(total))
+    }
+
     /// As it is to be restored: a run that had ended drains once more, so that its owner closes the numbers before it ends again.
     pub fn reopened(self) -> Self {
         match self.state.reopened() {

@@ -49,7 +49,7 @@ impl RunState {
         }
     }
 
-    /// Whether a step to `next` takes a run out of FAILED.
+    /// True if a step to `next` takes a run out of FAILED.
     pub fn leaves_failed(self, next: Self) -> bool {
         self == Self::Failed && !next.is_terminal()
     }

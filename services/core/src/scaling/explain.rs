@@ -1,6 +1,7 @@
 //! A decision in words, a step a line: each number, where it is from, how old it is, and what follows from it.
 
-use super::{Decision, SCALE_IN_MARGIN, UTILISATION, Worker};
+use super::decide::{Decision, SCALE_IN_MARGIN, UTILISATION};
+use super::readings::WorkerReading;
 
 impl Decision {
     pub fn steps(&self) -> Vec<String> {
@@ -72,7 +73,7 @@ impl Decision {
             };
             return format!("one worker: {capacity:.1} jobs a second, the default, because {why}");
         }
-        let oldest = self.readings.workers.iter().filter_map(Worker::measured_ago_ms).max().unwrap_or(0);
+        let oldest = self.readings.workers.iter().filter_map(WorkerReading::measured_ago_ms).max().unwrap_or(0);
         format!(
             "one worker: {capacity:.1} jobs a second, the mean of {} that measured it, up to {oldest} ms ago",
             self.measured_by
@@ -80,7 +81,7 @@ impl Decision {
     }
 }
 
-impl Worker {
+impl WorkerReading {
     /// `None` where it is not among the measurements.
     fn measured_ago_ms(&self) -> Option<u64> {
         (!self.is_stopping && !self.is_stale()).then(|| self.capacity_per_second())??;

@@ -2,6 +2,10 @@
 //! whoever runs workers would. The model keeps what the signal must not see otherwise: a worker that is asked to leave finishes first.
 
 use super::*;
+use crate::ids::RunId;
+use crate::ports::broker::Depth;
+use crate::ports::workers::QueueLoad;
+use crate::run::RunState;
 use crate::scaling::stabiliser::WINDOW_MS_DEFAULT;
 
 const SLOTS: u64 = 10;
@@ -62,8 +66,8 @@ impl Model {
         self.workers.iter().filter(|worker| !worker.is_stopping).count() as u32
     }
 
-    fn readings(&self, per_second: f64) -> Readings {
-        let worker = |worker: &Modelled| Worker {
+    fn readings(&self, per_second: f64) -> ScaleReadings {
+        let worker = |worker: &Modelled| WorkerReading {
             id: "w".into(),
             age_ms: 1_000,
             is_stopping: worker.is_stopping,
@@ -88,7 +92,7 @@ impl Model {
             age_ms: 0,
         };
         let depth = Depth { ready: self.ready, ..Depth::default() };
-        Readings { depth, depth_age_ms: 0, feeds: vec![feed], workers: self.workers.iter().map(worker).collect() }
+        ScaleReadings { depth, depth_age_ms: 0, feeds: vec![feed], workers: self.workers.iter().map(worker).collect() }
     }
 
     /// As `paceline worker --autoscale` does: starts at once, and asks the newest to leave.

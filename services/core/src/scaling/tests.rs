@@ -2,14 +2,19 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ErrorKind;
+use crate::error::Violations;
+use crate::ids::RunId;
+use crate::ports::broker::Depth;
+use crate::ports::workers::{QueueLoad, WorkerInfo};
+use crate::run::RunState;
 
 fn load(slots: u64, held: u64, per_second: f64, hold_ms: f64) -> QueueLoad {
     QueueLoad { slots, held, per_second, hold_ms: Some(hold_ms), measured_at_ms: Some(0) }
 }
 
-fn worker(load: Option<QueueLoad>) -> Worker {
+fn worker(load: Option<QueueLoad>) -> WorkerReading {
     let all_per_second = load.as_ref().map(|load| load.per_second);
-    Worker {
+    WorkerReading {
         id: "w".into(),
         age_ms: 500,
         is_stopping: false,
@@ -21,7 +26,7 @@ fn worker(load: Option<QueueLoad>) -> Worker {
 }
 
 /// `count` workers with 10 slots, a job takes 100 ms: each could do 100 a second, and is planned at 80.
-fn workers(count: usize, held: u64) -> Vec<Worker> {
+fn workers(count: usize, held: u64) -> Vec<WorkerReading> {
     (0..count).map(|_| worker(Some(load(10, held, 1.0, 100.0)))).collect()
 }
 
@@ -37,12 +42,12 @@ fn feed(per_second: f64) -> Feed {
     }
 }
 
-fn readings(ready: u64, per_second: f64, workers: Vec<Worker>) -> Readings {
+fn readings(ready: u64, per_second: f64, workers: Vec<WorkerReading>) -> ScaleReadings {
     let depth = Depth { ready, unacked: None, ..Depth::default() };
-    Readings { depth, depth_age_ms: 3, feeds: vec![feed(per_second)], workers }
+    ScaleReadings { depth, depth_age_ms: 3, feeds: vec![feed(per_second)], workers }
 }
 
-fn wanted(readings: Readings) -> u32 {
+fn wanted(readings: ScaleReadings) -> u32 {
     decide(Aim::default(), readings).unwrap().wanted
 }
 
@@ -60,7 +65,7 @@ fn enough_to_keep_up_and_to_drain_within_the_time() {
 #[test]
 fn what_runs_have_reserved_and_nobody_has_published_is_backlog_too() {
     let on_the_way = Feed { on_the_way: 4_800, ..feed(80.0) };
-    let readings = Readings { feeds: vec![on_the_way], ..readings(0, 0.0, workers(1, 8)) };
+    let readings = ScaleReadings { feeds: vec![on_the_way], ..readings(0, 0.0, workers(1, 8)) };
     assert_eq!(wanted(readings), 2);
 }
 
@@ -98,20 +103,20 @@ fn without_a_measurement_the_default_counts_and_is_said() {
 #[test]
 fn a_busy_worker_can_do_what_its_time_allows_and_not_what_its_slots_would() {
     let by_slots = load(1_280, 100, 5_000.0, 20.0);
-    let busy = |busy| Worker { busy, ..worker(Some(by_slots.clone())) }.capacity_per_second().unwrap();
+    let busy = |busy| WorkerReading { busy, ..worker(Some(by_slots.clone())) }.capacity_per_second().unwrap();
     assert_eq!(busy(None), 64_000.0);
     assert_eq!(busy(Some(0.5)), 10_000.0);
     assert_eq!(busy(Some(0.05)), 64_000.0, "so idle a worker says nothing about its limit");
 }
 
 /// A worker as its heartbeat of second 3,600 says, which has done other queues' jobs all the time.
-fn heartbeat(loads: serde_json::Value) -> Worker {
+fn heartbeat(loads: serde_json::Value) -> WorkerReading {
     let info = serde_json::json!({
         "worker_id": "w", "queue": "default,mail", "group": "main", "host": "h", "pid": 1, "started_at_ms": 0, "heartbeat_at_ms": 3_600_000,
         "processed": 7, "dead": 0, "retried": 0, "batches": 1, "batched_documents": 7, "stored_latency": "", "busy": 0.5, "loads": loads
     });
     let info = WorkerInfo { age_ms: 500, ..serde_json::from_value(info).unwrap() };
-    Worker::of(&info, "default", "main").unwrap()
+    WorkerReading::of(&info, "default", "main").unwrap()
 }
 
 #[test]
@@ -140,7 +145,7 @@ fn fewer_are_wanted_only_with_room_and_never_fewer_than_hold_what_is_in_hand() {
 #[test]
 fn a_broker_that_says_what_is_unacknowledged_is_believed() {
     let depth = Depth { unacked: Some(31), ..Depth::default() };
-    let decision = decide(Aim::default(), Readings { depth, ..readings(0, 0.0, workers(5, 0)) }).unwrap();
+    let decision = decide(Aim::default(), ScaleReadings { depth, ..readings(0, 0.0, workers(5, 0)) }).unwrap();
     assert_eq!((decision.wanted, decision.in_hand), (4, Some(4)));
     assert!(decision.steps().join("\n").contains("in hand: 31, by the broker"));
 }
@@ -155,7 +160,7 @@ fn a_worker_that_stops_is_no_worker_and_what_it_holds_is_in_hand() {
 
 #[test]
 fn what_is_unknown_is_an_error_or_keeps_what_there_is() {
-    let stale = |mut all: Vec<Worker>, count: usize| {
+    let stale = |mut all: Vec<WorkerReading>, count: usize| {
         all.iter_mut().take(count).for_each(|worker| worker.age_ms = HEARTBEAT_AGE_MS_MAX + 1);
         all
     };
@@ -171,7 +176,7 @@ fn what_is_unknown_is_an_error_or_keeps_what_there_is() {
         assert!(decision.steps().join("\n").contains(why), "{decision:?}");
     }
     let depth = Depth { unacked: Some(1), ..Depth::default() };
-    let old = Readings { depth, ..readings(0, 0.0, vec![worker(None), worker(None)]) };
+    let old = ScaleReadings { depth, ..readings(0, 0.0, vec![worker(None), worker(None)]) };
     assert_eq!(wanted(old), 2, "nobody says how many the work in hand needs");
     assert_eq!(wanted(readings(80_000, 0.0, stale(workers(3, 0), 1))), 17, "more is wanted all the same");
 }
@@ -184,7 +189,7 @@ fn draining(unfinished: u64) -> Vec<Feed> {
 #[test]
 fn jobs_that_the_ledger_knows_and_nobody_has_keep_the_workers() {
     let unseen = |unfinished, depth, workers| {
-        let readings = Readings { depth, feeds: draining(unfinished), ..readings(0, 0.0, workers) };
+        let readings = ScaleReadings { depth, feeds: draining(unfinished), ..readings(0, 0.0, workers) };
         decide(Aim::default(), readings).unwrap()
     };
     // A queue without a leader is 0 long by RabbitMQ.
@@ -208,7 +213,7 @@ fn jobs_that_the_ledger_knows_and_nobody_has_keep_the_workers() {
 
 #[test]
 fn a_job_of_a_worker_that_nobody_hears_any_more_is_still_to_do() {
-    let readings = Readings { feeds: draining(1), ..readings(0, 0.0, vec![]) };
+    let readings = ScaleReadings { feeds: draining(1), ..readings(0, 0.0, vec![]) };
     let decision = decide(Aim::default(), readings).unwrap();
     assert!(decision.is_active && decision.wanted == 1, "{decision:?}");
 }
@@ -248,21 +253,21 @@ fn a_heartbeat_of_an_older_version_is_a_worker_that_says_less() {
                   "processed":7,"dead":0,"retried":0,"held":3,"stalled":0,"batches":1,"batched_documents":7,"stored_latency":""}"#;
     let read = |now_ms| serde_json::from_str::<WorkerInfo>(old).unwrap().read_at(None, now_ms);
     let info = read(1_000);
-    let worker = Worker::of(&info, "default", "main").unwrap();
+    let worker = WorkerReading::of(&info, "default", "main").unwrap();
     assert_eq!((worker.age_ms, worker.is_stopping, worker.load, worker.busy), (100, false, None, None));
     assert_eq!(read(800).age_ms, 0, "the ledger's clock may be behind");
-    assert!(Worker::of(&info, "mai", "main").is_none() && Worker::of(&info, "mail", "audit").is_none());
+    assert!(WorkerReading::of(&info, "mai", "main").is_none() && WorkerReading::of(&info, "mail", "audit").is_none());
 }
 
-fn any_worker() -> impl Strategy<Value = Worker> {
+fn any_worker() -> impl Strategy<Value = WorkerReading> {
     (1u64..2_000, 0u64..2_000, 0.0..5_000.0f64, prop::option::of(0.1..60_000.0f64), prop::option::of(0.0..1.0f64))
-        .prop_map(|(slots, held, per_second, hold_ms, busy)| Worker {
+        .prop_map(|(slots, held, per_second, hold_ms, busy)| WorkerReading {
             busy,
             ..worker(Some(QueueLoad { slots, held: held.min(slots), per_second, hold_ms, measured_at_ms: Some(0) }))
         })
 }
 
-fn any_readings() -> impl Strategy<Value = Readings> {
+fn any_readings() -> impl Strategy<Value = ScaleReadings> {
     (0u64..10_000_000, 0.0..50_000.0f64, prop::collection::vec(any_worker(), 0..12))
         .prop_map(|(ready, per_second, workers)| readings(ready, per_second, workers))
 }

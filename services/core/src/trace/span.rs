@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SpanId, TraceContext, TraceId};
+use super::context::TraceContext;
+use super::ids::{SpanId, TraceId};
 
 /// The longest text of a span, in bytes; the rest is cut off. What waits for the exporter is bounded by it.
 const TEXT_BYTES_MAX: usize = 1_024;
 
 /// The role of a span towards messages, as OpenTelemetry tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum SpanKind {
     Internal,
     Producer,
     Consumer,
@@ -21,7 +22,7 @@ pub enum Kind {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Value {
+pub enum AttributeValue {
     Int(i64),
     Text(Cow<'static, str>),
 }
@@ -32,11 +33,11 @@ pub struct Span {
     pub id: SpanId,
     pub parent: Option<SpanId>,
     pub name: Cow<'static, str>,
-    pub kind: Kind,
+    pub kind: SpanKind,
     /// Microseconds since the Unix epoch.
     pub start_us: i64,
     pub end_us: i64,
-    pub attributes: Vec<(Cow<'static, str>, Value)>,
+    pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
     pub links: Vec<TraceContext>,
     /// Why it failed.
     pub error: Option<String>,
@@ -55,7 +56,7 @@ impl Span {
             id: SpanId::random(),
             parent,
             name: shorten(name.into()),
-            kind: Kind::Internal,
+            kind: SpanKind::Internal,
             start_us,
             // Clocks step, and two machines have two.
             end_us: end_us.max(start_us),
@@ -69,17 +70,17 @@ impl Span {
         Self { id, ..self }
     }
 
-    pub fn kind(self, kind: Kind) -> Self {
+    pub fn kind(self, kind: SpanKind) -> Self {
         Self { kind, ..self }
     }
 
     pub fn text(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        self.attributes.push((name.into(), Value::Text(shorten(value.into()))));
+        self.attributes.push((name.into(), AttributeValue::Text(shorten(value.into()))));
         self
     }
 
     pub fn int(mut self, name: &'static str, value: impl TryInto<i64>) -> Self {
-        self.attributes.push((name.into(), Value::Int(value.try_into().unwrap_or(i64::MAX))));
+        self.attributes.push((name.into(), AttributeValue::Int(value.try_into().unwrap_or(i64::MAX))));
         self
     }
 
@@ -95,8 +96,8 @@ impl Span {
     pub fn attribute(&self, name: &str) -> String {
         let value = self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         match value {
-            Some(Value::Text(text)) => text.to_string(),
-            Some(Value::Int(number)) => number.to_string(),
+            Some(AttributeValue::Text(text)) => text.to_string(),
+            Some(AttributeValue::Int(number)) => number.to_string(),
             None => String::new(),
         }
     }

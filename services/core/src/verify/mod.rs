@@ -18,7 +18,7 @@ pub const IDS_LISTED_MAX: usize = 10_000;
 
 /// What to prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct VerifyOptions {
     pub group: String,
     /// Also: the run has ended, nothing is outstanding, and the counters equal the bitmaps.
     pub strict: bool,
@@ -56,7 +56,7 @@ pub async fn verify(
     counts: &dyn Counts,
     documents: &dyn DocumentReader,
     run: &RunId,
-    options: &Options,
+    options: &VerifyOptions,
 ) -> Result<Verification> {
     let evidence = collect::collect(counts, documents, run, &options.group).await?;
     Ok(compare::compare(&evidence, options.strict))

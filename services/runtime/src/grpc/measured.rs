@@ -123,7 +123,7 @@ mod tests {
     use axum::body::Body;
     use axum::http::HeaderMap;
     use paceline_core::clock::SystemClock;
-    use paceline_core::trace::span::Kind;
+    use paceline_core::trace::span::SpanKind;
     use tokio::net::TcpListener;
     use tonic::client::Grpc;
     use tonic::codegen::Service as _;
@@ -131,7 +131,7 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
-    use crate::grpc::{Health, channel, serve};
+    use crate::grpc::{GrpcHealth, channel, serve};
     use crate::lifecycle::Shutdown;
     use crate::telemetry::calls::CallSpans;
     use crate::telemetry::traces::Choice;
@@ -153,7 +153,7 @@ mod tests {
             shutdown.trigger();
         };
         let traces = Traces::off();
-        let serving = serve(listener, Health::new(), |routes| routes, (&metrics, &traces), shutdown.clone());
+        let serving = serve(listener, GrpcHealth::new(), |routes| routes, (&metrics, &traces), shutdown.clone());
         tokio::join!(serving, calling).0.unwrap();
         let text = metrics.text();
         let count = |method, code| {
@@ -193,7 +193,7 @@ mod tests {
         let span = spans.try_recv().unwrap();
         let asked = TraceContext::parse(parent).unwrap();
         assert_eq!((span.trace, span.parent, &*span.name), (asked.trace, Some(asked.span), "GetRun"));
-        assert_eq!((span.kind, span.error.is_some()), (Kind::Server, true), "NOT_FOUND");
+        assert_eq!((span.kind, span.error.is_some()), (SpanKind::Server, true), "NOT_FOUND");
         assert_eq!(seen.lock().unwrap()[0], Some(TraceContext { span: span.id, ..asked }));
 
         call("StartRun", None).await;

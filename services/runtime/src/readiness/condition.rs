@@ -32,7 +32,7 @@ struct State {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Check {
+pub struct ReadinessCheck {
     pub name: String,
     pub ok: bool,
     /// The failure, also while it is still tolerated as a hiccup.
@@ -127,9 +127,9 @@ impl Condition {
         !self.is_ok() && lock(&self.0.state).is_red(now, self.0.tolerated)
     }
 
-    pub(super) fn check(&self, now: Instant) -> Check {
+    pub(super) fn check(&self, now: Instant) -> ReadinessCheck {
         let state = lock(&self.0.state);
-        Check {
+        ReadinessCheck {
             name: self.0.name.clone(),
             ok: !state.is_red(now, self.0.tolerated),
             why: state.why.clone(),

@@ -8,8 +8,9 @@ use paceline_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::text;
+use crate::telemetry::Identity;
 use crate::telemetry::metrics::push::Push;
-use crate::telemetry::otlp::Protocol;
+use crate::telemetry::otlp::OtlpProtocol;
 use crate::telemetry::traces::Choice;
 
 /// `[sink]`: the form in which documents are kept.
@@ -45,7 +46,7 @@ pub struct TraceSettings {
     /// The receiver of OTLP: a collector, Tempo, Jaeger. Without it nothing is recorded, but by `paceline dev`, in its folder.
     #[serde(deserialize_with = "text::optional")]
     pub endpoint: Option<String>,
-    pub protocol: Protocol,
+    pub protocol: OtlpProtocol,
     /// Traces that all runs together record from their beginning; every retried, dead or slow job is traced besides.
     pub per_second: f64,
     /// From being due to its end, a job that takes longer is slow.
@@ -59,7 +60,7 @@ impl Default for TraceSettings {
     fn default() -> Self {
         let Choice { per_second, slow } = Choice::default();
         let slow_ms = u64::try_from(slow.as_millis()).expect("some seconds");
-        Self { endpoint: None, protocol: Protocol::default(), per_second, slow_ms, query_url: None }
+        Self { endpoint: None, protocol: OtlpProtocol::default(), per_second, slow_ms, query_url: None }
     }
 }
 
@@ -77,21 +78,21 @@ pub struct MetricSettings {
     /// The receiver of OTLP. Without it nothing is pushed.
     #[serde(deserialize_with = "text::optional")]
     pub endpoint: Option<String>,
-    pub protocol: Protocol,
+    pub protocol: OtlpProtocol,
     /// From one push to the next; 1 to 3,600.
     pub interval_seconds: u64,
 }
 
 impl Default for MetricSettings {
     fn default() -> Self {
-        Self { endpoint: None, protocol: Protocol::default(), interval_seconds: 15 }
+        Self { endpoint: None, protocol: OtlpProtocol::default(), interval_seconds: 15 }
     }
 }
 
 impl MetricSettings {
-    /// The receiver, if there is one, for the metrics of a process of this role and name.
-    pub fn push(&self, who: (&str, &str)) -> Result<Option<Push>> {
+    /// The receiver, if there is one, for the metrics of a process.
+    pub fn push(&self, of: Identity<'_>) -> Result<Option<Push>> {
         let interval = Duration::from_secs(self.interval_seconds);
-        self.endpoint.as_ref().map(|endpoint| Push::new(endpoint, self.protocol, interval, who)).transpose()
+        self.endpoint.as_ref().map(|endpoint| Push::new(endpoint, self.protocol, interval, of)).transpose()
     }
 }

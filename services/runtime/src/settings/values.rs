@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use paceline_core::connections::Connections;
 use paceline_core::ids::{DEFAULT_GROUP, DEFAULT_QUEUE};
 use paceline_core::policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -90,5 +91,20 @@ impl Settings {
             .map(|address| address.trim().to_owned())
             .filter(|address| !address.is_empty())
             .collect()
+    }
+}
+
+impl Settings {
+    /// The services that the settings name, as the adapters take them.
+    pub fn connections(&self) -> Connections {
+        Connections {
+            broker_url: self.broker_url.clone(),
+            sink_url: self.sink_url.clone(),
+            ledger_url: self.ledger_url.clone(),
+            namespace: self.namespace.clone(),
+            ca_file: self.ca_file.clone(),
+            // Settings that are wrong were refused before.
+            payloads: self.sink.payloads().unwrap_or_default(),
+        }
     }
 }

@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, TracerProvider as _};
+use opentelemetry::trace::{SpanKind as OtelSpanKind, Status, TraceContextExt as _, TracerProvider as _};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanProcessor};
-use paceline_core::trace::span::{Kind, Span};
+use paceline_core::trace::span::{Span, SpanKind};
 use paceline_core::trace::{SpanId, TraceContext, TraceId};
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -141,7 +141,7 @@ fn ours(data: SpanData) -> Span {
     let is_failed = matches!(data.status, Status::Error { .. });
     let mut span = Span::new(trace, parent, data.name.clone(), (us(data.start_time), us(data.end_time)))
         .id(span_id(data.span_context.span_id()))
-        .kind(if data.span_kind == SpanKind::Server { Kind::Server } else { Kind::Internal })
+        .kind(if data.span_kind == OtelSpanKind::Server { SpanKind::Server } else { SpanKind::Internal })
         .text(attribute::RPC_SYSTEM, "grpc")
         .text(attribute::RPC_METHOD, data.name.clone());
     if let Some(opentelemetry::Value::I64(number)) = code(attribute::RPC_STATUS) {

@@ -11,7 +11,7 @@ use paceline_core::ports::SpanKeeper;
 use paceline_core::trace::span::Span;
 use tokio::sync::mpsc;
 
-use super::traces::{Choice, Tally, Traces};
+use super::traces::{Choice, SpanTally, Traces};
 use crate::lifecycle::Shutdown;
 
 /// The most spans of a request.
@@ -43,7 +43,7 @@ pub async fn beside<T>(
 }
 
 /// Brings spans until `shutdown`, and then those that are left. A receiver that fails is told once, and once more when it is back.
-async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally: Arc<Tally>, shutdown: Shutdown) {
+async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally: Arc<SpanTally>, shutdown: Shutdown) {
     let mut is_away = false;
     let overdue = async {
         shutdown.triggered().await;
@@ -57,7 +57,7 @@ async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally
         tokio::select! {
             biased;
             () = keep(&*keeper, batch, &tally, &mut is_away) => (),
-            () = &mut overdue => return Tally::add(&tally.failed, count),
+            () = &mut overdue => return SpanTally::add(&tally.failed, count),
         }
     }
     spans.close();
@@ -75,7 +75,7 @@ async fn run(keeper: Arc<dyn SpanKeeper>, mut spans: mpsc::Receiver<Span>, tally
         () = keeping => (),
         () = overdue => (),
     }
-    Tally::add(&tally.failed, left);
+    SpanTally::add(&tally.failed, left);
 }
 
 /// Fills the batch; returns when it is full or no more spans can come.
@@ -88,7 +88,7 @@ async fn gather(spans: &mut mpsc::Receiver<Span>, batch: &mut Vec<Span>) {
     }
 }
 
-async fn keep(keeper: &dyn SpanKeeper, batch: Vec<Span>, tally: &Tally, is_away: &mut bool) {
+async fn keep(keeper: &dyn SpanKeeper, batch: Vec<Span>, tally: &SpanTally, is_away: &mut bool) {
     let count = batch.len();
     let kept = tokio::time::timeout(EXPORT_TIMEOUT, keeper.keep(batch)).await;
     let kept = kept.unwrap_or_else(|_| {
@@ -96,13 +96,13 @@ async fn keep(keeper: &dyn SpanKeeper, batch: Vec<Span>, tally: &Tally, is_away:
     });
     match kept {
         Ok(()) => {
-            Tally::add(&tally.exported, count);
+            SpanTally::add(&tally.exported, count);
             if std::mem::take(is_away) {
                 tracing::info!("traces are taken again");
             }
         }
         Err(error) => {
-            Tally::add(&tally.failed, count);
+            SpanTally::add(&tally.failed, count);
             if !std::mem::replace(is_away, true) {
                 tracing::warn!(%error, spans = count, "traces are lost until they are taken again; jobs go on");
             }
@@ -159,7 +159,7 @@ mod tests {
         };
         tokio::join!(run(keeper.clone(), spans, tally.clone(), shutdown.clone()), story);
         assert_eq!(keeper.batches.lock().unwrap().iter().sum::<usize>(), BATCH_SPANS_MAX + 91);
-        assert_eq!(Tally::get(&tally.exported), BATCH_SPANS_MAX as u64 + 91);
+        assert_eq!(SpanTally::get(&tally.exported), BATCH_SPANS_MAX as u64 + 91);
     }
 
     #[tokio::test(start_paused = true)]
@@ -170,21 +170,21 @@ mod tests {
         let story = async {
             write(&traces, 5);
             tokio::time::sleep(GATHER * 2).await;
-            assert_eq!(Tally::get(&tally.failed), 5);
+            assert_eq!(SpanTally::get(&tally.failed), 5);
             keeper.is_away.store(false, Ordering::Relaxed);
             write(&traces, 4);
             tokio::time::sleep(GATHER * 2).await;
-            assert_eq!(Tally::get(&tally.exported), 4);
+            assert_eq!(SpanTally::get(&tally.exported), 4);
             keeper.hangs.store(true, Ordering::Relaxed);
             write(&traces, 3);
             tokio::time::sleep(GATHER + EXPORT_TIMEOUT * 2).await;
-            assert_eq!(Tally::get(&tally.failed), 8);
+            assert_eq!(SpanTally::get(&tally.failed), 8);
             write(&traces, 2);
             shutdown.trigger();
             tokio::time::Instant::now()
         };
         let ((), stopped_at) = tokio::join!(run(keeper.clone(), spans, tally.clone(), shutdown.clone()), story);
         assert!(stopped_at.elapsed() <= STOP_TIMEOUT, "{:?}", stopped_at.elapsed());
-        assert_eq!(Tally::get(&tally.failed), 10);
+        assert_eq!(SpanTally::get(&tally.failed), 10);
     }
 }

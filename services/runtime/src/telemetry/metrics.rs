@@ -24,4 +24,4 @@ pub use expose::CONTENT_TYPE;
 pub use handle::Metrics;
 /// A count that only grows; a clone is the same one. Adding is one atomic operation.
 pub use prometheus_client::metrics::counter::Counter;
-pub use series::Readings;
+pub use series::MetricReadings;

@@ -5,7 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{
+    Link, SpanContext, SpanId, SpanKind as OtelSpanKind, Status, TraceFlags, TraceId, TraceState,
+};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
@@ -14,8 +16,10 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _, SpanLinks};
 use paceline_core::error::codes;
 use paceline_core::ports::SpanKeeper;
 use paceline_core::trace::TraceContext;
-use paceline_core::trace::span::{Kind, Span, Value};
+use paceline_core::trace::span::{AttributeValue, Span, SpanKind};
 use paceline_core::{Error, Result};
+
+use super::identity::Identity;
 
 /// The longest that a request may take; the exporter is no more patient.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,7 +29,7 @@ const HTTP_PATH: &str = "/v1/traces";
 /// The transport of OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Protocol {
+pub enum OtlpProtocol {
     #[default]
     Grpc,
     Http,
@@ -33,12 +37,12 @@ pub enum Protocol {
 
 /// The address of a receiver, as people may see it. The endpoint itself is repeated nowhere: it may hold a password or a key.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ReceiverAddress {
     host_and_port: String,
     names_a_path: bool,
 }
 
-impl Place {
+impl ReceiverAddress {
     /// `setting` is what the error calls it.
     pub fn parse(setting: &str, endpoint: &str) -> Result<Self> {
         let url = url::Url::parse(endpoint)
@@ -53,41 +57,31 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ReceiverAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.host_and_port)
     }
 }
 
-/// The identity of a process to a receiver.
-pub(super) fn identity(role: &str, id: &str) -> [(&'static str, String); 4] {
-    [
-        ("service.name", format!("paceline-{role}")),
-        ("service.namespace", "paceline".to_owned()),
-        ("service.instance.id", id.to_owned()),
-        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
-    ]
-}
-
 #[derive(Debug)]
 pub struct Otlp {
     exporter: SpanExporter,
-    place: Place,
+    place: ReceiverAddress,
 }
 
 impl Otlp {
-    /// Connects when it is first used. `role` and `id` are the service's name, as `paceline-worker`, and instance.
-    pub fn new(endpoint: &str, protocol: Protocol, role: &str, id: &str) -> Result<Self> {
+    /// Connects when it is first used.
+    pub fn new(endpoint: &str, protocol: OtlpProtocol, of: Identity<'_>) -> Result<Self> {
         let wrong = |why: String| {
             Error::invalid_field("traces.endpoint", format!("is no address for traces: {why}"))
                 .coded(codes::ADDRESS_INVALID)
         };
-        let place = Place::parse("traces.endpoint", endpoint)?;
+        let place = ReceiverAddress::parse("traces.endpoint", endpoint)?;
         let exporter = match protocol {
-            Protocol::Grpc => {
+            OtlpProtocol::Grpc => {
                 SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(TIMEOUT).build()
             }
-            Protocol::Http => {
+            OtlpProtocol::Http => {
                 let path = place.with_path(endpoint, HTTP_PATH);
                 let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| wrong(e.to_string()))?;
                 let exporter = SpanExporter::builder().with_http().with_http_client(Http(client));
@@ -95,7 +89,7 @@ impl Otlp {
             }
         };
         let mut exporter = exporter.map_err(|e| wrong(e.to_string()))?;
-        let attributes = identity(role, id).map(|(name, value)| KeyValue::new(name, value));
+        let attributes = of.attributes().map(|(name, value)| KeyValue::new(name, value));
         exporter.set_resource(&Resource::builder_empty().with_attributes(attributes).build());
         Ok(Self { exporter, place })
     }
@@ -140,11 +134,11 @@ fn data(span: Span) -> SpanData {
         parent_span_id: span.parent.map_or(SpanId::INVALID, |parent| SpanId::from(parent.0)),
         parent_span_is_remote: true,
         span_kind: match span.kind {
-            Kind::Internal => SpanKind::Internal,
-            Kind::Producer => SpanKind::Producer,
-            Kind::Consumer => SpanKind::Consumer,
-            Kind::Client => SpanKind::Client,
-            Kind::Server => SpanKind::Server,
+            SpanKind::Internal => OtelSpanKind::Internal,
+            SpanKind::Producer => OtelSpanKind::Producer,
+            SpanKind::Consumer => OtelSpanKind::Consumer,
+            SpanKind::Client => OtelSpanKind::Client,
+            SpanKind::Server => OtelSpanKind::Server,
         },
         name: span.name,
         start_time: at(span.start_us),
@@ -162,9 +156,9 @@ fn data(span: Span) -> SpanData {
     }
 }
 
-fn any(value: Value) -> opentelemetry::Value {
+fn any(value: AttributeValue) -> opentelemetry::Value {
     match value {
-        Value::Text(text) => opentelemetry::Value::String(text.into()),
-        Value::Int(number) => opentelemetry::Value::I64(number),
+        AttributeValue::Text(text) => opentelemetry::Value::String(text.into()),
+        AttributeValue::Int(number) => opentelemetry::Value::I64(number),
     }
 }

@@ -34,7 +34,7 @@ impl Default for Choice {
 
 /// The numbers of spans that were exported, dropped or lost.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct SpanTally {
     pub exported: AtomicU64,
     /// The queue was full.
     pub dropped: AtomicU64,
@@ -42,7 +42,7 @@ pub struct Tally {
     pub failed: AtomicU64,
 }
 
-impl Tally {
+impl SpanTally {
     pub fn add(counter: &AtomicU64, spans: usize) {
         counter.fetch_add(spans as u64, Ordering::Relaxed);
     }
@@ -60,7 +60,7 @@ pub struct Traces(Option<Arc<Inner>>);
 struct Inner {
     queue: mpsc::Sender<Span>,
     choice: Choice,
-    tally: Arc<Tally>,
+    tally: Arc<SpanTally>,
     calls: Mutex<Bucket>,
 }
 
@@ -87,15 +87,15 @@ impl Traces {
     }
 
     /// The handle, and the other end of its queue.
-    pub fn new(choice: Choice) -> (Self, mpsc::Receiver<Span>, Arc<Tally>) {
+    pub fn new(choice: Choice) -> (Self, mpsc::Receiver<Span>, Arc<SpanTally>) {
         let (queue, spans) = mpsc::channel(QUEUE_SPANS_MAX);
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(SpanTally::default());
         let calls = Mutex::new(Bucket { tokens: choice.per_second.max(1.0), filled_at: Instant::now() });
         (Self(Some(Arc::new(Inner { queue, choice, tally: tally.clone(), calls }))), spans, tally)
     }
 
     /// The counts of exported, dropped and failed spans; `None` while off.
-    pub fn tally(&self) -> Option<Arc<Tally>> {
+    pub fn tally(&self) -> Option<Arc<SpanTally>> {
         self.0.as_ref().map(|inner| inner.tally.clone())
     }
 
@@ -137,7 +137,7 @@ impl Traces {
     /// Counts a tree for which there was no room.
     pub fn skipped(&self) {
         if let Some(inner) = &self.0 {
-            Tally::add(&inner.tally.dropped, TREE_SPANS);
+            SpanTally::add(&inner.tally.dropped, TREE_SPANS);
         }
     }
 
@@ -145,7 +145,7 @@ impl Traces {
         if let Some(inner) = &self.0
             && inner.queue.try_send(span).is_err()
         {
-            Tally::add(&inner.tally.dropped, 1);
+            SpanTally::add(&inner.tally.dropped, 1);
         }
     }
 }
@@ -162,14 +162,14 @@ mod tests {
         for _ in 0..QUEUE_SPANS_MAX + 7 {
             traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
         }
-        assert_eq!((Tally::get(&tally.dropped), traces.has_room()), (7, false));
+        assert_eq!((SpanTally::get(&tally.dropped), traces.has_room()), (7, false));
         assert!(spans.try_recv().is_ok() && !traces.has_room(), "a tree needs more");
         (0..TREE_SPANS).for_each(|_| assert!(spans.try_recv().is_ok()));
         assert!(traces.has_room());
         drop(spans);
         traces.write(Span::new(TraceId(1), None, "job", (0, 1)));
         traces.skipped();
-        assert_eq!(Tally::get(&tally.dropped), 8 + TREE_SPANS as u64, "without an exporter too");
+        assert_eq!(SpanTally::get(&tally.dropped), 8 + TREE_SPANS as u64, "without an exporter too");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use paceline_core::ids::{self, RunId};
 use paceline_core::repair::{Repaired, repair};
-use paceline_core::verify::{Options, Verification, verify};
+use paceline_core::verify::{Verification, VerifyOptions, verify};
 use paceline_proto::v1::verify_service_server::VerifyService;
 use paceline_proto::v1::{RepairRunRequest, RepairRunResponse, VerifyRunRequest, VerifyRunResponse};
 use paceline_runtime::status::to_status;
@@ -18,7 +18,7 @@ impl VerifyService for VerifyApi {
     async fn verify_run(&self, request: Request<VerifyRunRequest>) -> Result<Response<VerifyRunResponse>, Status> {
         let request = request.into_inner();
         let (run, group) = self.names(&request.run_id, request.group).map_err(to_status)?;
-        let options = Options { group, strict: request.strict };
+        let options = VerifyOptions { group, strict: request.strict };
         let proof = verify(&*self.0.ports.ledger.counts, &*self.0.ports.sink.reader, &run, &options).await;
         proof.map(|proof| Response::new(answer(proof))).map_err(to_status)
     }

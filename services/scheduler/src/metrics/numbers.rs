@@ -7,7 +7,7 @@ use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Ledger;
 use paceline_core::run::RunState;
-use paceline_runtime::telemetry::metrics::Readings;
+use paceline_runtime::telemetry::metrics::MetricReadings;
 use paceline_runtime::telemetry::metrics::names;
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,7 +31,7 @@ impl RunNumbers {
         self.published = self.published.max(read.published);
     }
 
-    pub fn show(&self, run: &str, readings: &mut Readings) {
+    pub fn show(&self, run: &str, readings: &mut MetricReadings) {
         readings.add(&names::RUN_ENQUEUED, &[run], self.enqueued);
         readings.add(&names::RUN_PUBLISHED, &[run], self.published);
         for (group, (processed, dead)) in &self.groups {

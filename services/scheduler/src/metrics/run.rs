@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use paceline_core::groups::Groups;
-use paceline_runtime::telemetry::metrics::Readings;
+use paceline_runtime::telemetry::metrics::MetricReadings;
 use paceline_runtime::telemetry::metrics::names;
 use tokio::time::Instant;
 
@@ -74,7 +74,7 @@ impl ShownRun {
         }
     }
 
-    pub fn show(&self, run: &str, readings: &mut Readings) {
+    pub fn show(&self, run: &str, readings: &mut MetricReadings) {
         readings.add(&names::RUN_FAILED, &[run], self.has_failed);
         if let Some(asked) = self.owner.as_ref().map_or(Some(0.0), |view| view.asked) {
             readings.add(&names::RUN_ASKED, &[run], asked);

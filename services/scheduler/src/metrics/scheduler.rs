@@ -9,7 +9,7 @@ use paceline_core::ids::RunId;
 use paceline_core::ports::Ledger;
 use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::telemetry::metrics::names;
-use paceline_runtime::telemetry::metrics::{Counter, Histogram, Metrics, Readings};
+use paceline_runtime::telemetry::metrics::{Counter, Histogram, MetricReadings, Metrics};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -127,7 +127,7 @@ impl SchedulerMetrics {
 }
 
 impl Inner {
-    fn show(&self, readings: &mut Readings) {
+    fn show(&self, readings: &mut MetricReadings) {
         readings.add(&names::RUNS_OWNED, &[], self.owned.load(Ordering::Relaxed));
         readings.add(&names::BACKLOG_HELD, &[], self.held.load(Ordering::Relaxed));
         if let Some((runs, _)) = lock(&self.active).filter(|(_, counted_at)| counted_at.elapsed() < COUNT_FRESH) {

@@ -78,7 +78,7 @@ impl Bench {
         self.sink.requests.lock().unwrap().clone()
     }
 
-    fn sink_check(&self) -> paceline_runtime::readiness::Check {
+    fn sink_check(&self) -> paceline_runtime::readiness::ReadinessCheck {
         self.readiness.report().checks.into_iter().find(|check| check.name == "sink").expect("it is a condition")
     }
 }

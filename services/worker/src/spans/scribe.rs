@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use paceline_core::document::{Document, Status};
-use paceline_core::trace::span::{Kind, Span};
+use paceline_core::trace::span::{Span, SpanKind};
 use paceline_core::trace::{SpanId, TraceContext, TraceId};
 use paceline_runtime::telemetry::names::{attribute, span};
 use paceline_runtime::telemetry::traces::Traces;
@@ -65,7 +65,7 @@ impl Scribe<'_> {
         }
         let links: Vec<_> = followed.iter().take(LINKS_MAX).map(|(document, way)| self.root(document, way)).collect();
         let bulk = Span::new(TraceId(fastrand::u128(1..)), None, span::BULK, (steps.sent_us, steps.stored_us))
-            .kind(Kind::Client)
+            .kind(SpanKind::Client)
             .text(attribute::DESTINATION, queue.unwrap_or_default())
             .text(attribute::WORKER, self.worker.to_owned())
             .int(attribute::BATCH, count)
@@ -162,7 +162,7 @@ impl Scribe<'_> {
         self.traces.write(self.process(retry.job_id, retry.queue, way).error(Some(retry.reason.to_owned())));
         let retried = Span::new(way.trace, parent, span::RETRY, (way.ended_us, retry.now_us))
             .id(retry.next.span)
-            .kind(Kind::Producer)
+            .kind(SpanKind::Producer)
             .text(attribute::DESTINATION, retry.queue.to_owned())
             .int(attribute::DELAY_MS, retry.delay.as_millis())
             .int(attribute::ATTEMPT, way.attempt);
@@ -177,7 +177,7 @@ impl Scribe<'_> {
         self.traces.write(process.error(document.error.clone()));
         let parent = Some(SpanId::of_root(&document.job_id, self.group));
         let store = Span::new(way.trace, parent, span::STORE, (way.ended_us, steps.stored_us))
-            .kind(Kind::Client)
+            .kind(SpanKind::Client)
             .text(attribute::WORKER, self.worker.to_owned())
             .links(bulk.into_iter().collect());
         self.traces.write(store);
@@ -193,7 +193,7 @@ impl Scribe<'_> {
                 format!("{} {queue}", span::PUBLISH),
                 (way.published_us, way.published_us),
             );
-            self.traces.write(published.kind(Kind::Producer).text(attribute::DESTINATION, queue.to_owned()));
+            self.traces.write(published.kind(SpanKind::Producer).text(attribute::DESTINATION, queue.to_owned()));
         }
         let wait = Span::new(way.trace, parent, span::WAIT, (way.published_us, way.started_us));
         self.traces.write(wait.text(attribute::DESTINATION, queue.to_owned()).links(way.context.into_iter().collect()));
@@ -202,7 +202,7 @@ impl Scribe<'_> {
     fn process(&self, job_id: &str, queue: &str, way: &Way) -> Span {
         let parent = Some(SpanId::of_root(job_id, self.group));
         Span::new(way.trace, parent, format!("{} {queue}", span::PROCESS), (way.started_us, way.ended_us))
-            .kind(Kind::Consumer)
+            .kind(SpanKind::Consumer)
             .text(attribute::OPERATION, "process")
             .text(attribute::DESTINATION, queue.to_owned())
             .text(attribute::MESSAGE, job_id.to_owned())

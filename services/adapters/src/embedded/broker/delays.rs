@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use paceline_core::Result;
 
-use super::queue::Queue;
-use super::shared::Shared;
+use super::queue::MemoryQueue;
+use super::shared::SharedQueues;
 use super::store;
 
 /// Messages that come back in one transaction.
@@ -14,7 +14,7 @@ const BATCH: usize = 1_000;
 /// The longest sleep: bounds the effect of a wall clock that is set.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
 
-pub async fn bring_back_for_ever(shared: Arc<Shared>) {
+pub async fn bring_back_for_ever(shared: Arc<SharedQueues>) {
     loop {
         let sleep = match bring_back(&shared).await {
             Ok(sleep) => sleep,
@@ -31,7 +31,7 @@ pub async fn bring_back_for_ever(shared: Arc<Shared>) {
 }
 
 /// Moves what is due and answers how long until the next.
-async fn bring_back(shared: &Arc<Shared>) -> Result<Duration> {
+async fn bring_back(shared: &Arc<SharedQueues>) -> Result<Duration> {
     let Some(due_ms) = shared.database.read(store::next_due_ms).await? else { return Ok(SLEEP_MAX) };
     let now_ms = shared.clock.wall_ms();
     if due_ms > now_ms {
@@ -45,7 +45,7 @@ async fn bring_back(shared: &Arc<Shared>) -> Result<Duration> {
     Ok(if moved == 0 { Duration::from_millis(200) } else { Duration::ZERO })
 }
 
-async fn move_due(shared: &Arc<Shared>, queue: Arc<Queue>, now_ms: i64) -> Result<usize> {
+async fn move_due(shared: &Arc<SharedQueues>, queue: Arc<MemoryQueue>, now_ms: i64) -> Result<usize> {
     let writer = queue.clone();
     let change = move |connection: &rusqlite::Connection| {
         let due = store::take_due(connection, writer.number, now_ms, BATCH)?;

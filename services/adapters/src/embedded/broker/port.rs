@@ -1,4 +1,4 @@
-//! The broker port itself: each method is a step on [`Queue`]s and the file.
+//! The broker port itself: each method is a step on [`MemoryQueue`]s and the file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use paceline_core::ports::Broker;
 use paceline_core::ports::broker::{Confirm, Consumer, DELIVERY_LIMIT, DeadLetter, Delivery, Depth, Message};
 use tokio::task::JoinSet;
 
-use super::queue::{Entry, Queue};
+use super::queue::{Entry, MemoryQueue};
 use super::settle::{self, Settlement};
-use super::shared::Shared;
+use super::shared::SharedQueues;
 use super::{delays, store};
 use crate::embedded::database::Database;
 
 /// The broker of one folder. Dropping it ends its tasks; unsettled messages are ready at the next opening.
 pub struct EmbeddedBroker {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueues>,
     _tasks: JoinSet<()>,
 }
 
@@ -28,7 +28,7 @@ impl EmbeddedBroker {
     /// Opens or makes `folder/broker.db`. Must be called within a Tokio runtime.
     pub fn open(folder: &Path, clock: SharedClock) -> Result<Self> {
         let database = Database::open(folder, "broker.db", store::SCHEMA)?;
-        let shared = Arc::new(Shared::new(database, clock));
+        let shared = Arc::new(SharedQueues::new(database, clock));
         let mut tasks = JoinSet::new();
         tasks.spawn(settle::flush_acks_for_ever(shared.clone()));
         tasks.spawn(delays::bring_back_for_ever(shared.clone()));
@@ -46,9 +46,9 @@ impl Broker for EmbeddedBroker {
         let (shared, database) = (self.shared.clone(), self.shared.database.clone());
         let change = move |connection: &rusqlite::Connection| {
             let number = store::declare(connection, &name, &member)?;
-            Ok((name, member, Queue::new(database, number, store::extent(connection, number)?)))
+            Ok((name, member, MemoryQueue::new(database, number, store::extent(connection, number)?)))
         };
-        let after = move |(name, member, queue): (String, String, Queue)| {
+        let after = move |(name, member, queue): (String, String, MemoryQueue)| {
             // Two may declare at once; the first one's queue is everybody's.
             shared.queues().entry((name, member)).or_insert_with(|| Arc::new(queue));
         };
@@ -60,7 +60,7 @@ impl Broker for EmbeddedBroker {
 
     async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
         self.shared.restore().await?;
-        let targets: Vec<Arc<Queue>> = self
+        let targets: Vec<Arc<MemoryQueue>> = self
             .shared
             .queues()
             .iter()
@@ -80,7 +80,7 @@ impl Broker for EmbeddedBroker {
             }
             Ok((written, batch))
         };
-        let after = |(written, batch): (Vec<(Arc<Queue>, i64)>, Vec<Message>)| {
+        let after = |(written, batch): (Vec<(Arc<MemoryQueue>, i64)>, Vec<Message>)| {
             let mut written = written.into_iter();
             let last = written.next_back();
             written.for_each(|(queue, first_id)| queue.committed(first_id, batch.clone()));
@@ -147,8 +147,8 @@ impl Broker for EmbeddedBroker {
 
 /// A consumer of a queue. When its stream is dropped, the messages that the consumer holds go back to the queue.
 struct Membership {
-    shared: Arc<Shared>,
-    queue: Arc<Queue>,
+    shared: Arc<SharedQueues>,
+    queue: Arc<MemoryQueue>,
     number: u64,
 }
 

@@ -17,7 +17,7 @@ use crate::embedded::database::Database;
 const WINDOW_MAX: usize = 4_096;
 const PAGE: usize = 1_024;
 
-pub struct Queue {
+pub struct MemoryQueue {
     pub number: i64,
     database: Database,
     state: Mutex<State>,
@@ -55,7 +55,7 @@ struct Holder {
     held: BTreeMap<i64, Entry>,
 }
 
-impl Queue {
+impl MemoryQueue {
     /// A queue whose file, `database`, holds `ready` messages with ids up to `last_id`.
     pub fn new(database: Database, number: i64, (last_id, ready): (i64, i64)) -> Self {
         let state = State {

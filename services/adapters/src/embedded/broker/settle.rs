@@ -9,8 +9,8 @@ use paceline_core::error::codes;
 use paceline_core::ports::broker::{Message, Settle};
 use paceline_core::{Error, Result, retry};
 
-use super::queue::{Queue, Release};
-use super::shared::Shared;
+use super::queue::{MemoryQueue, Release};
+use super::shared::SharedQueues;
 use super::store;
 
 /// The first and the longest pause before acks that could not be deleted are tried again.
@@ -18,14 +18,14 @@ const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 pub struct Settlement {
-    shared: Arc<Shared>,
-    queue: Arc<Queue>,
+    shared: Arc<SharedQueues>,
+    queue: Arc<MemoryQueue>,
     consumer: u64,
     id: i64,
 }
 
 impl Settlement {
-    pub fn new(shared: Arc<Shared>, queue: Arc<Queue>, consumer: u64, id: i64) -> Self {
+    pub fn new(shared: Arc<SharedQueues>, queue: Arc<MemoryQueue>, consumer: u64, id: i64) -> Self {
         Self { shared, queue, consumer, id }
     }
 
@@ -75,7 +75,7 @@ impl Settle for Settlement {
 }
 
 /// Deletes acknowledged messages whenever there are some; acks that come meanwhile share the next transaction.
-pub async fn flush_acks_for_ever(shared: Arc<Shared>) {
+pub async fn flush_acks_for_ever(shared: Arc<SharedQueues>) {
     let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
     loop {
         shared.acked.notified().await;

@@ -8,15 +8,15 @@ use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 use tokio::sync::{Notify, OnceCell};
 
-use super::queue::Queue;
+use super::queue::MemoryQueue;
 use super::store;
 use crate::embedded::database::Database;
 
-pub struct Shared {
+pub struct SharedQueues {
     pub database: Database,
     pub clock: SharedClock,
     /// By (queue, group).
-    queues: Mutex<BTreeMap<(String, String), Arc<Queue>>>,
+    queues: Mutex<BTreeMap<(String, String), Arc<MemoryQueue>>>,
     /// Set once the queues of an earlier process are known.
     restored: OnceCell<()>,
     /// An ack waits for its flush.
@@ -25,22 +25,22 @@ pub struct Shared {
     pub delayed: Notify,
 }
 
-impl Shared {
+impl SharedQueues {
     pub fn new(database: Database, clock: SharedClock) -> Self {
         let (queues, restored, acked, delayed) = (Mutex::default(), OnceCell::new(), Notify::new(), Notify::new());
         Self { database, clock, queues, restored, acked, delayed }
     }
 
-    pub fn queues(&self) -> MutexGuard<'_, BTreeMap<(String, String), Arc<Queue>>> {
+    pub fn queues(&self) -> MutexGuard<'_, BTreeMap<(String, String), Arc<MemoryQueue>>> {
         self.queues.lock().expect("no code panics while it holds the queues")
     }
 
-    pub fn all_queues(&self) -> Vec<Arc<Queue>> {
+    pub fn all_queues(&self) -> Vec<Arc<MemoryQueue>> {
         self.queues().values().cloned().collect()
     }
 
     /// A declared queue, also of an earlier process.
-    pub async fn queue(self: &Arc<Self>, queue: &str, group: &str) -> Result<Arc<Queue>> {
+    pub async fn queue(self: &Arc<Self>, queue: &str, group: &str) -> Result<Arc<MemoryQueue>> {
         self.restore().await?;
         let found = self.queues().get(&(queue.to_owned(), group.to_owned())).cloned();
         found.ok_or_else(|| {
@@ -62,12 +62,12 @@ impl Shared {
             let mut queues = Vec::new();
             for (name, group, number) in store::declared(connection)? {
                 let extent = store::extent(connection, number)?;
-                queues.push(((name, group), Queue::new(database.clone(), number, extent)));
+                queues.push(((name, group), MemoryQueue::new(database.clone(), number, extent)));
             }
             Ok(queues)
         };
         let shared = self.clone();
-        let after = move |queues: Vec<((String, String), Queue)>| {
+        let after = move |queues: Vec<((String, String), MemoryQueue)>| {
             let mut known = shared.queues();
             for (name, queue) in queues {
                 known.entry(name).or_insert_with(|| Arc::new(queue));

@@ -20,7 +20,7 @@ pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, W
         overwrite(c, kept)?;
         total = kept.spec.total;
     }
-    let cursor = total.map_or(kept.cursor, |total| kept.cursor.min(total));
+    let cursor = kept.enqueued_within(total);
     if takes_over && cursor == held.cursor && held.state.leaves_failed(kept.state) {
         // By its own pacing the time in FAILED would be an outage.
         let update = "UPDATE runs SET pacing = ?2 WHERE run_id = ?1";
@@ -46,7 +46,7 @@ pub(super) fn restore_run(c: &Connection, kept: &KeptRun) -> Result<RunRecord, W
 /// Without an owner. Epoch 0 is nobody's: the next lease takes the time as its epoch, which is above all that were handed out before.
 fn insert(c: &Connection, kept: &KeptRun) -> Result<RunRecord, WriteError> {
     let run = &kept.spec.run_id;
-    let cursor = kept.spec.total.map_or(kept.cursor, |total| kept.cursor.min(total));
+    let cursor = kept.enqueued_within(kept.spec.total);
     let insert = "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, '', 0, 0, ?7, ?8)";
     c.prepare_cached(insert)?.execute(params![
         run.as_str(),

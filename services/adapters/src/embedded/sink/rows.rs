@@ -79,7 +79,7 @@ impl Key {
 
 /// Documents on their way to the writer's thread: encoded by the caller, all bodies in one buffer.
 #[derive(Default)]
-pub struct Batch {
+pub struct RowBatch {
     rows: Vec<Encoded>,
     bodies: Vec<u8>,
 }
@@ -93,7 +93,7 @@ struct Encoded {
     body: Range<usize>,
 }
 
-impl Batch {
+impl RowBatch {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -9,6 +9,7 @@ local current = redis.call('HMGET', run, 'revision', 'state', 'cursor', 'total')
 if current[1] ~= ARGV[2] then
   return refuse('ABORTED', 'it is at revision ' .. current[1] .. ', not ' .. ARGV[2] .. '; read it again')
 end
+-- RUNNING alone reserves: core/run/state.rs is the home of the states.
 if current[2] ~= 'RUNNING' then
   return refuse('PRECONDITION', 'it is ' .. current[2] .. ' and reserves no more jobs')
 end

@@ -29,6 +29,7 @@ if takes_over then
 end
 
 local cursor, kept_cursor = tonumber(held[2] or 0), tonumber(ARGV[5])
+-- A copy of `KeptRun::enqueued_within` in core/run/kept.rs, its home.
 if total ~= '' then
   kept_cursor = math.min(kept_cursor, tonumber(total))
 end
@@ -43,6 +44,7 @@ if kept_cursor > cursor then
     -- An owner that reserves at the revision it knows is refused, and reads again.
     redis.call('HINCRBY', run, 'revision', 1)
   end
+  -- A copy of `RunState::reopened` in core/run/state.rs, its home.
   local drains_again = { COMPLETED = 'DRAINING', STOPPED = 'STOPPING' }
   if not takes_over and drains_again[held[4]] then
     -- Its numbers do not close any more, so somebody has to own it again.

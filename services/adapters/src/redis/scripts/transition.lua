@@ -1,5 +1,6 @@
 -- Changes the fields of a run if it is still at the revision at which the change was judged. What was judged outside
 -- and can move without a new revision is judged here again: the owner's fence, and the cursor against a new total.
+-- The rule about a total has its home in core/run/change.rs (`check_total`); this is a copy, because the cursor moves meanwhile.
 -- KEYS: the run. ARGV: epoch or '', expected revision, new total or '', 1 if the run ends, then fields and values.
 if ARGV[1] ~= '' then
   local refusal = stale(ARGV[1])

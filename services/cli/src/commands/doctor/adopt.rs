@@ -11,8 +11,8 @@ use paceline_core::{Error, Result};
 use paceline_proto::PROTOCOL;
 use serde::Serialize;
 
-use crate::connections;
-use crate::context::Context;
+use crate::connections::must_exist;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::output::counted;
 
@@ -23,10 +23,10 @@ struct Adopted {
     now: u32,
 }
 
-pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(context: &CommandContext) -> anyhow::Result<Exit> {
     let settings = &context.settings;
-    connections::must_exist(&settings.ledger_url)?;
-    let ledger = resolve::ledger(&connections::connections(settings), SystemClock::shared()).await?;
+    must_exist(&settings.ledger_url)?;
+    let ledger = resolve::ledger(&settings.connections(), SystemClock::shared()).await?;
     ledger.mesh.check().await?;
     let adopted = adopt(&ledger, &settings.namespace, PROTOCOL.number()).await?;
     context.output.data(&adopted, text)?;

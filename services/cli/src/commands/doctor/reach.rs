@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_core::{Error, Result};
 
-use super::checkup::Check;
+use super::checkup::DoctorCheck;
 
 /// The longest that one probe may take.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,11 +17,11 @@ pub async fn within<T>(probe: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// The failed check of a service that everything needs: `name` is `broker`, `sink` or `ledger`. The URL is shown without secrets.
-pub fn unreached(name: &str, url: &str, error: &Error) -> Check {
+pub fn unreached(name: &str, url: &str, error: &Error) -> DoctorCheck {
     let variable = format!("PACELINE_{}_URL", name.to_ascii_uppercase());
     let remedy =
         format!("is it running at {}? {variable} or `{name}_url` in the settings file says where it is", redacted(url));
-    Check::failed(name, error, remedy).required()
+    DoctorCheck::failed(name, error, remedy).required()
 }
 
 /// A URL without what may be a secret in it. The last `@` counts, so a password with odd characters does not leak.

@@ -14,7 +14,7 @@ use paceline_runtime::protocol::{self, Build};
 use serde::Serialize;
 
 use crate::connections;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::output::{counted, table};
 
@@ -35,10 +35,10 @@ struct Rebuilt {
     restored: bool,
 }
 
-pub async fn execute(context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(context: &CommandContext) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     [&settings.ledger_url, &settings.sink_url].into_iter().try_for_each(|url| connections::must_exist(url))?;
-    let (at, clock) = (connections::connections(settings), SystemClock::shared());
+    let (at, clock) = (settings.connections(), SystemClock::shared());
     let ledger = resolve::ledger(&at, clock.clone()).await?;
     ledger.mesh.check().await?;
     let ledger = protocol::visit(ledger, &settings.namespace, Build::THIS).await?;

@@ -7,15 +7,15 @@ use paceline_core::clock::SystemClock;
 use paceline_core::ports::Broker;
 use paceline_runtime::settings::Settings;
 
-use super::checkup::Check;
+use super::checkup::DoctorCheck;
 use super::reach::{unreached, within};
-use crate::connections::{connections, must_exist};
+use crate::connections::must_exist;
 
 /// The broker, then its queues. The broker is connected once and asked everything, because embedded files refuse a second opener.
-pub async fn broker(settings: &Settings) -> Vec<Check> {
+pub async fn broker(settings: &Settings) -> Vec<DoctorCheck> {
     let reached = within(async {
         must_exist(&settings.broker_url)?;
-        let broker = resolve::broker(&connections(settings), SystemClock::shared()).await?;
+        let broker = resolve::broker(&settings.connections(), SystemClock::shared()).await?;
         let what = broker.check().await?;
         Ok((broker, what))
     });
@@ -23,56 +23,58 @@ pub async fn broker(settings: &Settings) -> Vec<Check> {
         Ok((broker, what)) => {
             let queues = settings.queues.keys().map(|queue| depth(&*broker, queue, &settings.group));
             let queues = join_all(queues).await;
-            std::iter::once(Check::ok("broker", what).required()).chain(queues).collect()
+            std::iter::once(DoctorCheck::ok("broker", what).required()).chain(queues).collect()
         }
         Err(error) => {
-            let skipped = |queue| Check::skipped(format!("queue {queue}"), "the broker was not reached");
+            let skipped = |queue| DoctorCheck::skipped(format!("queue {queue}"), "the broker was not reached");
             let queues = settings.queues.keys().map(skipped);
             std::iter::once(unreached("broker", &settings.broker_url, &error)).chain(queues).collect()
         }
     }
 }
 
-async fn depth(broker: &dyn Broker, queue: &str, group: &str) -> Check {
+async fn depth(broker: &dyn Broker, queue: &str, group: &str) -> DoctorCheck {
     let name = format!("queue {queue}");
     match within(broker.depth(queue, group)).await {
         Ok(depth) => {
             let unacked = depth.unacked.map_or("unknown".to_owned(), |count| count.to_string());
-            Check::ok(
+            DoctorCheck::ok(
                 name,
                 format!("{} ready, {unacked} unacked, {} delayed, {} dead", depth.ready, depth.delayed, depth.dead),
             )
         }
         Err(error) if error.kind == ErrorKind::NotFound => {
-            Check::skipped(name, "not there yet").with_remedy("the first worker or producer makes it")
+            DoctorCheck::skipped(name, "not there yet").with_remedy("the first worker or producer makes it")
         }
-        Err(error) => Check::failed(name, &error, "if it is not there yet, the first worker or producer makes it"),
+        Err(error) => {
+            DoctorCheck::failed(name, &error, "if it is not there yet, the first worker or producer makes it")
+        }
     }
 }
 
 /// The sink as a whole.
-pub async fn sink(settings: &Settings) -> Check {
+pub async fn sink(settings: &Settings) -> DoctorCheck {
     let reached = within(async {
         must_exist(&settings.sink_url)?;
-        resolve::sink(&connections(settings), SystemClock::shared()).await?.writer.check().await
+        resolve::sink(&settings.connections(), SystemClock::shared()).await?.writer.check().await
     });
     match reached.await {
-        Ok(what) => Check::ok("sink", what).required(),
+        Ok(what) => DoctorCheck::ok("sink", what).required(),
         Err(error) => unreached("sink", &settings.sink_url, &error),
     }
 }
 
 /// Each node of a service that has several: a node that is away does not show in a service that others answer for.
-pub async fn nodes(settings: &Settings) -> Vec<Check> {
-    let nodes = resolve::nodes(&connections(settings), SystemClock::shared()).await;
-    let one = |node: resolve::Node| {
+pub async fn nodes(settings: &Settings) -> Vec<DoctorCheck> {
+    let nodes = resolve::nodes(&settings.connections(), SystemClock::shared()).await;
+    let one = |node: resolve::ServiceNode| {
         let name = format!("{} node {}", node.service, node.address);
         match node.answer {
-            Ok(what) => Check::ok(name, what),
+            Ok(what) => DoctorCheck::ok(name, what),
             Err(error) if error.kind == ErrorKind::Unavailable => {
-                Check::failed(name, &error, "start it again; until then the others do its work")
+                DoctorCheck::failed(name, &error, "start it again; until then the others do its work")
             }
-            Err(error) => Check::failed(name, &error, "see docs/clusters.md for what has to stand behind a URL"),
+            Err(error) => DoctorCheck::failed(name, &error, "see docs/clusters.md for what has to stand behind a URL"),
         }
     };
     nodes.into_iter().map(one).collect()
@@ -81,7 +83,7 @@ pub async fn nodes(settings: &Settings) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::checkup::Verdict;
+    use crate::commands::doctor::checkup::CheckVerdict;
 
     #[tokio::test]
     async fn a_data_folder_that_is_not_there_fails_and_is_not_made() {
@@ -89,6 +91,6 @@ mod tests {
         let folder = parent.path().join("data");
         let settings = Settings { sink_url: format!("embedded:{}", folder.display()), ..Settings::default() };
         let check = sink(&settings).await;
-        assert_eq!((check.verdict, check.required, folder.exists()), (Verdict::Failed, true, false));
+        assert_eq!((check.verdict, check.required, folder.exists()), (CheckVerdict::Failed, true, false));
     }
 }

@@ -8,7 +8,7 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-use super::place::Place;
+use super::address::AdminAddress;
 
 /// The most that all of it may take.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,14 +41,14 @@ impl Answer {
 }
 
 /// The answers of all places, asked at once, in their order.
-pub async fn ask_all(places: &[Place], settings: &Settings) -> anyhow::Result<Vec<Answer>> {
+pub async fn ask_all(places: &[AdminAddress], settings: &Settings) -> anyhow::Result<Vec<Answer>> {
     // A proxy of the environment is for the world outside, and a redirect leads away from the role.
     let client = Client::builder().timeout(TIMEOUT).no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
     Ok(join_all(places.iter().map(|place| ask(&client, place, settings))).await)
 }
 
 /// The answer of one place within [`TIMEOUT`].
-pub async fn ask(client: &Client, place: &Place, settings: &Settings) -> Answer {
+pub async fn ask(client: &Client, place: &AdminAddress, settings: &Settings) -> Answer {
     let name = place.name();
     // The client's own limit does not hold for the lookup of a name that nobody answers.
     match tokio::time::timeout(TIMEOUT, call(client, place, settings)).await {
@@ -63,7 +63,7 @@ pub async fn ask(client: &Client, place: &Place, settings: &Settings) -> Answer 
     }
 }
 
-async fn call(client: &Client, place: &Place, settings: &Settings) -> reqwest::Result<(StatusCode, Vec<u8>)> {
+async fn call(client: &Client, place: &AdminAddress, settings: &Settings) -> reqwest::Result<(StatusCode, Vec<u8>)> {
     let mut request = client.get(place.readyz());
     if let Some(token) = &settings.token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));

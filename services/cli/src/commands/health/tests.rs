@@ -6,12 +6,12 @@ use reqwest::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::address::AdminAddress;
 use super::ask::{TIMEOUT, ask};
 use super::judge::judge;
-use super::place::Place;
 
 /// Answers one connection with `answer` and closes it; with nothing, it keeps silent.
-async fn server(answer: &'static str) -> Place {
+async fn server(answer: &'static str) -> AdminAddress {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap().to_string().parse().unwrap();
     Tasks::detached(async move {
@@ -26,7 +26,7 @@ async fn server(answer: &'static str) -> Place {
     place
 }
 
-async fn judged(place: Place) -> (bool, String) {
+async fn judged(place: AdminAddress) -> (bool, String) {
     let client = Client::builder().no_proxy().build().unwrap();
     judge(&[ask(&client, &place, &Settings::default()).await])
 }
@@ -53,7 +53,7 @@ async fn silence_and_absence_are_told_apart_in_bounded_time() {
     let (is_ready, why) = tokio::time::timeout(TIMEOUT * 5, judged(silent)).await.unwrap();
     assert!(!is_ready && why.contains("does not answer within 2 s"), "{why}");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let free = listener.local_addr().unwrap().to_string().parse::<Place>().unwrap();
+    let free = listener.local_addr().unwrap().to_string().parse::<AdminAddress>().unwrap();
     drop(listener);
     let (is_ready, why) = judged(free).await;
     assert!(!is_ready && why.starts_with("no role listens at 127.0.0.1:"), "{why}");

@@ -3,11 +3,10 @@
 use clap::Args;
 use paceline_core::Result;
 use paceline_core::error::{Violations, codes};
+use paceline_core::pacing::RATE_PER_SECOND_MAX;
+use paceline_core::run::PAYLOAD_BYTES_MAX;
 use serde::Serialize;
 
-/// The most jobs a second that a run may have, and its largest payload.
-const RATE_MAX: f64 = 1_000_000.0;
-const PAYLOAD_BYTES_MAX: u64 = 256 * 1024;
 /// Longer than anybody waits for a job: a day.
 const SERVICE_MS_MAX: f64 = 86_400_000.0;
 const RETENTION_DAYS_MAX: f64 = 36_500.0;
@@ -16,7 +15,7 @@ const RETENTION_DAYS_MAX: f64 = 36_500.0;
 ///
 /// The costs are measured ones of one kind of machine; each is listed with its source. `paceline bench` measures yours.
 #[derive(Debug, Clone, Args, Serialize)]
-pub struct Arguments {
+pub struct PlanArguments {
     /// X of "X jobs every Y minutes"
     #[arg(long, value_name = "X")]
     pub jobs: u64,
@@ -46,7 +45,7 @@ pub struct Arguments {
     pub node_disk_gib: f64,
 }
 
-impl Arguments {
+impl PlanArguments {
     /// Refuses what no run or machine can be; the error has a line for each mistake.
     pub fn check(&self) -> Result<()> {
         let mut violations = Violations::default();
@@ -66,7 +65,11 @@ impl Arguments {
         must(jobs >= 1, "jobs", "must be at least 1");
         must(per_minutes.is_finite() && per_minutes > 0.0, "per-minutes", "must be above 0");
         let rate = jobs as f64 / (per_minutes * 60.0);
-        must(!(rate > RATE_MAX && per_minutes > 0.0), "jobs", "a run has at most 1,000,000 jobs a second");
+        must(
+            !(rate > RATE_PER_SECOND_MAX as f64 && per_minutes > 0.0),
+            "jobs",
+            "a run has at most 1,000,000 jobs a second",
+        );
     }
 
     fn check_jobs(&self, must: &mut impl FnMut(bool, &str, &str)) {
@@ -74,7 +77,7 @@ impl Arguments {
         must((0.0..=SERVICE_MS_MAX).contains(&service_ms), "service-ms", "must be 0 to 86,400,000, which is a day");
         must((0.0..=SERVICE_MS_MAX).contains(&cpu_ms), "cpu-ms", "must be 0 to 86,400,000, which is a day");
         must(service_ms == 0.0 || cpu_ms <= service_ms, "cpu-ms", "is a part of service-ms, so at most as much");
-        let is_small = payload_bytes <= PAYLOAD_BYTES_MAX;
+        let is_small = payload_bytes <= PAYLOAD_BYTES_MAX as u64;
         must(is_small, "payload-bytes", "must be at most 262,144: a payload has 256 KiB at most");
         let is_kept = (0.0..=RETENTION_DAYS_MAX).contains(&retention_days);
         must(is_kept, "retention-days", "must be 0 to 36,500, which is a century");
@@ -92,8 +95,8 @@ impl Arguments {
 pub mod tests {
     use super::*;
 
-    pub fn asked(jobs: u64, per_minutes: f64) -> Arguments {
-        Arguments {
+    pub fn asked(jobs: u64, per_minutes: f64) -> PlanArguments {
+        PlanArguments {
             jobs,
             per_minutes,
             service_ms: 0.0,
@@ -110,7 +113,7 @@ pub mod tests {
     fn absurd_input_gets_one_line_for_each_mistake() {
         asked(1_000, 1.0).check().unwrap();
         asked(60_000_000, 1.0).check().unwrap();
-        let absurd = Arguments {
+        let absurd = PlanArguments {
             service_ms: -1.0,
             cpu_ms: f64::NAN,
             payload_bytes: u64::MAX,

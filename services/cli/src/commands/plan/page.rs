@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::asked::Arguments;
+use super::asked::PlanArguments;
 use super::costs::{self, Cost, Margin};
 use super::curves::{self, Curve};
 use super::lines::Line;
@@ -11,7 +11,7 @@ use crate::output::table;
 
 #[derive(Serialize)]
 pub struct Plan<'a> {
-    asked: &'a Arguments,
+    asked: &'a PlanArguments,
     lines: &'a [Line],
     warnings: &'a [String],
     /// Jobs a second at which the curves were measured.
@@ -31,7 +31,7 @@ const LEFT_OUT: [&str; 4] = [
 ];
 
 impl<'a> Plan<'a> {
-    pub fn new(asked: &'a Arguments, reckoning: &'a Reckoning) -> Self {
+    pub fn new(asked: &'a PlanArguments, reckoning: &'a Reckoning) -> Self {
         Self {
             asked,
             lines: &reckoning.lines,

@@ -1,6 +1,6 @@
 //! Workers, consumers and processors that a rate takes.
 
-use super::asked::Arguments;
+use super::asked::PlanArguments;
 use super::costs::{ROLES_MIN, SHARE, WORKER_PLACES};
 use super::curves::{self, Curve};
 use super::lines::Lines;
@@ -11,7 +11,7 @@ const WORKER_CONSUMERS: f64 = 128.0;
 const PREFETCH: f64 = 10.0;
 
 /// The number of worker processes, from the jobs at work at once and the processors that they take. `rate` is in jobs a second.
-pub fn workers(lines: &mut Lines, asked: &Arguments, rate: f64) -> f64 {
+pub fn workers(lines: &mut Lines, asked: &PlanArguments, rate: f64) -> f64 {
     let places = places(lines, asked, rate);
     let cores = lines.add(
         "processors of workers",
@@ -31,7 +31,7 @@ pub fn workers(lines: &mut Lines, asked: &Arguments, rate: f64) -> f64 {
 }
 
 /// Jobs that workers hold at once, with room.
-fn places(lines: &mut Lines, asked: &Arguments, rate: f64) -> f64 {
+fn places(lines: &mut Lines, asked: &PlanArguments, rate: f64) -> f64 {
     // A job that computes is at work for that long, whatever was said of waiting.
     let work_ms = asked.service_ms.max(asked.cpu_ms);
     let how = format!("{} jobs/s × {work_ms} ms", number(rate));
@@ -48,7 +48,7 @@ fn consumers(lines: &mut Lines, places: f64, workers: f64) {
 }
 
 /// Processors of all roles and services together, in cores.
-pub fn processors(lines: &mut Lines, asked: &Arguments, rate: f64) -> f64 {
+pub fn processors(lines: &mut Lines, asked: &PlanArguments, rate: f64) -> f64 {
     let others = [
         ("processors of schedulers", curves::SCHEDULER),
         ("processors of producers", curves::PRODUCER),
@@ -68,6 +68,6 @@ fn planned(curve: Curve, rate: f64) -> f64 {
     curve.cores(rate) / SHARE.value
 }
 
-fn worker_cores(asked: &Arguments, rate: f64) -> f64 {
+fn worker_cores(asked: &PlanArguments, rate: f64) -> f64 {
     planned(curves::WORKER, rate) + rate * asked.cpu_ms / 1_000.0 / SHARE.value
 }

@@ -2,7 +2,7 @@
 //!
 //! [`processors`] and [`storage`] reckon the parts, [`warnings`] says where the plan leaves what was measured.
 
-use super::asked::Arguments;
+use super::asked::PlanArguments;
 use super::costs::INDEX_DOCUMENTS_MAX;
 use super::lines::{Line, Lines};
 use super::number::number;
@@ -23,7 +23,7 @@ struct Needs {
 }
 
 impl Reckoning {
-    pub fn of(asked: &Arguments) -> Self {
+    pub fn of(asked: &PlanArguments) -> Self {
         let mut lines = Lines::default();
         let rate = pace(&mut lines, asked);
         let workers = processors::workers(&mut lines, asked, rate);
@@ -38,7 +38,7 @@ impl Reckoning {
 }
 
 /// Jobs a second.
-fn pace(lines: &mut Lines, asked: &Arguments) -> f64 {
+fn pace(lines: &mut Lines, asked: &PlanArguments) -> f64 {
     let how = format!("{} jobs / ({} min × 60 s)", asked.jobs, asked.per_minutes);
     lines.add("pace", how, asked.jobs as f64 / (asked.per_minutes * 60.0), "jobs/s")
 }
@@ -51,7 +51,7 @@ fn index(lines: &mut Lines, rate: f64) -> f64 {
 }
 
 /// As many machines as the scarcest of processors, memory and disk asks for.
-fn machines(lines: &mut Lines, asked: &Arguments, needs: &Needs) {
+fn machines(lines: &mut Lines, asked: &PlanArguments, needs: &Needs) {
     let (node_cores, node_gib, node_disk_gib) = (f64::from(asked.node_cores), asked.node_gib, asked.node_disk_gib);
     let each = [needs.cores / node_cores, needs.gib / node_gib, needs.disk_gib / node_disk_gib];
     let machines = each.into_iter().map(f64::ceil).fold(1.0, f64::max);
@@ -84,20 +84,20 @@ mod tests {
     /// 1,000 jobs a second of two seconds are 2,000 at once, which need 2,858 places, so three workers of 1,280.
     #[test]
     fn handlers_that_wait_need_places_and_those_that_compute_need_processors() {
-        let waiting = Reckoning::of(&Arguments { service_ms: 2_000.0, ..asked(60_000, 1.0) });
+        let waiting = Reckoning::of(&PlanArguments { service_ms: 2_000.0, ..asked(60_000, 1.0) });
         assert_eq!(value(&waiting, "jobs at work at once"), 2_000.0);
         assert_eq!((value(&waiting, "places for them"), value(&waiting, "workers")), (2_858.0, 3.0));
-        let computing = Reckoning::of(&Arguments { service_ms: 10.0, cpu_ms: 7.0, ..asked(60_000, 1.0) });
+        let computing = Reckoning::of(&PlanArguments { service_ms: 10.0, cpu_ms: 7.0, ..asked(60_000, 1.0) });
         assert_eq!(value(&computing, "workers"), 11.0, "7 cores and a bit, at seven tenths");
-        let said_once = Reckoning::of(&Arguments { cpu_ms: 7.0, ..asked(60_000, 1.0) });
+        let said_once = Reckoning::of(&PlanArguments { cpu_ms: 7.0, ..asked(60_000, 1.0) });
         assert_eq!(value(&said_once, "jobs at work at once"), 7.0, "who computes is at work");
     }
 
     #[test]
     fn machines_have_room_for_the_disk_too() {
-        let kept = Arguments { retention_days: 365.0, ..asked(60_000, 1.0) };
+        let kept = PlanArguments { retention_days: 365.0, ..asked(60_000, 1.0) };
         let (reckoning, larger) =
-            (Reckoning::of(&kept), Reckoning::of(&Arguments { node_disk_gib: 100_000.0, ..kept.clone() }));
+            (Reckoning::of(&kept), Reckoning::of(&PlanArguments { node_disk_gib: 100_000.0, ..kept.clone() }));
         assert_eq!(value(&reckoning, "machines; three for a cluster"), (value(&reckoning, "disk") / 500.0).ceil());
         assert!(value(&larger, "machines; three for a cluster") < 5.0);
     }
@@ -105,11 +105,11 @@ mod tests {
     #[test]
     fn disk_follows_payload_and_retention_and_no_number_is_odd() {
         let (short, long) = (Reckoning::of(&asked(60_000, 1.0)), {
-            let asked = Arguments { retention_days: 60.0, payload_bytes: 1_000, ..asked(60_000, 1.0) };
+            let asked = PlanArguments { retention_days: 60.0, payload_bytes: 1_000, ..asked(60_000, 1.0) };
             Reckoning::of(&asked)
         });
         assert!(value(&long, "disk of Elasticsearch") > 2.0 * value(&short, "disk of Elasticsearch"));
-        let extreme = Arguments {
+        let extreme = PlanArguments {
             service_ms: 86_400_000.0,
             cpu_ms: 86_400_000.0,
             payload_bytes: 262_144,

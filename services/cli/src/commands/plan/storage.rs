@@ -1,6 +1,6 @@
 //! Memory and disk that a rate takes, in GiB.
 
-use super::asked::Arguments;
+use super::asked::PlanArguments;
 use super::costs::{
     BROKER_BYTES, BROKER_MIB, DISK_SHARE, DOCUMENT_BYTES, HELD_JOB_BYTES, HIGH_WATER, LEDGER_BITS, LEDGER_COPIES,
     LEDGER_DISK, LEDGER_DISK_GIB, LEDGER_MIB, PRODUCER_MIB, ROLES_MIN, SCHEDULER_MIB, SINK_MIB, WORKER_MIB,
@@ -11,7 +11,7 @@ use super::number::number;
 use super::units::{DAY_SECONDS, GIB, MIB};
 
 /// Memory of all roles and services together. `rate` is in jobs a second.
-pub fn memory(lines: &mut Lines, asked: &Arguments, rate: f64, workers: f64) -> f64 {
+pub fn memory(lines: &mut Lines, asked: &PlanArguments, rate: f64, workers: f64) -> f64 {
     let payload = asked.payload_bytes as f64;
     let workers = lines.add(
         "memory of workers",
@@ -38,7 +38,7 @@ fn mib(lines: &mut Lines, what: &'static str, mib: f64) -> f64 {
     lines.add(what, format!("{mib} MiB"), mib * MIB / GIB, "GiB")
 }
 
-fn ledger_memory(lines: &mut Lines, asked: &Arguments, rate: f64) -> f64 {
+fn ledger_memory(lines: &mut Lines, asked: &PlanArguments, rate: f64) -> f64 {
     let days = asked.retention_days;
     let how = format!(
         "({} MiB + {} jobs/s × 86,400 s × {days} days × {LEDGER_BITS} bits / 8) × {LEDGER_COPIES} while its file is written anew",
@@ -49,7 +49,7 @@ fn ledger_memory(lines: &mut Lines, asked: &Arguments, rate: f64) -> f64 {
 }
 
 /// Disk of all services together. `rate` is in jobs a second.
-pub fn disk(lines: &mut Lines, asked: &Arguments, rate: f64) -> f64 {
+pub fn disk(lines: &mut Lines, asked: &PlanArguments, rate: f64) -> f64 {
     let (payload, days) = (asked.payload_bytes as f64, asked.retention_days);
     let bytes = DOCUMENT_BYTES.value + payload;
     let sink = lines.add(

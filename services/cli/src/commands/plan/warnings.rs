@@ -1,11 +1,11 @@
 //! The warnings of a plan: where it leaves what was measured, and what its pace runs into. [`super::reckoning`] asks for them.
 
-use super::asked::Arguments;
+use super::asked::PlanArguments;
 use super::curves::RATE_MEASURED_MAX;
 use super::number::number;
 
 /// The warnings, in words. `rate` is in jobs a second, `days_of_an_index` the time after which an index is full.
-pub fn of(asked: &Arguments, rate: f64, days_of_an_index: f64) -> Vec<String> {
+pub fn of(asked: &PlanArguments, rate: f64, days_of_an_index: f64) -> Vec<String> {
     let mut warnings = Vec::new();
     if rate > RATE_MEASURED_MAX {
         warnings.push(format!(
@@ -37,10 +37,10 @@ mod tests {
 
     #[test]
     fn a_plan_beyond_what_was_measured_or_fits_says_so() {
-        let warnings = |asked: &Arguments| Reckoning::of(asked).warnings.join("\n");
+        let warnings = |asked: &PlanArguments| Reckoning::of(asked).warnings.join("\n");
         assert_eq!(warnings(&asked(1_000, 1.0)), "");
         assert!(warnings(&asked(60_000, 1.0)).contains("first day after 24.9 days"));
-        assert_eq!(warnings(&Arguments { retention_days: 20.0, ..asked(60_000, 1.0) }), "");
+        assert_eq!(warnings(&PlanArguments { retention_days: 20.0, ..asked(60_000, 1.0) }), "");
         let absurd = warnings(&asked(60_000_000, 1.0));
         assert!(
             absurd.contains("1000000 jobs/s are more than the 6600/s") && absurd.contains("full after 0.025 days"),

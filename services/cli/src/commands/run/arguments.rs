@@ -8,11 +8,11 @@ use paceline_core::run::RunState;
 use crate::flags::minutes;
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum RunCommand {
     /// Start a run and print its id
-    Start(Start),
+    Start(StartArguments),
     /// Change the rate, the total, or both, of a run that is going
-    Update(Update),
+    Update(UpdateArguments),
     /// Enqueue no more until it is resumed
     Pause(Named),
     /// Go on where the pause began, or after the run failed
@@ -22,7 +22,7 @@ pub enum Command {
     /// Show a run with its numbers
     Get(Named),
     /// Show runs, newest first
-    List(List),
+    List(ListArguments),
     /// Follow a run until it has ended; exit code 1 if it failed
     Watch(Named),
 }
@@ -35,7 +35,7 @@ pub struct Named {
 }
 
 #[derive(Debug, Args)]
-pub struct Start {
+pub struct StartArguments {
     /// X of "X jobs every Y minutes"
     #[arg(long, value_name = "X", value_parser = clap::value_parser!(u64).range(1..))]
     pub jobs: u64,
@@ -59,7 +59,7 @@ pub struct Start {
     pub payload_file: Option<PathBuf>,
     /// What happens to the jobs that an outage held back
     #[arg(long, value_enum, default_value = "all")]
-    pub catch_up: CatchUp,
+    pub catch_up: CatchUpChoice,
     /// Idempotency key: the same one again answers the same run and starts no second one
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub request_id: String,
@@ -69,7 +69,7 @@ pub struct Start {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CatchUp {
+pub enum CatchUpChoice {
     /// They are sent, at no more than twice the rate
     All,
     /// They are left out
@@ -78,7 +78,7 @@ pub enum CatchUp {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true).args(["jobs", "per_minutes", "total"]))]
-pub struct Update {
+pub struct UpdateArguments {
     /// A run's id, or `last`
     #[arg(value_name = "RUN")]
     pub run: String,
@@ -98,7 +98,7 @@ pub struct Update {
 pub struct Total(pub Option<u64>);
 
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListArguments {
     /// At most this many
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,

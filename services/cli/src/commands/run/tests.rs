@@ -10,16 +10,16 @@ use crate::fake_scheduler::{Fake, run};
 #[derive(Debug, Parser)]
 struct Line {
     #[command(subcommand)]
-    command: Command,
+    command: RunCommand,
 }
 
-fn parse(line: &str) -> Result<Command, clap::Error> {
+fn parse(line: &str) -> Result<RunCommand, clap::Error> {
     Line::try_parse_from(std::iter::once("run").chain(line.split_whitespace())).map(|line| line.command)
 }
 
 fn request(line: &str) -> v1::StartRunRequest {
     match parse(line).unwrap() {
-        Command::Start(arguments) => start_request(arguments).unwrap(),
+        RunCommand::Start(arguments) => start_request(arguments).unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -63,7 +63,7 @@ fn what_can_never_work_is_refused_before_any_call() {
 #[test]
 fn update_takes_rate_total_or_both() {
     let update = |line| match parse(line).unwrap() {
-        Command::Update(arguments) => (arguments.jobs, arguments.per_minutes, arguments.total),
+        RunCommand::Update(arguments) => (arguments.jobs, arguments.per_minutes, arguments.total),
         other => panic!("{other:?}"),
     };
     assert_eq!(update("update last --jobs 5 --per-minutes 2"), (Some(5), Some(2.0), None));
@@ -73,14 +73,14 @@ fn update_takes_rate_total_or_both() {
 
 #[test]
 fn states_may_be_written_in_lower_case() {
-    let Command::List(arguments) = parse("list --state running --limit 5").unwrap() else { panic!() };
+    let RunCommand::List(arguments) = parse("list --state running --limit 5").unwrap() else { panic!() };
     assert_eq!((arguments.state, arguments.limit), (Some(RunState::Running), 5));
 }
 
 async fn listed(line: &str, fake: Fake) -> Vec<String> {
     let (context, _guard) = fake.serve().await;
-    let Command::List(arguments) = parse(line).unwrap() else { panic!() };
-    let runs = list(&arguments, &Scheduler::new(&context.settings).unwrap()).await.unwrap();
+    let RunCommand::List(arguments) = parse(line).unwrap() else { panic!() };
+    let runs = list(&arguments, &SchedulerClient::new(&context.settings).unwrap()).await.unwrap();
     runs.into_iter().map(|run| run.run_id).collect()
 }
 
@@ -101,7 +101,7 @@ async fn a_list_goes_over_pages_filters_and_stops_at_its_limit() {
 #[tokio::test]
 async fn last_is_the_newest_run_and_an_unknown_one_is_exit_code_3() {
     let (context, _guard) = five_runs().serve().await;
-    let scheduler = Scheduler::new(&context.settings).unwrap();
+    let scheduler = SchedulerClient::new(&context.settings).unwrap();
     assert_eq!(scheduler.resolve("last").await.unwrap(), "r5");
     for line in
         ["get last", "pause last", "resume r1", "stop r2", "update r3 --total none", "start --jobs 1 --per-minutes 1"]

@@ -11,8 +11,8 @@ use paceline_proto::v1;
 use paceline_proto::v1::scheduler_service_client::SchedulerServiceClient;
 
 use super::display::Display;
-use crate::client::Scheduler;
-use crate::context::Context;
+use crate::client::SchedulerClient;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::views::{self, RunView};
 
@@ -21,7 +21,7 @@ const RECONNECTS_MAX: u32 = 30;
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the run until it has ended, or until Ctrl-C; exit code 1 if the run failed.
-pub async fn execute(scheduler: &Scheduler, run_id: String, context: &Context) -> anyhow::Result<Exit> {
+pub async fn execute(scheduler: &SchedulerClient, run_id: String, context: &CommandContext) -> anyhow::Result<Exit> {
     let mut watch = Watch { scheduler, run_id, display: Display::new(context.output), has_begun: false, reconnects: 0 };
     let outcome = tokio::select! {
         biased;
@@ -39,7 +39,7 @@ pub async fn execute(scheduler: &Scheduler, run_id: String, context: &Context) -
 }
 
 struct Watch<'a> {
-    scheduler: &'a Scheduler,
+    scheduler: &'a SchedulerClient,
     run_id: String,
     display: Display,
     /// An update came, so the run exists.
@@ -118,7 +118,7 @@ mod tests {
     async fn a_watch_that_never_began_does_not_wait_for_a_scheduler() {
         let settings =
             paceline_runtime::settings::Settings { server: "http://127.0.0.1:1".into(), ..Default::default() };
-        let scheduler = Scheduler::new(&settings).unwrap();
+        let scheduler = SchedulerClient::new(&settings).unwrap();
         let display = Display::Lines(Output { json: false });
         let mut watch = Watch { scheduler: &scheduler, run_id: "r".into(), display, has_begun: false, reconnects: 0 };
         let error = watch.follow().await.unwrap_err();
@@ -134,7 +134,7 @@ mod tests {
         let runs = vec![fake_scheduler::run("r", v1::RunState::Running)];
         let fake = Fake { runs, watches: std::sync::Mutex::new(watches), ..Fake::default() };
         let (context, _guard) = fake.serve().await;
-        execute(&Scheduler::new(&context.settings)?, "r".into(), &context).await
+        execute(&SchedulerClient::new(&context.settings)?, "r".into(), &context).await
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ pub struct View {
     min_workers: u32,
     max_workers: u32,
     runs: Vec<Run>,
-    workers: Vec<Worker>,
+    workers: Vec<WorkerView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,7 +41,7 @@ struct Run {
 }
 
 #[derive(Debug, Serialize)]
-struct Worker {
+struct WorkerView {
     worker_id: String,
     age_ms: u64,
     is_stale: bool,
@@ -76,7 +76,7 @@ impl From<ExplainScaleResponse> for View {
             min_workers: answer.min_workers,
             max_workers: answer.max_workers,
             runs: answer.runs.into_iter().map(Run::from).collect(),
-            workers: answer.workers.into_iter().map(Worker::from).collect(),
+            workers: answer.workers.into_iter().map(WorkerView::from).collect(),
         }
     }
 }
@@ -89,7 +89,7 @@ impl From<ScaleRun> for Run {
     }
 }
 
-impl From<ScaleWorker> for Worker {
+impl From<ScaleWorker> for WorkerView {
     fn from(worker: ScaleWorker) -> Self {
         Self {
             worker_id: worker.worker_id,
@@ -122,7 +122,7 @@ impl View {
         }
         if !self.workers.is_empty() {
             let headings = ["WORKER", "HEARTBEAT", "HELD", "JOBS/S", "HOLD", "BUSY", "COULD/S", "MEASURED"];
-            parts.push(format!("\n{}", table(headings, &self.workers.iter().map(Worker::row).collect::<Vec<_>>())));
+            parts.push(format!("\n{}", table(headings, &self.workers.iter().map(WorkerView::row).collect::<Vec<_>>())));
         }
         parts.join("\n")
     }
@@ -141,7 +141,7 @@ impl Run {
     }
 }
 
-impl Worker {
+impl WorkerView {
     fn row(&self) -> [String; 8] {
         let mark = match (self.is_stopping, self.is_stale) {
             (true, _) => ", stopping",

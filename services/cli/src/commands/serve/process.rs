@@ -16,19 +16,19 @@ use paceline_runtime::lifecycle::Shutdown;
 use paceline_runtime::protocol::{self, Build};
 use paceline_runtime::readiness::Readiness;
 use paceline_runtime::settings::Settings;
+use paceline_runtime::telemetry::Identity;
 use paceline_runtime::telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 
 use super::arguments::{Listen, ProcessFlags};
-use crate::connections::connections;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::observed::observed;
 use crate::roles::{process_name, url};
 use crate::waiting::connected;
 
 pub struct Process<'a> {
-    context: &'a Context,
+    context: &'a CommandContext,
     pub settings: &'a Settings,
     role: &'static str,
     pub id: String,
@@ -44,10 +44,10 @@ impl<'a> Process<'a> {
         role: &'static str,
         flags: &ProcessFlags,
         settings: &'a Settings,
-        context: &'a Context,
+        context: &'a CommandContext,
     ) -> anyhow::Result<Self> {
         let (id, shutdown) = (name(flags.id.as_deref(), role)?, flags.stop.shutdown()?);
-        let (readiness, at, clock) = (Readiness::new(role, &id), connections(settings), SystemClock::shared());
+        let (readiness, at, clock) = (Readiness::new(role, &id), settings.connections(), SystemClock::shared());
         Ok(Self { context, settings, role, id, readiness, shutdown, at, clock })
     }
 
@@ -59,7 +59,7 @@ impl<'a> Process<'a> {
         work: impl AsyncFnOnce(Node) -> Result<()>,
     ) -> anyhow::Result<Exit> {
         self.announce(address, admin.as_ref())?;
-        let name = (self.role, &*self.id);
+        let of = Identity { role: self.role, id: &self.id };
         let working = async |traces, metrics: Metrics| {
             let shown = self.shown(&metrics);
             let node = Node::new(self.settings, self.clock.clone()).observed(traces, metrics);
@@ -67,7 +67,7 @@ impl<'a> Process<'a> {
             let role = Box::pin(work(node));
             Ok(admin::beside(admin, shown, self.settings.token.as_deref(), role).await?)
         };
-        observed(self.context, name, None, working).await?;
+        observed(self.context, of, None, working).await?;
         Ok(Exit::Done)
     }
 
@@ -92,7 +92,7 @@ impl<'a> Process<'a> {
         what: &str,
         connect: impl Fn() -> F,
     ) -> Result<Option<T>> {
-        connected(what, (&self.readiness, &self.shutdown), connect).await
+        connected(what, &self.readiness, &self.shutdown, connect).await
     }
 
     /// The view of a role on its admin port; from the beginning, also while its services are waited for.

@@ -5,12 +5,12 @@ use paceline_runtime::admin;
 
 use super::arguments::ProducerArguments;
 use super::process::{Process, bind};
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::roles::DEFAULT_PRODUCER;
 
 /// Serves until a stop; waits for ledger and broker at the start.
-pub async fn producer(arguments: ProducerArguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn producer(arguments: ProducerArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     let (ProducerArguments { listen }, settings) = (arguments, &context.settings);
     let process = Process::new("producer", &listen.process, settings, context)?;
     let listener = bind(&listen, settings, DEFAULT_PRODUCER).await?;

@@ -8,12 +8,12 @@ use paceline_scheduler::{Caller, Producers};
 
 use super::arguments::SchedulerArguments;
 use super::process::{Process, bind};
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 use crate::roles::DEFAULT_SCHEDULER;
 
 /// Serves until a stop; waits for ledger and sink at the start.
-pub async fn scheduler(arguments: SchedulerArguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn scheduler(arguments: SchedulerArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     let SchedulerArguments { listen, producers, high_water } = arguments;
     let settings = &Settings {
         producers: producers.unwrap_or(context.settings.producers.clone()),

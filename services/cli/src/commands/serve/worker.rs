@@ -14,11 +14,11 @@ use paceline_runtime::settings::Settings;
 use super::arguments::{ProcessFlags, WorkerArguments};
 use super::process::Process;
 use crate::autoscale;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::exit::Exit;
 
 /// Works until a stop; waits for ledger, sink and broker at the start.
-pub async fn worker(arguments: WorkerArguments, context: &Context) -> anyhow::Result<Exit> {
+pub async fn worker(arguments: WorkerArguments, context: &CommandContext) -> anyhow::Result<Exit> {
     let settings = &context.settings;
     let queues = queues(&arguments.queues, settings)?;
     if let Some(range) = arguments.autoscale.autoscale {
@@ -42,10 +42,10 @@ pub async fn worker(arguments: WorkerArguments, context: &Context) -> anyhow::Re
 
 /// Workers in processes of their own, instead of one in this process.
 async fn supervise(
-    range: autoscale::Range,
+    range: autoscale::WorkerBounds,
     queues: Vec<(String, Policy)>,
     arguments: WorkerArguments,
-    context: &Context,
+    context: &CommandContext,
 ) -> anyhow::Result<Exit> {
     arguments.process.admin.check_for_several(&context.settings)?;
     let said = BTreeMap::from([("role", "autoscaler".to_owned()), ("workers", range.to_string())]);

@@ -13,7 +13,7 @@ use paceline_proto::v1;
 use paceline_proto::v1::verify_service_client::VerifyServiceClient;
 use paceline_runtime::settings::Settings;
 
-use crate::client::Scheduler;
+use crate::client::SchedulerClient;
 
 /// The time between two looks at the run while workers do the jobs that were published again.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -42,7 +42,7 @@ pub async fn done_over_ports(ledger: &Ledger, run: &RunId, group: &str, wait: Du
 }
 
 /// Has the scheduler repair, and waits for the workers as [`done_over_ports`] does.
-pub async fn by_scheduler(scheduler: &Scheduler, run_id: &str, group: &str, wait: Duration) -> Result<Repaired> {
+pub async fn by_scheduler(scheduler: &SchedulerClient, run_id: &str, group: &str, wait: Duration) -> Result<Repaired> {
     let request = v1::RepairRunRequest { run_id: run_id.to_owned(), group: group.to_owned() };
     let mut client = VerifyServiceClient::new(scheduler.patient.clone());
     let done = scheduler.answer(client.repair_run(request).await)?;

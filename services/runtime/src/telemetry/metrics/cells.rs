@@ -8,8 +8,8 @@ use paceline_core::trace::TraceId;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 
-use super::names::{Kind, Metric};
-use super::series::{Labels, Readings};
+use super::names::{Metric, MetricKind};
+use super::series::{Labels, MetricReadings};
 
 /// The label of an exemplar, whose value is the trace of the observation.
 const EXEMPLAR_LABEL: &str = "trace_id";
@@ -22,7 +22,7 @@ pub struct Sources {
 }
 
 /// Adds the numbers of one owner to the readings.
-pub type Reader = Box<dyn Fn(&mut Readings) + Send + Sync>;
+pub type Reader = Box<dyn Fn(&mut MetricReadings) + Send + Sync>;
 
 /// A series that somebody adds to.
 pub struct Cell {
@@ -42,8 +42,8 @@ pub struct Histogram(pub(super) HistogramWithExemplars<[(&'static str, String); 
 
 impl Sources {
     /// Asks every reader.
-    pub fn readings(&self) -> Readings {
-        let mut readings = Readings::default();
+    pub fn readings(&self) -> MetricReadings {
+        let mut readings = MetricReadings::default();
         for (role, read) in lock(&self.readers).iter() {
             readings.role = role;
             read(&mut readings);
@@ -62,8 +62,8 @@ impl Histogram {
     /// An empty histogram with the bounds of the table.
     pub fn of(metric: &Metric) -> Self {
         let bounds = match metric.kind {
-            Kind::Histogram(bounds) => bounds,
-            Kind::Counter | Kind::Gauge | Kind::LowestGauge => &[],
+            MetricKind::Histogram(bounds) => bounds,
+            MetricKind::Counter | MetricKind::Gauge | MetricKind::LowestGauge => &[],
         };
         Self(HistogramWithExemplars::new(bounds.iter().copied()))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::names::{ALL, Kind, Metric, Part};
+use super::names::{ALL, Metric, MetricKind, MetricOwner};
 
 const HEAD: &str = "# Metrics
 
@@ -32,12 +32,12 @@ Times have buckets from 1 ms to 1 h. Histograms marked * carry exemplars: the `t
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
     for (part, title) in [
-        (Part::EveryRole, "Every role"),
-        (Part::Process, "The process"),
-        (Part::Grpc, "The API (scheduler, producer)"),
-        (Part::Scheduler, "Scheduler"),
-        (Part::Producer, "Producer"),
-        (Part::Worker, "Worker"),
+        (MetricOwner::EveryRole, "Every role"),
+        (MetricOwner::Process, "The process"),
+        (MetricOwner::Grpc, "The API (scheduler, producer)"),
+        (MetricOwner::Scheduler, "Scheduler"),
+        (MetricOwner::Producer, "Producer"),
+        (MetricOwner::Worker, "Worker"),
     ] {
         _ = write!(page, "\n## {title}\n\n| metric | kind | labels | what it says |\n|---|---|---|---|\n");
         ALL.iter().filter(|metric| metric.part == part).for_each(|metric| row(&mut page, metric));
@@ -47,10 +47,10 @@ pub fn page() -> String {
 
 fn row(page: &mut String, metric: &Metric) {
     let kind = match metric.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge | Kind::LowestGauge => "gauge",
-        Kind::Histogram(_) if metric.has_exemplars => "histogram *",
-        Kind::Histogram(_) => "histogram",
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge | MetricKind::LowestGauge => "gauge",
+        MetricKind::Histogram(_) if metric.has_exemplars => "histogram *",
+        MetricKind::Histogram(_) => "histogram",
     };
     let (name, labels, help) = (metric.name, metric.labels.join(", "), metric.help);
     _ = writeln!(page, "| `{name}` | {kind} | {labels} | {help} |");
@@ -81,15 +81,15 @@ mod tests {
         for metric in ALL {
             let name = metric.name;
             assert!(names.insert(name), "{name} is there twice");
-            assert!(name.starts_with("paceline_") || metric.part == Part::Process, "{name}");
-            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert!(name.starts_with("paceline_") || metric.part == MetricOwner::Process, "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind == MetricKind::Counter, "{name}");
             assert!(!metric.help.ends_with('.') && !metric.help.contains(['\n', '\\', '|']), "{name}");
             let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             assert!(is_plain(name) && metric.labels.iter().all(|label| is_plain(label)), "{name}");
             // A job is never a label, and a run only where the newest 20 are shown.
             let has_run = metric.labels.contains(&"run");
             assert!(!metric.labels.contains(&"job") && has_run == name.starts_with("paceline_run_"), "{name}");
-            if let Kind::Histogram(bounds) = metric.kind {
+            if let MetricKind::Histogram(bounds) = metric.kind {
                 assert!(bounds.is_sorted_by(|a, b| a < b), "{name}");
             }
         }

@@ -9,8 +9,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::cells::{Cell, CellValue, Sources, lock};
-use super::names::{ALL, Kind, Metric};
-use super::series::{Labels, Value};
+use super::names::{ALL, Metric, MetricKind};
+use super::series::{Labels, MetricValue};
 
 /// The content type of `/metrics`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,7 +36,7 @@ fn family(
     encoder: &mut DescriptorEncoder<'_>,
     metric: &Metric,
     cells: &[&Cell],
-    read: &[(&Labels, Value)],
+    read: &[(&Labels, MetricValue)],
 ) -> fmt::Result {
     let (name, unit, kind) = described(metric);
     let mut encoder = encoder.encode_descriptor(name, metric.help, unit, kind)?;
@@ -53,12 +53,12 @@ fn family(
     Ok(())
 }
 
-fn number(series: &mut MetricEncoder<'_>, kind: Kind, value: Value) -> fmt::Result {
+fn number(series: &mut MetricEncoder<'_>, kind: MetricKind, value: MetricValue) -> fmt::Result {
     match (kind, value) {
-        (Kind::Counter, Value::Whole(number)) => series.encode_counter::<NoLabelSet, _, u64>(&number, None),
-        (Kind::Counter, Value::Real(number)) => series.encode_counter::<NoLabelSet, _, f64>(&number, None),
-        (_, Value::Whole(number)) => series.encode_gauge(&number),
-        (_, Value::Real(number)) => series.encode_gauge(&number),
+        (MetricKind::Counter, MetricValue::Whole(number)) => series.encode_counter::<NoLabelSet, _, u64>(&number, None),
+        (MetricKind::Counter, MetricValue::Real(number)) => series.encode_counter::<NoLabelSet, _, f64>(&number, None),
+        (_, MetricValue::Whole(number)) => series.encode_gauge(&number),
+        (_, MetricValue::Real(number)) => series.encode_gauge(&number),
     }
 }
 
@@ -66,9 +66,9 @@ fn number(series: &mut MetricEncoder<'_>, kind: Kind, value: Value) -> fmt::Resu
 fn described(metric: &Metric) -> (&'static str, Option<&'static Unit>, MetricType) {
     let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
     let kind = match metric.kind {
-        Kind::Counter => MetricType::Counter,
-        Kind::Gauge | Kind::LowestGauge => MetricType::Gauge,
-        Kind::Histogram(_) => MetricType::Histogram,
+        MetricKind::Counter => MetricType::Counter,
+        MetricKind::Gauge | MetricKind::LowestGauge => MetricType::Gauge,
+        MetricKind::Histogram(_) => MetricType::Histogram,
     };
     if let Some(name) = name.strip_suffix("_seconds") {
         return (name, Some(&SECONDS), kind);

@@ -10,9 +10,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use super::cells::{Cell, CellValue, Histogram, Sources, lock};
-use super::names::{Kind, Metric};
+use super::names::{Metric, MetricKind};
 use super::process;
-use super::series::{Readings, labels};
+use super::series::{MetricReadings, labels};
 
 /// A cheap handle of one role. Off, its counters and histograms are shown to nobody.
 #[derive(Clone)]
@@ -75,7 +75,7 @@ impl Metrics {
     }
 
     /// Adds a reader, which is asked at each look. The reader lives as long as the process, so it should hold its owner weakly.
-    pub fn read(&self, read: impl Fn(&mut Readings) + Send + Sync + 'static) {
+    pub fn read(&self, read: impl Fn(&mut MetricReadings) + Send + Sync + 'static) {
         if let Some(store) = &self.store {
             lock(&store.sources.readers).push((self.role, Box::new(read)));
         }
@@ -90,9 +90,9 @@ impl Metrics {
             return of(&known.value);
         }
         let value = match metric.kind {
-            Kind::Histogram(_) => CellValue::Histogram(Histogram::of(metric)),
-            Kind::Counter => CellValue::Counter(Counter::default()),
-            Kind::Gauge | Kind::LowestGauge => return None,
+            MetricKind::Histogram(_) => CellValue::Histogram(Histogram::of(metric)),
+            MetricKind::Counter => CellValue::Counter(Counter::default()),
+            MetricKind::Gauge | MetricKind::LowestGauge => return None,
         };
         let wanted = of(&value);
         cells.push(Cell { metric, labels, value });

@@ -36,7 +36,7 @@ pub async fn as_example_of<F: Future>(trace: Option<TraceId>, future: F) -> F::O
 
 /// Nothing is wrapped while nobody looks.
 pub fn broker(broker: Arc<dyn Broker>, metrics: &Metrics) -> Arc<dyn Broker> {
-    if metrics.is_on() { Arc::new(broker::Metered::new(broker, metrics)) } else { broker }
+    if metrics.is_on() { Arc::new(broker::MeteredBroker::new(broker, metrics)) } else { broker }
 }
 
 pub fn sink(sink: Sink, metrics: &Metrics) -> Sink {

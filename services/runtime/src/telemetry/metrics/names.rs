@@ -11,7 +11,7 @@ pub const DOCUMENTS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum MetricKind {
     Counter,
     Gauge,
     /// Of gauges with the same labels, which only several roles of one kind in a process have, the lowest counts.
@@ -21,7 +21,7 @@ pub enum Kind {
 
 /// The part of Paceline that has a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum MetricOwner {
     EveryRole,
     Process,
     Grpc,
@@ -34,8 +34,8 @@ pub enum Part {
 pub struct Metric {
     /// As Prometheus shows it, with unit and `_total`.
     pub name: &'static str,
-    pub kind: Kind,
-    pub part: Part,
+    pub kind: MetricKind,
+    pub part: MetricOwner,
     /// Besides `role`, which all have but those of the process.
     pub labels: &'static [&'static str],
     pub help: &'static str,
@@ -44,8 +44,8 @@ pub struct Metric {
 }
 
 const fn metric(
-    part: Part,
-    kind: Kind,
+    part: MetricOwner,
+    kind: MetricKind,
     name: &'static str,
     labels: &'static [&'static str],
     help: &'static str,
@@ -59,12 +59,12 @@ impl Metric {
     }
 
     pub const fn has_role(&self) -> bool {
-        !matches!(self.part, Part::Process)
+        !matches!(self.part, MetricOwner::Process)
     }
 }
 
-use Kind::{Counter, Gauge, Histogram, LowestGauge};
-use Part::{EveryRole, Grpc, Process, Producer, Scheduler, Worker};
+use MetricKind::{Counter, Gauge, Histogram, LowestGauge};
+use MetricOwner::{EveryRole, Grpc, Process, Producer, Scheduler, Worker};
 
 /// Declares each as a static, and all of them, in order, as [`ALL`].
 macro_rules! metrics {

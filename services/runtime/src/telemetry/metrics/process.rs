@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use super::names;
-use super::series::Readings;
+use super::series::MetricReadings;
 
 /// Of `/proc/self/stat`: Linux shows times in hundredths of a second, on every machine that Rust knows.
 const TICKS_PER_SECOND: f64 = 100.0;
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-pub fn read(readings: &mut Readings) {
+pub fn read(readings: &mut MetricReadings) {
     let file = |name: &str| std::fs::read_to_string(format!("/proc/{name}")).unwrap_or_default();
     let (stat, status) = (file("self/stat"), file("self/status"));
     let real = [

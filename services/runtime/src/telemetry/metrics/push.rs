@@ -15,7 +15,8 @@ use tokio::time::MissedTickBehavior;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use super::handle::Metrics;
-use crate::telemetry::otlp::{Place, Protocol, TIMEOUT};
+use crate::telemetry::Identity;
+use crate::telemetry::otlp::{OtlpProtocol, ReceiverAddress, TIMEOUT};
 use convert::Told;
 
 mod convert;
@@ -28,7 +29,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A receiver of metrics.
 pub struct Push {
     way: Way,
-    place: Place,
+    place: ReceiverAddress,
     told: Told,
     interval: Duration,
     is_away: bool,
@@ -53,12 +54,12 @@ pub async fn beside<T>(push: Option<Push>, metrics: &Metrics, role: impl Future<
 }
 
 impl Push {
-    /// Connects when it is first used. `role` and `id` are the service's name, as `paceline-worker`, and instance.
-    pub fn new(endpoint: &str, protocol: Protocol, interval: Duration, (role, id): (&str, &str)) -> Result<Self> {
-        let place = Place::parse("metrics.endpoint", endpoint)?;
+    /// Connects when it is first used.
+    pub fn new(endpoint: &str, protocol: OtlpProtocol, interval: Duration, of: Identity<'_>) -> Result<Self> {
+        let place = ReceiverAddress::parse("metrics.endpoint", endpoint)?;
         let wrong = |why: String| place.refused(&why);
         let way = match protocol {
-            Protocol::Grpc => {
+            OtlpProtocol::Grpc => {
                 let to = Endpoint::from_shared(endpoint.to_owned()).map_err(|e| wrong(e.to_string()))?;
                 let to = to.timeout(TIMEOUT).connect_timeout(TIMEOUT);
                 let to = if endpoint.starts_with("https:") {
@@ -68,12 +69,12 @@ impl Push {
                 };
                 Way::Grpc(MetricsServiceClient::new(to.connect_lazy()))
             }
-            Protocol::Http => {
+            OtlpProtocol::Http => {
                 let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| wrong(e.to_string()))?;
                 Way::Http(client, place.with_path(endpoint, HTTP_PATH))
             }
         };
-        Ok(Self { way, place, told: Told::of(role, id), interval, is_away: false })
+        Ok(Self { way, place, told: Told::of(of), interval, is_away: false })
     }
 
     async fn keep_sending(&mut self, metrics: &Metrics) -> Infallible {
@@ -133,7 +134,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| text + &cause)
 }
 
-impl Place {
+impl ReceiverAddress {
     fn refused(&self, why: &str) -> Error {
         Error::invalid_field("metrics.endpoint", format!("is no address for metrics: {why}"))
             .coded(codes::ADDRESS_INVALID)

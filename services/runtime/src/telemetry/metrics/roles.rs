@@ -4,7 +4,7 @@ use super::handle::Metrics;
 use super::names;
 use crate::readiness::Readiness;
 use crate::telemetry::Warnings;
-use crate::telemetry::traces::{Tally, Traces};
+use crate::telemetry::traces::{SpanTally, Traces};
 
 impl Metrics {
     /// Shows a role and its conditions. Twice is as once.
@@ -38,7 +38,9 @@ impl Metrics {
         let Some(tally) = traces.tally() else { return };
         self.read(move |readings| {
             let results = [("exported", &tally.exported), ("dropped", &tally.dropped), ("failed", &tally.failed)];
-            results.into_iter().for_each(|(result, count)| readings.add(&names::SPANS, &[result], Tally::get(count)));
+            results
+                .into_iter()
+                .for_each(|(result, count)| readings.add(&names::SPANS, &[result], SpanTally::get(count)));
         });
     }
 }

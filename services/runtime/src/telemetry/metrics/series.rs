@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{Kind, Metric};
+use super::names::{Metric, MetricKind};
 
 const ROLE_LABEL: &str = "role";
 
@@ -18,12 +18,12 @@ pub fn labels(role: &str, metric: &'static Metric, values: &[&str]) -> Labels {
 
 /// A number that was read.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value {
+pub enum MetricValue {
     Whole(u64),
     Real(f64),
 }
 
-impl Value {
+impl MetricValue {
     fn real(self) -> f64 {
         match self {
             Self::Whole(number) => number as f64,
@@ -43,25 +43,25 @@ impl Value {
     }
 }
 
-impl From<u64> for Value {
+impl From<u64> for MetricValue {
     fn from(number: u64) -> Self {
         Self::Whole(number)
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for MetricValue {
     fn from(number: usize) -> Self {
         Self::Whole(number as u64)
     }
 }
 
-impl From<bool> for Value {
+impl From<bool> for MetricValue {
     fn from(is_so: bool) -> Self {
         Self::Whole(is_so.into())
     }
 }
 
-impl From<f64> for Value {
+impl From<f64> for MetricValue {
     fn from(number: f64) -> Self {
         Self::Real(number)
     }
@@ -69,24 +69,24 @@ impl From<f64> for Value {
 
 /// The numbers of all readers, for one look.
 #[derive(Debug, Default)]
-pub struct Readings {
+pub struct MetricReadings {
     /// The role whose reader is at work.
     pub(super) role: &'static str,
-    all: BTreeMap<(&'static str, Labels), Value>,
+    all: BTreeMap<(&'static str, Labels), MetricValue>,
 }
 
-impl Readings {
+impl MetricReadings {
     /// Adds a number, whose labels are in the order of the table. Of two roles of the same name, as the workers of `paceline dev`, the sum is
     /// shown, or the lowest where the table says so. A number that is unknown is not added: it is absent, never 0.
-    pub fn add(&mut self, metric: &'static Metric, values: &[&str], value: impl Into<Value>) {
+    pub fn add(&mut self, metric: &'static Metric, values: &[&str], value: impl Into<MetricValue>) {
         let value = value.into();
-        let fold = if metric.kind == Kind::LowestGauge { Value::lower } else { Value::plus };
+        let fold = if metric.kind == MetricKind::LowestGauge { MetricValue::lower } else { MetricValue::plus };
         let series = (metric.name, labels(self.role, metric, values));
         self.all.entry(series).and_modify(|known| *known = fold(*known, value)).or_insert(value);
     }
 
     /// The series of one metric.
-    pub(super) fn of(&self, metric: &Metric) -> Vec<(&Labels, Value)> {
+    pub(super) fn of(&self, metric: &Metric) -> Vec<(&Labels, MetricValue)> {
         let mine = self.all.iter().filter(|((name, _), _)| *name == metric.name);
         mine.map(|((_, labels), value)| (labels, *value)).collect()
     }

@@ -3,7 +3,7 @@
 use paceline_core::clock::SystemClock;
 use paceline_core::trace::TraceId;
 
-use super::names::{self, ALL, Kind};
+use super::names::{self, ALL, MetricKind};
 use super::*;
 
 fn dev() -> Metrics {
@@ -80,16 +80,16 @@ fn every_metric_of_the_table_can_be_shown_under_its_own_name() {
     for metric in ALL {
         let labels = vec!["x\"y\n"; metric.labels.len()];
         match metric.kind {
-            Kind::Histogram(_) => metrics.histogram(metric, &labels).observe(1.0),
-            Kind::Counter => _ = metrics.counter(metric, &labels).inc(),
-            Kind::Gauge | Kind::LowestGauge => {
+            MetricKind::Histogram(_) => metrics.histogram(metric, &labels).observe(1.0),
+            MetricKind::Counter => _ = metrics.counter(metric, &labels).inc(),
+            MetricKind::Gauge | MetricKind::LowestGauge => {
                 metrics.read(move |readings| readings.add(metric, &vec!["x\"y\n"; metric.labels.len()], 1_u64));
             }
         }
     }
     let text = metrics.text();
     for metric in ALL {
-        let suffix = if matches!(metric.kind, Kind::Histogram(_)) { "_count" } else { "" };
+        let suffix = if matches!(metric.kind, MetricKind::Histogram(_)) { "_count" } else { "" };
         assert!(!lines(&text, &format!("{}{suffix}", metric.name)).is_empty(), "{}", metric.name);
     }
     assert!(!text.contains("x\"y"), "values are escaped");

@@ -12,7 +12,7 @@ use paceline_core::error::codes;
 use paceline_core::ids::{self, DEFAULT_QUEUE, RunId};
 use paceline_core::ports::broker::Depth;
 use paceline_core::run::Snapshot;
-use paceline_core::scaling::{Aim, Decision, Feed, Readings, Worker, decide};
+use paceline_core::scaling::{Aim, Decision, Feed, ScaleReadings, WorkerReading, decide};
 use paceline_core::{Error, Result};
 use tokio::time::Instant;
 
@@ -66,15 +66,15 @@ impl Question {
         decide(self.aim, readings?)
     }
 
-    async fn read(&self, context: &Context) -> Result<Readings> {
+    async fn read(&self, context: &Context) -> Result<ScaleReadings> {
         let (depth, runs, workers) =
             join3(self.depth(context), self.runs(context), context.ports.ledger.workers.alive()).await;
         let (depth, read_at) = depth.map_err(|error| unknown("the depth of the queue", error))?;
         let runs = runs.map_err(|error| unknown("the state of its runs", error))?;
         let workers = workers.map_err(|error| unknown("the list of its workers", error))?;
         let now_ms = context.ports.clock.wall_ms();
-        let worker = |info| Worker::of(info, &self.queue, &self.group);
-        Ok(Readings {
+        let worker = |info| WorkerReading::of(info, &self.queue, &self.group);
+        Ok(ScaleReadings {
             depth,
             depth_age_ms: u64::try_from(read_at.elapsed().as_millis()).unwrap_or(u64::MAX),
             feeds: runs.iter().map(|run| Feed::of(run, now_ms)).collect(),

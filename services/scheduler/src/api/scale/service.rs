@@ -1,7 +1,7 @@
 //! The edge of `paceline.v1.ScaleService`.
 
 use paceline_core::Result;
-use paceline_core::scaling::{Aim, Decision, Feed, Worker};
+use paceline_core::scaling::{Aim, Decision, Feed, WorkerReading};
 use paceline_proto::v1::scale_service_server::ScaleService;
 use paceline_proto::v1::{ExplainScaleRequest, ExplainScaleResponse, ScaleRun, ScaleWorker};
 use paceline_runtime::status::to_status;
@@ -76,7 +76,7 @@ fn run(feed: &Feed) -> ScaleRun {
     }
 }
 
-fn worker(worker: &Worker) -> ScaleWorker {
+fn worker(worker: &WorkerReading) -> ScaleWorker {
     let load = worker.load.as_ref();
     let measured = load.filter(|load| load.measured_at_ms.is_some());
     ScaleWorker {

@@ -12,7 +12,7 @@ impl LedgerModel {
     }
 
     fn bring_back(&mut self, kept: &KeptRun) -> RunRecord {
-        let wanted = kept.spec.total.map_or(kept.cursor, |total| kept.cursor.min(total));
+        let wanted = kept.enqueued_within(kept.spec.total);
         let Some(number) = self.number(&kept.spec.run_id) else {
             let record = RunRecord {
                 spec: kept.spec.clone(),
@@ -37,7 +37,7 @@ impl LedgerModel {
             record.ended_at_ms = kept.ended_at_ms;
             record.revision = kept.revision;
         }
-        let limit = record.spec.total.map_or(kept.cursor, |total| kept.cursor.min(total));
+        let limit = kept.enqueued_within(record.spec.total);
         if record.cursor < limit {
             entry.published += limit - record.cursor;
             record.cursor = limit;

@@ -15,12 +15,12 @@ const SERVICE: &str = "broker";
 
 calls!("broker": declare, publish, consume, depth, purge, dead_letters, check);
 
-pub struct Metered {
+pub struct MeteredBroker {
     inner: Arc<dyn Broker>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredBroker {
     pub fn new(inner: Arc<dyn Broker>, metrics: &Metrics) -> Self {
         let shown = Arc::downgrade(&inner);
         metrics.read(move |readings| {
@@ -33,7 +33,7 @@ impl Metered {
 }
 
 #[async_trait]
-impl Broker for Metered {
+impl Broker for MeteredBroker {
     async fn declare(&self, queue: &str, group: &str) -> Result<()> {
         self.calls.declare.time(self.inner.declare(queue, group)).await
     }

@@ -15,11 +15,11 @@ use crate::telemetry::metrics::Metrics;
 
 pub fn metered(ledger: Ledger, metrics: &Metrics) -> Ledger {
     Ledger {
-        runs: Arc::new(runs::Metered::new(ledger.runs, metrics)),
-        leases: Arc::new(leases::Metered::new(ledger.leases, metrics)),
-        ranges: Arc::new(ranges::Metered::new(ledger.ranges, metrics)),
-        counts: Arc::new(counts::Metered::new(ledger.counts, metrics)),
-        workers: Arc::new(workers::Metered::new(ledger.workers, metrics)),
-        mesh: Arc::new(mesh::Metered::new(ledger.mesh, metrics)),
+        runs: Arc::new(runs::MeteredRuns::new(ledger.runs, metrics)),
+        leases: Arc::new(leases::MeteredLeases::new(ledger.leases, metrics)),
+        ranges: Arc::new(ranges::MeteredRanges::new(ledger.ranges, metrics)),
+        counts: Arc::new(counts::MeteredCounts::new(ledger.counts, metrics)),
+        workers: Arc::new(workers::MeteredWorkers::new(ledger.workers, metrics)),
+        mesh: Arc::new(mesh::MeteredMesh::new(ledger.mesh, metrics)),
     }
 }

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use paceline_core::trace::TraceId;
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as prometheus;
 
-use crate::telemetry::otlp;
+use crate::telemetry::Identity;
 
 /// The process that tells, and the time since when it counts.
 pub struct Told {
@@ -19,8 +19,8 @@ pub struct Told {
 }
 
 impl Told {
-    pub fn of(role: &str, id: &str) -> Self {
-        let attributes = otlp::identity(role, id).map(|(name, value)| attribute(name, &value)).to_vec();
+    pub fn of(identity: Identity<'_>) -> Self {
+        let attributes = identity.attributes().map(|(name, value)| attribute(name, &value)).to_vec();
         Self { resource: Resource { attributes, ..Resource::default() }, since_ns: 0 }
     }
 
@@ -30,7 +30,7 @@ impl Told {
         if self.since_ns == 0 {
             self.since_ns = now_ns;
         }
-        let times = (self.since_ns, now_ns);
+        let times = Times { since_ns: self.since_ns, now_ns };
         let scope_metrics = ScopeMetrics {
             scope: Some(InstrumentationScope {
                 name: "paceline".into(),
@@ -46,7 +46,14 @@ impl Told {
     }
 }
 
-fn one(family: &prometheus::MetricFamily, times: (u64, u64)) -> Metric {
+/// The interval of a cumulative number.
+#[derive(Clone, Copy)]
+struct Times {
+    since_ns: u64,
+    now_ns: u64,
+}
+
+fn one(family: &prometheus::MetricFamily, times: Times) -> Metric {
     let cumulative = AggregationTemporality::Cumulative.into();
     let data = match family.r#type() {
         prometheus::MetricType::Counter => metric::Data::Sum(Sum {
@@ -74,7 +81,7 @@ fn one(family: &prometheus::MetricFamily, times: (u64, u64)) -> Metric {
     }
 }
 
-fn numbers(family: &prometheus::MetricFamily, (since_ns, now_ns): (u64, u64)) -> Vec<NumberDataPoint> {
+fn numbers(family: &prometheus::MetricFamily, Times { since_ns, now_ns }: Times) -> Vec<NumberDataPoint> {
     let number = |series: &prometheus::Metric| {
         let counted = series.counter.as_ref().map(|counter| counter.value);
         let value = counted.or(series.gauge.as_ref().map(|gauge| gauge.value))?;
@@ -89,7 +96,7 @@ fn numbers(family: &prometheus::MetricFamily, (since_ns, now_ns): (u64, u64)) ->
     family.metric.iter().filter_map(number).collect()
 }
 
-fn histogram(series: &prometheus::Metric, (since_ns, now_ns): (u64, u64)) -> Option<HistogramDataPoint> {
+fn histogram(series: &prometheus::Metric, Times { since_ns, now_ns }: Times) -> Option<HistogramDataPoint> {
     let found = series.histogram.as_ref()?;
     let finite: Vec<_> = found.bucket.iter().filter(|bucket| bucket.upper_bound.is_finite()).collect();
     let mut below = 0;
@@ -146,7 +153,7 @@ mod tests {
         waited.observe(0.002);
         waited.observe_as_example(0.004, TraceId(7), 5_000_000);
         waited.observe(7200.0);
-        let mut told = Told::of("worker", "w-1");
+        let mut told = Told::of(Identity { role: "worker", id: "w-1" });
         let request = told.request(&metrics.families(), 9_000_000);
         let resource = &request.resource_metrics[0];
         let of = |name: &str| {

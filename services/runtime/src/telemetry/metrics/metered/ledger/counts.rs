@@ -14,19 +14,19 @@ use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": record, forget, snapshot, admitted, dead);
 
-pub struct Metered {
+pub struct MeteredCounts {
     inner: Arc<dyn Counts>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredCounts {
     pub fn new(inner: Arc<dyn Counts>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl Counts for Metered {
+impl Counts for MeteredCounts {
     async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
         self.calls.record.time(self.inner.record(group, worker, settled)).await
     }

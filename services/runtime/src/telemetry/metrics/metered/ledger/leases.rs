@@ -15,19 +15,19 @@ use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": lease, release, keep, advance_state);
 
-pub struct Metered {
+pub struct MeteredLeases {
     inner: Arc<dyn Leases>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredLeases {
     pub fn new(inner: Arc<dyn Leases>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl Leases for Metered {
+impl Leases for MeteredLeases {
     async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
         self.calls.lease.time(self.inner.take(run, owner, ttl)).await
     }

@@ -11,19 +11,19 @@ use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": protocol, adopt_protocol, check);
 
-pub struct Metered {
+pub struct MeteredMesh {
     inner: Arc<dyn Mesh>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredMesh {
     pub fn new(inner: Arc<dyn Mesh>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl Mesh for Metered {
+impl Mesh for MeteredMesh {
     async fn protocol(&self) -> Result<Option<u32>> {
         self.calls.protocol.time(self.inner.protocol()).await
     }

@@ -14,19 +14,19 @@ use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": reserve, confirm, outstanding);
 
-pub struct Metered {
+pub struct MeteredRanges {
     inner: Arc<dyn Ranges>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredRanges {
     pub fn new(inner: Arc<dyn Ranges>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl Ranges for Metered {
+impl Ranges for MeteredRanges {
     async fn reserve(&self, run: &RunId, fence: Fence, reservation: &Reservation) -> Result<Range> {
         self.calls.reserve.time(self.inner.reserve(run, fence, reservation)).await
     }

@@ -13,19 +13,19 @@ use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": create_run, run, run_ids, active_run_ids, unkept_run_ids, note_kept, change_run, restore_run);
 
-pub struct Metered {
+pub struct MeteredRuns {
     inner: Arc<dyn Runs>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredRuns {
     pub fn new(inner: Arc<dyn Runs>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl Runs for Metered {
+impl Runs for MeteredRuns {
     async fn create(&self, spec: &RunSpec, request_id: &str) -> Result<Created> {
         self.calls.create_run.time(self.inner.create(spec, request_id)).await
     }

@@ -12,19 +12,19 @@ use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": heartbeat, forget_worker, workers);
 
-pub struct Metered {
+pub struct MeteredWorkers {
     inner: Arc<dyn Workers>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredWorkers {
     pub fn new(inner: Arc<dyn Workers>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl Workers for Metered {
+impl Workers for MeteredWorkers {
     async fn announce(&self, worker: &WorkerInfo, ttl: Duration) -> Result<()> {
         self.calls.heartbeat.time(self.inner.announce(worker, ttl)).await
     }

@@ -1,0 +1,8 @@
+//! A run of a benchmark: [`fill`] makes one whose jobs wait, [`flow`] sends one through every role, [`track`] follows either to its end,
+//! and meanwhile [`probe`] asks the API and [`pace`] reads the rate.
+
+pub mod fill;
+pub mod flow;
+mod pace;
+pub mod probe;
+pub mod track;
