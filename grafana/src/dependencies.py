@@ -33,7 +33,7 @@ def build():
         made.with_row(row("Connections and producers"))
         .with_panel(
             graph("Connections made anew", "How often did a connection to the broker break?", "short",
-                  Query('sum by (instance) (increase(paceline_epochs_rebuilt_total{job=~"$job"}[$__rate_interval]))',
+                  Query('sum by (instance) (increase(paceline_connections_rebuilt_total{job=~"$job"}[$__rate_interval]))',
                         "{{instance}}")))
         .with_panel(
             states("Blocked", "When did the broker take no publishes, for lack of memory or disk?",

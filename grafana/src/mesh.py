@@ -25,7 +25,7 @@ def build():
                    Query('sum(paceline_runs_owned{job=~"$job"})')))
         .with_panel(
             number("Held back", "How many runs wait because their queue is above high water?", "short",
-                   Query('sum(paceline_backlog_held{job=~"$job"})'), steps=[(None, GOOD), (1, WARN)]))
+                   Query('sum(paceline_runs_held_back{job=~"$job"})'), steps=[(None, GOOD), (1, WARN)]))
         .with_panel(
             number("Producers", "How many producers take ranges, as the scheduler that sees the fewest sees them?", "short",
                    Query('min(paceline_producers_available{job=~"$job"})'), steps=[(None, BAD), (1, GOOD)]))

@@ -107,7 +107,7 @@ async fn follows_a_spike_and_comes_back() {
     let proof: Value =
         serde_json::from_str(&stand.command(&["verify", &run_id, "--strict", "--json"]).await).expect("JSON");
     let enqueued = get().await["enqueued"].as_u64();
-    assert_eq!((proof["stored"].as_u64(), proof["double_executed"].as_u64()), (enqueued, Some(0)), "{proof}");
+    assert_eq!((proof["stored"].as_u64(), proof["duplicates"].as_u64()), (enqueued, Some(0)), "{proof}");
 
     assert!(autoscaler.terminate().await.success(), "SIGTERM ends it and its workers in order");
     assert_eq!(stand.ledger.workers.alive().await.expect("the ledger answers"), []);

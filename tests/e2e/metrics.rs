@@ -134,7 +134,7 @@ fn the_worker_closes(scrape: &Scrape) {
     let (tenth, jobs) = ((JOBS / 10) as f64, JOBS as f64);
     let outcome = |outcome: &str| all("paceline_jobs_total", &["queue=\"default\"", outcome]);
     // A duplicate of a job may have been brought to its end twice.
-    let again = all("paceline_duplicates_suppressed_total", &[]);
+    let again = all("paceline_duplicate_jobs_total", &[]);
     assert_eq!(outcome("completed") + outcome("dead"), jobs + again);
     assert!(outcome("dead") >= tenth && outcome("retried") >= tenth);
     assert_eq!(all("paceline_job_end_to_end_seconds_count", &[]), jobs + again);

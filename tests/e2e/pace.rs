@@ -54,7 +54,7 @@ async fn an_exact_total(backend: Backend) {
         let run = client.start(600_000, Some(total)).await;
         let ended = client.until_ended(&run).await;
         assert_eq!((ended.state(), numbers(&ended).enqueued), (RunState::Completed, total));
-        assert_eq!(numbers(&ended).duplicates_suppressed, 0, "nothing was killed");
+        assert_eq!(numbers(&ended).duplicates, 0, "nothing was killed");
         assert_exact(&mesh, &run, total).await;
         assert_eq!(status_of(&documents(&mesh, &run).await, Status::Completed).len() as u64, total);
     }

@@ -63,7 +63,7 @@ async fn a_worker_that_stops_in_order_repeats_nothing(backend: Backend) {
     }
     let worker = mesh.worker(WorkerOptions::default()).await;
     let ended = client.until_ended(&run).await;
-    assert_eq!(numbers(&ended).duplicates_suppressed, 0, "{ended:?}");
+    assert_eq!(numbers(&ended).duplicates, 0, "{ended:?}");
     assert_exact(&mesh, &run, 3_000).await;
     worker.stop().await;
     scheduler.stop().await;

@@ -92,7 +92,8 @@ async fn a_stopped_owner_is_replaced_and_changes_nothing_when_it_wakes() {
     schedulers[0].2.until(&run_id, "progress", |run| numbers(run).enqueued >= 50).await;
     // Who has the lease may take it again, and nobody else.
     let (ledger, run) = (mesh.backends().await.ledger, RunId::parse(&run_id).expect("a run id"));
-    let is_one = ledger.leases.take(&run, "one", Duration::from_secs(2)).await.expect("the ledger answers").is_some();
+    let is_one =
+        ledger.leases.acquire(&run, "one", Duration::from_secs(2)).await.expect("the ledger answers").is_some();
     let (owner, other) = if is_one { (0, 1) } else { (1, 0) };
     schedulers[owner].1.signal("STOP").await;
     let before = numbers(&schedulers[other].2.get(&run_id).await).enqueued;

@@ -115,12 +115,12 @@ pub fn numbers(run: &Run) -> &Snapshot {
 }
 
 /// L2 for a run that has drained: the four sets agree exactly. Answers (stored, dead).
-pub async fn assert_exact(mesh: &Mesh, run: &str, scheduled: u64) -> (u64, u64) {
+pub async fn assert_exact(mesh: &Mesh, run: &str, enqueued: u64) -> (u64, u64) {
     let Backends { sink, ledger, .. } = mesh.backends().await;
     let run = RunId::parse(run).expect("a run id");
     let options = VerifyOptions { group: mesh.group.clone(), strict: true };
     let verification = verify(&*ledger.counts, &*sink.reader, &run, &options).await.expect("the run can be verified");
     assert!(verification.ok, "{verification:#?}");
-    assert_eq!(verification.scheduled, scheduled, "{verification:#?}");
+    assert_eq!(verification.enqueued, enqueued, "{verification:#?}");
     (verification.stored, verification.dead)
 }

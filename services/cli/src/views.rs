@@ -43,7 +43,7 @@ pub struct NumbersView {
     pub published: u64,
     pub processed: u64,
     pub dead: u64,
-    pub duplicates_suppressed: u64,
+    pub duplicates: u64,
     pub in_flight: u64,
     pub asked_per_second: f64,
     pub achieved_per_second: f64,
@@ -96,7 +96,7 @@ impl From<v1::Snapshot> for NumbersView {
             published: snapshot.published,
             processed: snapshot.processed,
             dead: snapshot.dead,
-            duplicates_suppressed: snapshot.duplicates_suppressed,
+            duplicates: snapshot.duplicates,
             in_flight: snapshot.in_flight,
             asked_per_second: snapshot.asked_per_second,
             achieved_per_second: snapshot.achieved_per_second,
@@ -168,7 +168,7 @@ impl NumbersView {
         let by_member = |members: &BTreeMap<String, u64>| {
             members.iter().map(|(id, jobs)| format!("{id} {jobs}")).collect::<Vec<_>>().join(", ")
         };
-        let Self { enqueued, published, processed, dead, in_flight, duplicates_suppressed, .. } = self;
+        let Self { enqueued, published, processed, dead, in_flight, duplicates, .. } = self;
         let (asked, achieved) = (self.asked_per_second, self.achieved_per_second);
         let mut lines = vec![
             (
@@ -178,7 +178,7 @@ impl NumbersView {
                 ),
             ),
             ("rate", format!("{achieved:.2}/s of {asked:.2}/s asked, {:.2}/s processed", self.processed_per_second)),
-            ("twice", format!("{duplicates_suppressed} executed again and suppressed")),
+            ("duplicates", format!("{duplicates} executions beyond the first, without effect")),
         ];
         let members = [("workers", &self.workers), ("producers", &self.producers)];
         lines.extend(members.into_iter().filter(|(_, m)| !m.is_empty()).map(|(label, m)| (label, by_member(m))));

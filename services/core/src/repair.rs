@@ -11,7 +11,7 @@ use crate::error::codes;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RunId};
 use crate::job::{Range, range_jobs};
-use crate::ports::counts::Settled;
+use crate::ports::counts::EndedJob;
 use crate::ports::documents::StoredId;
 use crate::ports::{Counts, DocumentReader, Ledger, RangePublisher, Workers};
 use crate::run::{RunSpec, Snapshot};
@@ -56,14 +56,14 @@ pub async fn heal(
     group: &str,
     end: u64,
 ) -> Result<Healed> {
-    let mut lost = SeqSet::up_to(end).minus(&counts.admitted(run, group).await?);
+    let mut lost = SeqSet::up_to(end).minus(&counts.counted(run, group).await?);
     let mut counted = 0;
     // The first page of a run, as the port says, makes everything visible that is stored by now.
     documents.ids(run, None, 1).await?;
     let mut after = lost.next_from(0).map(just_before);
     while let Some(place) = after {
         let page = documents.ids(run, place.as_ref(), PAGE_IDS).await?;
-        let stored: Vec<Settled> =
+        let stored: Vec<EndedJob> =
             page.iter().filter(|id| lost.contains(id.seq) && is_own(run, id)).map(|id| settled(run, id)).collect();
         if !stored.is_empty() {
             counted += counts.record(group, HEALER, &stored).await?.counted;
@@ -149,9 +149,9 @@ async fn without_document(
     group: &str,
     cursor: u64,
 ) -> Result<SeqSet> {
-    let admitted = counts.admitted(run, group).await?;
+    let counted = counts.counted(run, group).await?;
     let documents = collect::scan(counts, documents, run, group, cursor).await?;
-    Ok(admitted.minus(&documents.completed.union(&documents.dead)))
+    Ok(counted.minus(&documents.completed.union(&documents.dead)))
 }
 
 async fn snapshot(counts: &dyn Counts, run: &RunId, group: &str) -> Result<Snapshot> {
@@ -174,6 +174,6 @@ fn is_own(run: &RunId, stored: &StoredId) -> bool {
     JobId::new(run.clone(), stored.seq).to_string() == stored.job_id
 }
 
-fn settled(run: &RunId, stored: &StoredId) -> Settled {
-    Settled { run: run.clone(), seq: stored.seq, dead: stored.status == Status::Dead }
+fn settled(run: &RunId, stored: &StoredId) -> EndedJob {
+    EndedJob { run: run.clone(), seq: stored.seq, dead: stored.status == Status::Dead }
 }

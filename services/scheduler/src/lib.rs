@@ -30,7 +30,8 @@ pub use producers::{Caller, ProducerAddress, Producers, addresses_now};
 
 /// Owns runs until `shutdown`, then gives its leases up; serves nobody. A part of [`run`], and the whole of what the simulation runs.
 pub async fn supervise(scheduler: &SchedulerHandle, shutdown: Shutdown) {
-    owner::supervise(scheduler.context.clone(), scheduler.wakers.clone(), shutdown).await;
+    // In a box: the future would make that of every caller large.
+    Box::pin(owner::supervise(scheduler.context.clone(), scheduler.wakers.clone(), shutdown)).await;
 }
 
 /// Serves the API on `listener` and owns runs until `shutdown`; then gives its leases up. Ready while it reaches the ledger and

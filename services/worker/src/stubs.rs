@@ -11,7 +11,7 @@ use paceline_core::document::Document;
 use paceline_core::ids::RunId;
 use paceline_core::policy::Policy;
 use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message, Settle};
-use paceline_core::ports::counts::{Recorded, Settled};
+use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_core::ports::documents::Verdict;
 use paceline_core::ports::workers::WorkerInfo;
 use paceline_core::ports::{Broker, Counts, DocumentWriter, Mesh, Workers};
@@ -70,11 +70,11 @@ impl DocumentWriter for ScriptedSink {
 
 /// Keeps what was recorded.
 #[derive(Default)]
-pub struct CountingLedger(pub Mutex<Vec<Settled>>);
+pub struct CountingLedger(pub Mutex<Vec<EndedJob>>);
 
 #[async_trait]
 impl Counts for CountingLedger {
-    async fn record(&self, _: &str, _: &str, settled: &[Settled]) -> Result<Recorded> {
+    async fn record(&self, _: &str, _: &str, settled: &[EndedJob]) -> Result<Recorded> {
         self.0.lock().unwrap().extend_from_slice(settled);
         Ok(Recorded { counted: settled.len() as u64, ..Recorded::default() })
     }
@@ -83,7 +83,7 @@ impl Counts for CountingLedger {
         not_asked()
     }
 
-    async fn admitted(&self, _: &RunId, _: &str) -> Result<SeqSet> {
+    async fn counted(&self, _: &RunId, _: &str) -> Result<SeqSet> {
         not_asked()
     }
 

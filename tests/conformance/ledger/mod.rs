@@ -33,7 +33,7 @@ fn spec() -> RunSpec {
 async fn completed(ledger: &Ledger) -> RunRecord {
     let spec = RunSpec { total: Some(0), ..spec() };
     ledger.runs.create(&spec, "").await.unwrap();
-    let fence = ledger.leases.take(&spec.run_id, "owner", Duration::from_secs(60)).await.unwrap().unwrap();
+    let fence = ledger.leases.acquire(&spec.run_id, "owner", Duration::from_secs(60)).await.unwrap().unwrap();
     ledger.leases.advance(&spec.run_id, fence, RunState::Draining, None).await.unwrap();
     ledger.leases.advance(&spec.run_id, fence, RunState::Completed, None).await.unwrap()
 }

@@ -35,7 +35,7 @@ impl Reading {
             published: snapshot.published,
             processed: snapshot.processed,
             dead: snapshot.dead,
-            duplicates: snapshot.duplicates_suppressed,
+            duplicates: snapshot.duplicates,
             asked_per_second: snapshot.asked_per_second,
             state: run.state,
         })

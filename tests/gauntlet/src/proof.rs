@@ -29,8 +29,8 @@ pub struct Proof {
     pub enqueued: u64,
     pub processed: u64,
     pub dead: u64,
+    /// Executions beyond the first of a job, without effect.
     pub duplicates: u64,
-    pub executed_again: u64,
     /// Jobs that exist and are not counted, or have no document.
     pub lost: u64,
     /// Counted or stored more often than they exist.
@@ -146,7 +146,7 @@ async fn verify(world: &World, proof: &mut Proof) -> anyhow::Result<u64> {
         return Ok(0);
     };
     let number = |name: &str| answer[name].as_u64().with_context(|| format!("verify answers no {name}: {answer}"));
-    proof.executed_again = number("double_executed")?;
+    proof.duplicates = number("duplicates")?;
     let problems = answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str);
     proof.problems.extend(problems.map(|problem| format!("verify: {problem}")));
     if !output.status.success() && proof.problems.is_empty() {

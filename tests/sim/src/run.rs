@@ -165,7 +165,7 @@ fn stuck(world: &World) -> String {
     let runs = state.ledger.runs.iter().enumerate().map(|(number, entry)| {
         let counted: u64 = entry.groups.values().map(|group| group.processed + group.dead_count).sum();
         let (record, outstanding) = (&entry.record, entry.outstanding.len());
-        let all = entry.groups.values().map(|group| SeqSet::up_to(record.cursor).minus(&group.admitted));
+        let all = entry.groups.values().map(|group| SeqSet::up_to(record.cursor).minus(&group.bits));
         let missing: Vec<u64> = all.flat_map(|missing| missing.iter().take(5).collect::<Vec<_>>()).collect();
         let (state, cursor, total) = (record.state, record.cursor, record.spec.total);
         format!("r{number} {state} {cursor} of {total:?}, {counted} counted, {outstanding} ranges outstanding, missing {missing:?}")

@@ -8,7 +8,7 @@ use paceline_core::ids::{DEFAULT_GROUP, RunId};
 use paceline_core::job::Range;
 use paceline_core::pacing::CatchUp;
 use paceline_core::ports::broker::Depth;
-use paceline_core::ports::counts::Settled;
+use paceline_core::ports::counts::EndedJob;
 use paceline_core::ports::{Ledger, RangePublisher};
 use paceline_core::run::RunChange;
 use paceline_core::run::{RunRecord, RunState, Snapshot};
@@ -51,7 +51,7 @@ impl RangePublisher for Stub {
         range.seqs().for_each(|seq| {
             self.published.lock().unwrap().insert(seq);
         });
-        let settled: Vec<_> = range.seqs().map(|seq| Settled { run: run.clone(), seq, dead: false }).collect();
+        let settled: Vec<_> = range.seqs().map(|seq| EndedJob { run: run.clone(), seq, dead: false }).collect();
         self.ledger.counts.record(DEFAULT_GROUP, "worker", &settled).await?;
         Ok("stub".into())
     }

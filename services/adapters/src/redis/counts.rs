@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Counts;
-use paceline_core::ports::counts::{Recorded, Settled};
+use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 use redis::cmd;
@@ -18,7 +18,7 @@ const CHUNKS_READ_MAX: usize = 32;
 
 #[async_trait]
 impl Counts for RedisLedger {
-    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
+    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
         self.record_settled(group, worker, settled).await
     }
 
@@ -26,7 +26,7 @@ impl Counts for RedisLedger {
         self.read_snapshot(run, group).await
     }
 
-    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
+    async fn counted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
         self.read_bitmaps(run, |chunk| self.keys.done(run, group, chunk)).await
     }
 

@@ -77,7 +77,7 @@ impl Keys {
         self.of_run(run, &format!("workers:{group}"))
     }
 
-    /// Bitmap of the admitted jobs, processed or dead.
+    /// Bitmap of the counted jobs, processed or dead.
     pub(super) fn done(&self, run: &RunId, group: &str, chunk: u64) -> String {
         self.of_run(run, &format!("done:{group}:{chunk}"))
     }

@@ -20,10 +20,10 @@ const ADVANCE_TRIES_MAX: usize = 5;
 
 #[async_trait]
 impl Leases for RedisLedger {
-    async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
-        let mut lease = self.scripts.lease.prepare_invoke();
-        lease.key(self.keys.run(run)).arg(owner).arg(ttl_ms(ttl));
-        let epoch: Option<u64> = self.connection.script(&format!("run {run}"), &lease).await?;
+    async fn acquire(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
+        let mut acquire = self.scripts.acquire.prepare_invoke();
+        acquire.key(self.keys.run(run)).arg(owner).arg(ttl_ms(ttl));
+        let epoch: Option<u64> = self.connection.script(&format!("run {run}"), &acquire).await?;
         Ok(epoch.map(|epoch| Fence { epoch }))
     }
 
@@ -34,9 +34,9 @@ impl Leases for RedisLedger {
     }
 
     async fn renew(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord> {
-        let mut keep = self.scripts.keep.prepare_invoke();
-        keep.key(self.keys.run(run)).arg(fence.epoch).arg(ttl_ms(ttl)).arg(to_json(pacing)?);
-        let fields: Fields = self.connection.script(&format!("run {run}"), &keep).await?;
+        let mut renew = self.scripts.renew.prepare_invoke();
+        renew.key(self.keys.run(run)).arg(fence.epoch).arg(ttl_ms(ttl)).arg(to_json(pacing)?);
+        let fields: Fields = self.connection.script(&format!("run {run}"), &renew).await?;
         parse_record(&fields)
     }
 

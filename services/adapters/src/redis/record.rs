@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use paceline_core::Result;
 use paceline_core::ids::RunId;
-use paceline_core::ports::counts::{Recorded, Settled};
+use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_core::run::TOTAL_MAX;
 
 use super::bits::{Stretch, stretches};
@@ -19,7 +19,7 @@ pub(super) const SEQ_MAX: u64 = TOTAL_MAX << 23;
 type Seqs = Vec<(u64, bool)>;
 
 impl RedisLedger {
-    pub(super) async fn record_settled(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
+    pub(super) async fn record_settled(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
         let by_run = split_by_run(settled);
         // They travel together and share the server's fsync; if one fails, the caller repeats all of them.
         let mut calls = Vec::new();
@@ -56,7 +56,7 @@ impl RedisLedger {
     }
 }
 
-/// Where the chunks begin among the script's KEYS, which are counted from 1: admitted and dead of each chunk in turn.
+/// Where the chunks begin among the script's KEYS, which are counted from 1: counted and dead of each chunk in turn.
 const FIRST_CHUNK_KEY: usize = 4;
 
 /// What goes to the script.
@@ -87,7 +87,7 @@ impl RecordArguments {
     }
 }
 
-fn split_by_run(settled: &[Settled]) -> BTreeMap<&RunId, Seqs> {
+fn split_by_run(settled: &[EndedJob]) -> BTreeMap<&RunId, Seqs> {
     let mut by_run: BTreeMap<&RunId, Seqs> = BTreeMap::new();
     for of_one_run in settled.chunk_by(|a, b| a.run == b.run) {
         by_run.entry(&of_one_run[0].run).or_default().extend(of_one_run.iter().map(|job| (job.seq, job.dead)));
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn jobs_of_several_runs_are_put_together() {
         let (a, b) = (RunId::generate(1), RunId::generate(2));
-        let job = |run: &RunId, seq| Settled { run: run.clone(), seq, dead: false };
+        let job = |run: &RunId, seq| EndedJob { run: run.clone(), seq, dead: false };
         let settled = [job(&b, 1), job(&a, 2), job(&a, 3), job(&b, 4)];
         let split = split_by_run(&settled);
         assert_eq!(split[&a], [(2, false), (3, false)]);

@@ -45,7 +45,7 @@ pub async fn fill(stage: &Stage, jobs: u64, load: &LoadSetup) -> Result<Filled> 
     let run = spec.run_id.clone();
     let create = ledger.clone();
     whole(async move { create.runs.create(&spec, "").await }).await?;
-    let fence = ledger.leases.take(&run, OWNER, LEASE_TTL).await?.ok_or_else(|| stolen(&run))?;
+    let fence = ledger.leases.acquire(&run, OWNER, LEASE_TTL).await?.ok_or_else(|| stolen(&run))?;
     publish_all(stage, &run, fence).await?;
     let seconds = stage.clock.monotonic_ns().saturating_sub(begin_ns) as f64 / 1e9;
     let after = own_usage()?;

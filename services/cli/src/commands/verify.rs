@@ -32,7 +32,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Prove that a run stored every job exactly once
 ///
-/// Compares, seq by seq: the jobs that were scheduled, those that the ledger counted, and the documents in the sink. The
+/// Compares, seq by seq: the jobs that were enqueued, those that the ledger counted, and the documents in the sink. The
 /// exit code is 0 if nothing is missing, counted twice or foreign, and 1 otherwise, also while jobs are in flight.
 ///
 /// Reads ledger and sink directly, so it needs no scheduler. The scheduler is asked instead if --server is given; and, if
@@ -152,15 +152,15 @@ fn from_wire(answer: v1::VerifyRunResponse) -> Result<Verification> {
     Ok(Verification {
         run_id: RunId::parse(&answer.run_id)?,
         state: views::state(answer.state).ok_or_else(unknown)?,
-        scheduled: answer.scheduled,
-        admitted: answer.admitted,
+        enqueued: answer.enqueued,
+        counted: answer.counted,
         stored: answer.stored,
         dead: answer.dead,
         missing: answer.missing,
         missing_count: answer.missing_count,
         foreign: answer.foreign,
         foreign_count: answer.foreign_count,
-        double_executed: answer.double_executed,
+        duplicates: answer.duplicates,
         in_flight: answer.in_flight,
         problems: answer.problems,
         ok: answer.ok,
@@ -193,14 +193,14 @@ mod tests {
         let answer = v1::VerifyRunResponse {
             run_id: "r".into(),
             state: v1::RunState::Stopped.into(),
-            scheduled: 3,
+            enqueued: 3,
             missing: vec!["r-1".into()],
             missing_count: 1,
             problems: vec!["1 job neither counted nor stored".into()],
             ..v1::VerifyRunResponse::default()
         };
         let verification = from_wire(answer.clone()).unwrap();
-        assert_eq!((verification.state, verification.scheduled, verification.ok), (RunState::Stopped, 3, false));
+        assert_eq!((verification.state, verification.enqueued, verification.ok), (RunState::Stopped, 3, false));
         assert_eq!((verification.missing, verification.problems.len()), (vec!["r-1".to_owned()], 1));
         assert_eq!(from_wire(v1::VerifyRunResponse { state: 99, ..answer }).unwrap_err().kind, ErrorKind::Internal);
     }

@@ -9,7 +9,7 @@ fn run() -> v1::Run {
         published: 9,
         processed: 7,
         dead: 1,
-        duplicates_suppressed: 2,
+        duplicates: 2,
         in_flight: 2,
         asked_per_second: 1.5,
         achieved_per_second: 1.25,
@@ -39,7 +39,7 @@ fn a_run_is_one_flat_object() {
     let expected = json!({
         "run_id": "r1", "state": "RUNNING", "jobs": 90, "per_minutes": 1.0, "total": 100, "queue": "default", "groups": ["main"],
         "handler": "record", "payload": {}, "catch_up": "all", "failure": null, "started_at": "1970-01-01T00:00:00Z",
-        "ended_at": null, "enqueued": 10, "published": 9, "processed": 7, "dead": 1, "duplicates_suppressed": 2,
+        "ended_at": null, "enqueued": 10, "published": 9, "processed": 7, "dead": 1, "duplicates": 2,
         "in_flight": 2, "asked_per_second": 1.5, "achieved_per_second": 1.25, "processed_per_second": 1.0,
         "workers": {"w1": 7}, "producers": {"p1": 9}, "estimated_end": null, "read_at": "2023-11-14T22:13:20.005Z",
     });

@@ -9,7 +9,7 @@ use crate::seqset::SeqSet;
 
 /// One job that has ended and is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
+pub struct EndedJob {
     pub run: RunId,
     pub seq: u64,
     pub dead: bool,
@@ -20,7 +20,7 @@ pub struct Settled {
 pub struct Recorded {
     /// Counted for the first time.
     pub counted: u64,
-    /// Counted before: suppressed.
+    /// Executions of jobs that were counted before; without effect.
     pub duplicates: u64,
     /// Of an unknown run, or at or beyond its cursor: never counted.
     pub foreign: u64,
@@ -32,18 +32,18 @@ pub struct Recorded {
 pub trait Counts: Send + Sync + 'static {
     /// Counts jobs that are stored in the sink, each once per group, as what it was recorded first. May mix runs and repeat jobs.
     /// In the snapshot a worker's number is the jobs that it processed, so without the dead.
-    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded>;
+    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded>;
 
     /// All numbers of a run for `group`, as of one moment; `None` for an unknown run.
     async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>>;
 
-    /// The admitted jobs (processed or dead) of a run. What is recorded while it is read may be missing from it.
-    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet>;
+    /// The counted jobs (processed or dead) of a run. What is recorded while it is read may be missing from it.
+    async fn counted(&self, run: &RunId, group: &str) -> Result<SeqSet>;
 
-    /// The dead ones among the admitted.
+    /// The dead ones among the counted.
     async fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet>;
 
     /// Takes back the admission of jobs that have no document, so that they can be done again: their bits go, and the counters with
-    /// them; not admitted already changes nothing. Answers how many were admitted. For repair only, also of a run that has ended.
+    /// them; not counted already changes nothing. Answers how many were counted. For repair only, also of a run that has ended.
     async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64>;
 }

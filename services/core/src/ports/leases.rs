@@ -24,7 +24,7 @@ pub struct Fence {
 pub trait Leases: Send + Sync + 'static {
     /// Takes or renews the lease of a run for `ttl`. `Some`: `owner` has it; the same epoch while it held it all along, a new
     /// one otherwise. `None`: somebody else's lease is still good.
-    async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>>;
+    async fn acquire(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>>;
 
     /// Renews the lease for `ttl` and stores the pacer's state. `Aborted`: the lease was lost.
     async fn renew(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord>;

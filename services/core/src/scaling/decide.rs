@@ -113,8 +113,8 @@ struct Work {
 impl Work {
     fn of(readings: &ScaleReadings) -> Self {
         let arrival_per_second: f64 = readings.feeds.iter().map(Feed::arrival_per_second).sum();
-        let on_the_way: u64 = readings.feeds.iter().map(|feed| feed.on_the_way).fold(0, u64::saturating_add);
-        let backlog = readings.depth.ready.saturating_add(on_the_way);
+        let outstanding: u64 = readings.feeds.iter().map(|feed| feed.outstanding).fold(0, u64::saturating_add);
+        let backlog = readings.depth.ready.saturating_add(outstanding);
         let unacked = readings.depth.unacked.or_else(|| held(&readings.workers));
         let unseen = unacked.map_or(0, |unacked| unseen(readings, backlog.saturating_add(unacked)));
         let moved_meanwhile = moved_meanwhile(arrival_per_second, &readings.workers);

@@ -51,8 +51,8 @@ impl Decision {
 
     fn waiting(&self) -> String {
         let (ready, age_ms) = (self.readings.depth.ready, self.readings.depth_age_ms);
-        let on_the_way = self.backlog - ready;
-        format!("backlog: {ready} ready, read {age_ms} ms ago, and {on_the_way} on their way = {}", self.backlog)
+        let outstanding = self.backlog - ready;
+        format!("backlog: {ready} ready, read {age_ms} ms ago, and {outstanding} on their way = {}", self.backlog)
     }
 
     fn hands(&self) -> String {

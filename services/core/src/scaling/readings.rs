@@ -30,7 +30,7 @@ pub struct Feed {
     pub asked_per_second: f64,
     pub achieved_per_second: f64,
     /// Reserved, and not confirmed by the broker yet.
-    pub on_the_way: u64,
+    pub outstanding: u64,
     /// Enqueued, and neither processed nor dead for the group.
     pub unfinished: u64,
     pub age_ms: u64,
@@ -44,7 +44,7 @@ impl Feed {
             state: snapshot.record.state,
             asked_per_second: if is_running { snapshot.record.spec.rate.per_second() } else { 0.0 },
             achieved_per_second: snapshot.per_second(snapshot.enqueued_in_window),
-            on_the_way: snapshot.enqueued.saturating_sub(snapshot.published),
+            outstanding: snapshot.enqueued.saturating_sub(snapshot.published),
             unfinished: snapshot.in_flight(),
             age_ms: age(now_ms, snapshot.read_at_ms),
         }

@@ -87,7 +87,7 @@ impl Model {
             state: RunState::Running,
             asked_per_second: per_second,
             achieved_per_second: 0.0,
-            on_the_way: 0,
+            outstanding: 0,
             unfinished: self.ready + self.in_hands(),
             age_ms: 0,
         };

@@ -36,7 +36,7 @@ fn feed(per_second: f64) -> Feed {
         state: RunState::Running,
         asked_per_second: per_second,
         achieved_per_second: 0.0,
-        on_the_way: 0,
+        outstanding: 0,
         unfinished: 0,
         age_ms: 1,
     }
@@ -64,8 +64,8 @@ fn enough_to_keep_up_and_to_drain_within_the_time() {
 
 #[test]
 fn what_runs_have_reserved_and_nobody_has_published_is_backlog_too() {
-    let on_the_way = Feed { on_the_way: 4_800, ..feed(80.0) };
-    let readings = ScaleReadings { feeds: vec![on_the_way], ..readings(0, 0.0, workers(1, 8)) };
+    let outstanding = Feed { outstanding: 4_800, ..feed(80.0) };
+    let readings = ScaleReadings { feeds: vec![outstanding], ..readings(0, 0.0, workers(1, 8)) };
     assert_eq!(wanted(readings), 2);
 }
 

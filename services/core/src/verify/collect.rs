@@ -25,8 +25,8 @@ pub struct Evidence {
     pub before: Snapshot,
     /// Read after everything else; if it differs in its numbers, the run moved meanwhile.
     pub after: Snapshot,
-    pub admitted: SeqSet,
-    /// The dead ones among the admitted.
+    pub counted: SeqSet,
+    /// The dead ones among the counted.
     pub dead: SeqSet,
     pub documents: Documents,
 }
@@ -52,12 +52,12 @@ pub async fn collect(
 ) -> Result<Evidence> {
     let before = snapshot(counts, run, group).await?;
     before.record.spec.groups.check(group)?;
-    // In this order the dead are among the admitted, whatever is counted between the two.
+    // In this order the dead are among the counted, whatever is counted between the two.
     let dead = counts.dead(run, group).await?;
-    let admitted = counts.admitted(run, group).await?;
+    let counted = counts.counted(run, group).await?;
     let documents = scan(counts, documents, run, group, before.enqueued).await?;
     let after = snapshot(counts, run, group).await?;
-    Ok(Evidence { before, after, admitted, dead, documents })
+    Ok(Evidence { before, after, counted, dead, documents })
 }
 
 async fn snapshot(counts: &dyn Counts, run: &RunId, group: &str) -> Result<Snapshot> {

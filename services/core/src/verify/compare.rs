@@ -1,6 +1,6 @@
 //! Compares the evidence: pure, so every way to be wrong has a test.
 //!
-//! Proved exactly if: counted = scheduled, stored ∪ dead = scheduled, disjoint, dead by both accounts, nothing foreign.
+//! Proved exactly if: counted = enqueued, stored ∪ dead = enqueued, disjoint, dead by both accounts, nothing foreign.
 
 use crate::ids::JobId;
 use crate::run::{RunState, Snapshot};
@@ -11,36 +11,36 @@ use super::{IDS_LISTED_MAX, Verification};
 
 /// The verdict on a run. `ok` exactly if there is no problem to name.
 pub fn compare(evidence: &Evidence, strict: bool) -> Verification {
-    let Evidence { after, admitted, dead, documents, .. } = evidence;
+    let Evidence { after, counted, dead, documents, .. } = evidence;
     let run = &after.record.spec.run_id;
-    let scheduled = SeqSet::up_to(after.enqueued);
-    let missing = scheduled.minus(&documents.completed.union(&documents.dead).intersection(admitted));
+    let enqueued = SeqSet::up_to(after.enqueued);
+    let missing = enqueued.minus(&documents.completed.union(&documents.dead).intersection(counted));
 
     let mut problems = Vec::new();
-    sets(evidence, &scheduled, &missing, &mut problems);
+    sets(evidence, &enqueued, &missing, &mut problems);
     if strict {
         strictly(evidence, &mut problems);
     }
     Verification {
         run_id: run.clone(),
         state: after.record.state,
-        scheduled: after.enqueued,
-        admitted: admitted.len(),
+        enqueued: after.enqueued,
+        counted: counted.len(),
         stored: documents.completed.len(),
         dead: dead.len(),
         missing: missing.iter().take(IDS_LISTED_MAX).map(|seq| JobId::new(run.clone(), seq).to_string()).collect(),
         missing_count: missing.len(),
         foreign: documents.foreign.clone(),
         foreign_count: documents.foreign_count,
-        double_executed: after.duplicates,
+        duplicates: after.duplicates,
         in_flight: after.in_flight(),
         ok: problems.is_empty(),
         problems,
     }
 }
 
-fn sets(evidence: &Evidence, scheduled: &SeqSet, missing: &SeqSet, problems: &mut Vec<String>) {
-    let Evidence { before, after, admitted, dead, documents } = evidence;
+fn sets(evidence: &Evidence, enqueued: &SeqSet, missing: &SeqSet, problems: &mut Vec<String>) {
+    let Evidence { before, after, counted, dead, documents } = evidence;
     let in_sink = documents.completed.union(&documents.dead);
     let mut problem = |count: u64, words: &str| {
         if count > 0 {
@@ -48,21 +48,21 @@ fn sets(evidence: &Evidence, scheduled: &SeqSet, missing: &SeqSet, problems: &mu
         }
     };
     // These hold at every moment, also while the run is going: what is counted was stored before.
-    problem(admitted.minus(&in_sink).len(), "counted in the ledger without a document in the sink");
-    problem(admitted.minus(scheduled).len(), "counted beyond what was scheduled");
+    problem(counted.minus(&in_sink).len(), "counted in the ledger without a document in the sink");
+    problem(counted.minus(enqueued).len(), "counted beyond what was enqueued");
     problem(documents.completed.intersection(&documents.dead).len(), "both completed and dead in the sink");
     problem(dead.minus(&documents.dead).len(), "dead in the ledger, but not in the sink");
-    problem(dead.minus(admitted).len(), "dead in the ledger, but not counted");
+    problem(dead.minus(counted).len(), "dead in the ledger, but not counted");
     problem(documents.repeated_count, "stored more than once");
 
     let moved = moved(before, after);
     let is_going = moved || (after.in_flight() > 0 && !after.record.state.is_terminal());
     if !moved {
-        problem(documents.dead.intersection(admitted).minus(dead).len(), "dead in the sink, but counted as processed");
+        problem(documents.dead.intersection(counted).minus(dead).len(), "dead in the sink, but counted as processed");
     }
     if !is_going {
-        problem(missing.minus(admitted).minus(&in_sink).len(), "neither counted nor stored");
-        problem(in_sink.minus(admitted).len(), "stored in the sink, but not counted in the ledger");
+        problem(missing.minus(counted).minus(&in_sink).len(), "neither counted nor stored");
+        problem(in_sink.minus(counted).len(), "stored in the sink, but not counted in the ledger");
     }
     match documents.foreign_count {
         0 => (),
@@ -76,7 +76,7 @@ fn sets(evidence: &Evidence, scheduled: &SeqSet, missing: &SeqSet, problems: &mu
 
 /// The problems that only `--strict` names. Counters are compared with bitmaps only if nothing was counted between reading the two.
 fn strictly(evidence: &Evidence, problems: &mut Vec<String>) {
-    let Evidence { before, after, admitted, dead, .. } = evidence;
+    let Evidence { before, after, counted, dead, .. } = evidence;
     let (state, total) = (after.record.state, after.record.spec.total);
     if !state.is_terminal() {
         problems.push(format!("the run has not ended: it is {state}"));
@@ -96,7 +96,7 @@ fn strictly(evidence: &Evidence, problems: &mut Vec<String>) {
     if moved(before, after) {
         return;
     }
-    let processed = admitted.minus(dead).len();
+    let processed = counted.minus(dead).len();
     for (counter, counted, in_bitmap) in [("processed", after.processed, processed), ("dead", after.dead, dead.len())] {
         if counted != in_bitmap {
             problems.push(format!("the counter of {counter} jobs is {counted}, the bitmap holds {in_bitmap}"));

@@ -15,7 +15,7 @@ fn proved() -> Evidence {
     let dead: SeqSet = [7, 8].into_iter().collect();
     let documents =
         Documents { completed: SeqSet::up_to(100).minus(&dead), dead: dead.clone(), ..Documents::default() };
-    Evidence { before: snapshot.clone(), after: snapshot, admitted: SeqSet::up_to(100), dead, documents }
+    Evidence { before: snapshot.clone(), after: snapshot, counted: SeqSet::up_to(100), dead, documents }
 }
 
 fn snapshot(state: RunState, processed: u64, dead: u64) -> Snapshot {
@@ -74,8 +74,8 @@ fn a_run_in_order_is_proved_also_strictly() {
     let verification = compare(&proved(), true);
     assert_eq!(verification.problems, Vec::<String>::new());
     assert!(verification.ok && verification.missing.is_empty() && verification.foreign.is_empty());
-    let Verification { scheduled, admitted, stored, dead, double_executed, in_flight, .. } = verification;
-    assert_eq!((scheduled, admitted, stored, dead, double_executed, in_flight), (100, 100, 98, 2, 3, 0));
+    let Verification { enqueued, counted, stored, dead, duplicates, in_flight, .. } = verification;
+    assert_eq!((enqueued, counted, stored, dead, duplicates, in_flight), (100, 100, 98, 2, 3, 0));
 }
 
 #[test]
@@ -89,12 +89,12 @@ fn a_job_without_document_or_without_count_is_missing() {
     assert_eq!((unstored.missing, unstored.missing_count), (vec!["r-42".to_owned()], 1));
     assert_eq!(unstored.problems, ["1 job counted in the ledger without a document in the sink"]);
 
-    let uncounted = verification(|e| e.admitted = without(&e.admitted, 42));
-    assert_eq!((uncounted.missing, uncounted.admitted), (vec!["r-42".to_owned()], 99));
+    let uncounted = verification(|e| e.counted = without(&e.counted, 42));
+    assert_eq!((uncounted.missing, uncounted.counted), (vec!["r-42".to_owned()], 99));
     assert_eq!(uncounted.problems, ["1 job stored in the sink, but not counted in the ledger"]);
 
     let neither = verification(|e| {
-        e.admitted = without(&e.admitted, 42);
+        e.counted = without(&e.counted, 42);
         e.documents.completed = without(&e.documents.completed, 42);
     });
     assert_eq!(neither.problems, ["1 job neither counted nor stored"]);
@@ -118,10 +118,10 @@ fn foreign_and_repeated_documents_are_problems() {
     assert_eq!(foreign, ["2 foreign documents in the sink"]);
     assert_eq!(problems(false, |e| e.documents.repeated_count = 1), ["1 job stored more than once"]);
     let beyond = problems(false, |e| {
-        e.admitted.insert(100);
+        e.counted.insert(100);
         e.documents.completed.insert(100);
     });
-    assert_eq!(beyond, ["1 job counted beyond what was scheduled"]);
+    assert_eq!(beyond, ["1 job counted beyond what was enqueued"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn jobs_in_flight_are_said_in_words_and_are_no_loss() {
         e.after = snapshot(RunState::Running, 86, 2);
         e.before = e.after.clone();
         let in_flight: SeqSet = (88..100).collect();
-        e.admitted = e.admitted.minus(&in_flight);
+        e.counted = e.counted.minus(&in_flight);
         // One is stored and will be counted in a moment.
         e.documents.completed = e.documents.completed.minus(&without(&in_flight, 88));
     };
@@ -148,7 +148,7 @@ fn a_run_that_has_ended_has_nothing_in_flight_left_to_hope_for() {
     let failed = problems(false, |e| {
         e.after = snapshot(RunState::Failed, 97, 2);
         e.before = e.after.clone();
-        e.admitted = without(&e.admitted, 42);
+        e.counted = without(&e.counted, 42);
         e.documents.completed = without(&e.documents.completed, 42);
     });
     assert_eq!(failed, ["1 job neither counted nor stored"]);
@@ -158,7 +158,7 @@ fn a_run_that_has_ended_has_nothing_in_flight_left_to_hope_for() {
 fn a_run_that_moved_between_the_readings_is_read_again_not_accused() {
     let moved = problems(false, |e| {
         e.before = snapshot(RunState::Draining, 97, 1);
-        e.admitted = without(&e.admitted, 42);
+        e.counted = without(&e.counted, 42);
         e.dead = without(&e.dead, 7);
     });
     assert_eq!(moved, ["run is COMPLETED and moved while it was read; verify again"]);
@@ -209,15 +209,15 @@ fn the_json_shape_is_the_documented_one() {
     let mut documented = [
         "run_id",
         "state",
-        "scheduled",
-        "admitted",
+        "enqueued",
+        "counted",
         "stored",
         "dead",
         "missing",
         "missing_count",
         "foreign",
         "foreign_count",
-        "double_executed",
+        "duplicates",
         "in_flight",
         "problems",
         "ok",

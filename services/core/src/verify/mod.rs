@@ -29,10 +29,10 @@ pub struct VerifyOptions {
 pub struct Verification {
     pub run_id: RunId,
     pub state: RunState,
-    /// Jobs that exist: seqs `0..scheduled`.
-    pub scheduled: u64,
+    /// Jobs that exist: seqs `0..enqueued`.
+    pub enqueued: u64,
     /// Jobs that the ledger has counted, processed or dead.
-    pub admitted: u64,
+    pub counted: u64,
     /// Jobs with a completed document in the sink.
     pub stored: u64,
     /// Jobs that the ledger has counted as dead.
@@ -43,8 +43,8 @@ pub struct Verification {
     /// Documents that are no job of this run; at most [`IDS_LISTED_MAX`].
     pub foreign: Vec<String>,
     pub foreign_count: u64,
-    /// Executions beyond the first of a job; suppressed, so never counted.
-    pub double_executed: u64,
+    /// Executions beyond the first of a job, without effect.
+    pub duplicates: u64,
     pub in_flight: u64,
     /// What is wrong, in words; empty exactly if `ok`.
     pub problems: Vec<String>,

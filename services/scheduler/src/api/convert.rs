@@ -62,7 +62,7 @@ fn numbers(snapshot: &Snapshot) -> v1::Snapshot {
         published: snapshot.published,
         processed: snapshot.processed,
         dead: snapshot.dead,
-        duplicates_suppressed: snapshot.duplicates,
+        duplicates: snapshot.duplicates,
         in_flight: snapshot.in_flight(),
         asked_per_second: snapshot.record.spec.rate.per_second(),
         achieved_per_second: snapshot.per_second(snapshot.enqueued_in_window),

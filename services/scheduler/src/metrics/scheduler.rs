@@ -129,7 +129,7 @@ impl SchedulerMetrics {
 impl Inner {
     fn show(&self, readings: &mut MetricReadings) {
         readings.add(&names::RUNS_OWNED, &[], self.owned.load(Ordering::Relaxed));
-        readings.add(&names::BACKLOG_HELD, &[], self.held.load(Ordering::Relaxed));
+        readings.add(&names::RUNS_HELD_BACK, &[], self.held.load(Ordering::Relaxed));
         if let Some((runs, _)) = lock(&self.active).filter(|(_, counted_at)| counted_at.elapsed() < COUNT_FRESH) {
             readings.add(&names::RUNS_ACTIVE, &[], runs);
         }

@@ -104,9 +104,9 @@ async fn runs_that_are_held_back_are_counted_while_they_are() {
     let mut owned = all.own(&run(1), Fence { epoch: 7 });
     owned.held(true);
     owned.held(true);
-    assert!(metrics.text().contains("paceline_backlog_held{role=\"scheduler\"} 1"));
+    assert!(metrics.text().contains("paceline_runs_held_back{role=\"scheduler\"} 1"));
     drop(owned);
-    assert!(metrics.text().contains("paceline_backlog_held{role=\"scheduler\"} 0"));
+    assert!(metrics.text().contains("paceline_runs_held_back{role=\"scheduler\"} 0"));
 }
 
 fn read(enqueued: u64, processed: u64, dead: u64) -> RunNumbers {

@@ -62,7 +62,7 @@ impl Owner {
     async fn after(&self, error: Error) -> Result<Duration> {
         if error.kind == ErrorKind::Aborted {
             // A newer revision (go on) or a newer owner (stop): only the lease tells.
-            let lease = self.context.ports.ledger.leases.take(&self.run, &self.context.config.id, LEASE_TTL).await;
+            let lease = self.context.ports.ledger.leases.acquire(&self.run, &self.context.config.id, LEASE_TTL).await;
             return match lease {
                 Ok(held) if held == Some(self.fence) => Ok(Duration::ZERO),
                 // The ledger went back to before the run; this owner brings it back.

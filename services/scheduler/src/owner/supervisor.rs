@@ -79,7 +79,7 @@ impl Supervisor {
                 continue;
             }
             let leases = &self.context.ports.ledger.leases;
-            if let Some(fence) = leases.take(&run, &self.context.config.id, LEASE_TTL).await? {
+            if let Some(fence) = leases.acquire(&run, &self.context.config.id, LEASE_TTL).await? {
                 self.start(run, fence);
             }
         }

@@ -2,7 +2,7 @@
 
 use paceline_core::backoff::Backoff;
 use paceline_core::document::{Document, Status};
-use paceline_core::ports::counts::{Recorded, Settled};
+use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_runtime::telemetry::metrics::metered::as_example_of;
 
 use super::batch::DocumentBatch;
@@ -14,7 +14,7 @@ use crate::spans::Scribe;
 impl Flusher {
     /// Counts the jobs of a batch, each once per group (L1, L2). A ledger that is away is tried until it is back.
     pub(super) async fn count(&self, batch: &DocumentBatch) {
-        let settled: Vec<Settled> = batch.documents.iter().map(settled).collect();
+        let settled: Vec<EndedJob> = batch.documents.iter().map(settled).collect();
         let recorded = self.record(batch, &settled).await;
         self.stats.metrics.recorded(&recorded);
         if recorded.foreign > 0 {
@@ -31,7 +31,7 @@ impl Flusher {
         self.measure(batch);
     }
 
-    async fn record(&self, batch: &DocumentBatch, settled: &[Settled]) -> Recorded {
+    async fn record(&self, batch: &DocumentBatch, settled: &[EndedJob]) -> Recorded {
         let (counts, config) = (&self.context.ports.counts, &self.context.config);
         let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         loop {
@@ -61,6 +61,6 @@ impl Flusher {
     }
 }
 
-fn settled(document: &Document) -> Settled {
-    Settled { run: document.run_id.clone(), seq: document.seq, dead: document.status == Status::Dead }
+fn settled(document: &Document) -> EndedJob {
+    EndedJob { run: document.run_id.clone(), seq: document.seq, dead: document.status == Status::Dead }
 }

@@ -57,8 +57,7 @@ impl Report {
         let mut line = |name: &str, value: String| _ = writeln!(text, "{name:<24}{value}");
         line("jobs", thousands(self.sum(|proof| proof.enqueued)));
         line("dead, as they must be", thousands(self.sum(|proof| proof.dead)));
-        line("duplicates suppressed", thousands(self.sum(|proof| proof.duplicates)));
-        line("executed again", thousands(self.sum(|proof| proof.executed_again)));
+        line("duplicates", thousands(self.sum(|proof| proof.duplicates)));
         line("refused by the sink", thousands(self.refused));
         line("snapshots", format!("{} read, {} not answered", thousands(self.snapshots), thousands(self.reads_failed)));
         for (run, jobs) in &self.overshoot {

@@ -77,7 +77,7 @@ impl Laws {
                 if processed + dead > cursor {
                     return Err(("L1", format!("run {number}: {processed} processed + {dead} dead of {cursor}")));
                 }
-                let (in_bits, dead_in_bits) = (counted.admitted.len(), counted.dead.len());
+                let (in_bits, dead_in_bits) = (counted.bits.len(), counted.dead.len());
                 if processed + dead != in_bits || dead != dead_in_bits {
                     let words = format!(
                         "run {number}: counters say {processed} + {dead}, bitmaps {in_bits} ({dead_in_bits} dead)"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use paceline_core::ids::RunId;
-use paceline_core::ports::counts::Settled;
+use paceline_core::ports::counts::EndedJob;
 use paceline_core::ports::leases::Fence;
 use paceline_core::run::RunRecord;
 
@@ -24,7 +24,7 @@ impl Laws {
         Err(("L9", format!("{owner} gets epoch {}, which {first} had", fence.epoch)))
     }
 
-    pub fn recorded(&mut self, settled: &[Settled]) {
+    pub fn recorded(&mut self, settled: &[EndedJob]) {
         if !self.may_rewind {
             return;
         }

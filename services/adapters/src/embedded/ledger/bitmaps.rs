@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 2048;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bits {
     /// Processed or dead.
-    Admitted = 0,
+    Counted = 0,
     Dead = 1,
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Counts;
-use paceline_core::ports::counts::{Recorded, Settled};
+use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 
@@ -14,7 +14,7 @@ use super::{EmbeddedLedger, forget, record, snapshot};
 
 #[async_trait]
 impl Counts for EmbeddedLedger {
-    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
+    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
         let by_run = record::split_by_run(settled);
         let (group, worker, clock) = (group.to_owned(), worker.to_owned(), self.clock.clone());
         self.database.write(move |c| record::record(c, &group, &worker, &by_run, clock.wall_ms())).await
@@ -25,8 +25,8 @@ impl Counts for EmbeddedLedger {
         self.database.read(move |c| snapshot::read(c, &run, &group, clock.wall_ms())).await
     }
 
-    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
-        self.seqs(run, group, Bits::Admitted).await
+    async fn counted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
+        self.seqs(run, group, Bits::Counted).await
     }
 
     async fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet> {

@@ -15,14 +15,14 @@ pub(super) fn forget(c: &Connection, run: &RunId, group: &str, seqs: &[u64]) -> 
     rows::known(c, run)?;
     let mut seqs = seqs.to_vec();
     seqs.sort_unstable();
-    let (mut admitted, mut dead) = (0, 0);
+    let (mut cleared, mut dead) = (0, 0);
     for of_one_chunk in seqs.chunk_by(|a, b| a / CHUNK_SEQS == b / CHUNK_SEQS) {
-        admitted += clear_bits(c, run, group, Bits::Admitted, of_one_chunk)?;
+        cleared += clear_bits(c, run, group, Bits::Counted, of_one_chunk)?;
         dead += clear_bits(c, run, group, Bits::Dead, of_one_chunk)?;
     }
     let update = "UPDATE counts SET processed = processed - ?3, dead = dead - ?4 WHERE run_id = ?1 AND job_group = ?2";
-    c.prepare_cached(update)?.execute(params![run.as_str(), group, signed(admitted - dead), signed(dead)])?;
-    Ok(admitted)
+    c.prepare_cached(update)?.execute(params![run.as_str(), group, signed(cleared - dead), signed(dead)])?;
+    Ok(cleared)
 }
 
 /// How many of the bits of one chunk were set; a chunk that is not there is not made.

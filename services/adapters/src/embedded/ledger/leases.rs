@@ -20,7 +20,7 @@ use crate::embedded::database::WriteError;
 
 #[async_trait]
 impl Leases for EmbeddedLedger {
-    async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
+    async fn acquire(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
         let (run, owner, clock) = (run.clone(), owner.to_owned(), self.clock.clone());
         self.database.write(move |c| take(c, &run, &owner, ttl, clock.wall_ms())).await
     }

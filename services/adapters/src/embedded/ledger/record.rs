@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use paceline_core::Result;
 use paceline_core::ids::RunId;
-use paceline_core::ports::counts::{Recorded, Settled};
+use paceline_core::ports::counts::{EndedJob, Recorded};
 use rusqlite::{Connection, params};
 
 use super::bitmaps::{Bits, CHUNK_SEQS, cursor, load, set, store};
@@ -16,7 +16,7 @@ use crate::embedded::database::WriteError;
 /// Per run its seqs in ascending order, each with whether it is dead; of two with the same seq the first one came first.
 pub(super) type ByRun = BTreeMap<RunId, Vec<(u64, bool)>>;
 
-pub(super) fn split_by_run(settled: &[Settled]) -> ByRun {
+pub(super) fn split_by_run(settled: &[EndedJob]) -> ByRun {
     let mut by_run = ByRun::new();
     for of_one_run in settled.chunk_by(|a, b| a.run == b.run) {
         let seqs = of_one_run.iter().map(|job| (job.seq, job.dead));
@@ -59,17 +59,17 @@ pub(super) fn record(
 /// Sets the bits of one chunk; answers how many are new, and how many of those are dead.
 fn admit(c: &Connection, run: &RunId, group: &str, seqs: &[(u64, bool)]) -> Result<(u64, u64), WriteError> {
     let chunk = seqs[0].0 / CHUNK_SEQS;
-    let mut admitted = load(c, run, group, Bits::Admitted, chunk)?;
+    let mut bits = load(c, run, group, Bits::Counted, chunk)?;
     let mut new_dead = Vec::new();
     let mut counted = 0;
     for (seq, is_dead) in seqs {
-        if set(&mut admitted, *seq) {
+        if set(&mut bits, *seq) {
             counted += 1;
             new_dead.extend(is_dead.then_some(*seq));
         }
     }
     if counted > 0 {
-        store(c, run, group, Bits::Admitted, chunk, &admitted)?;
+        store(c, run, group, Bits::Counted, chunk, &bits)?;
     }
     if !new_dead.is_empty() {
         let mut dead = load(c, run, group, Bits::Dead, chunk)?;

@@ -1,7 +1,7 @@
 -- Takes back the admission of jobs: clears their bits, and lowers the counters by exactly the bits that were set. One step, so
 -- processed + dead stay what the bits say. What each worker processed stays: nobody knows whose the job was.
--- KEYS: the run, its group's counters, then bitmap chunks: admitted and dead of each in turn.
--- ARGV: per seq the index of its admitted chunk in KEYS, and its place in the chunk. Answers how many were admitted.
+-- KEYS: the run, its group's counters, then bitmap chunks: counted and dead of each in turn.
+-- ARGV: per seq the index of its counted chunk in KEYS, and its place in the chunk. Answers how many were counted.
 if redis.call('EXISTS', run) == 0 then
   return refuse('NOTFOUND', 'is not in the ledger')
 end
@@ -15,19 +15,19 @@ local function clear(key, place)
   return true
 end
 
-local admitted, dead = 0, 0
+local counted, dead = 0, 0
 for a = 1, #ARGV, 2 do
   local index, place = tonumber(ARGV[a]), ARGV[a + 1]
   if clear(KEYS[index], place) then
-    admitted = admitted + 1
+    counted = counted + 1
     if clear(KEYS[index + 1], place) then
       dead = dead + 1
     end
   end
 end
-if admitted > 0 then
-  redis.call('HINCRBY', KEYS[2], 'processed', dead - admitted)
+if counted > 0 then
+  redis.call('HINCRBY', KEYS[2], 'processed', dead - counted)
   -- Not the negative: Lua's minus zero is no number to Redis.
   redis.call('HINCRBY', KEYS[2], 'dead', 0 - dead)
 end
-return admitted
+return counted

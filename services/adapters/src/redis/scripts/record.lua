@@ -2,7 +2,7 @@
 -- `dead` a bit for those of them that died ('' when none did). What is new is `mask` without what is stored already, so a
 -- job is whatever it was first, and one stretch costs two commands however many jobs are in it.
 -- KEYS: the run, its group's counters, its group's workers, then bitmap chunks.
--- ARGV: worker, how many seqs are in the masks, seqs that were named once more, then per stretch: index of its admitted chunk in KEYS (its dead chunk
+-- ARGV: worker, how many seqs are in the masks, seqs that were named once more, then per stretch: index of its counted chunk in KEYS (its dead chunk
 -- comes next), first seq, first byte within the chunk, mask, dead.
 -- Answers how many are counted, duplicates and foreign.
 local band, bnot, bor, lshift = bit.band, bit.bnot, bit.bor, bit.lshift

@@ -19,7 +19,7 @@ pub struct View {
     ready: u64,
     depth_age_ms: u64,
     unacked: Option<u64>,
-    on_the_way: u64,
+    outstanding: u64,
     arrival_per_second: f64,
     capacity_per_second: f64,
     is_measured: bool,
@@ -36,7 +36,7 @@ struct Run {
     state: String,
     asked_per_second: f64,
     achieved_per_second: f64,
-    on_the_way: u64,
+    outstanding: u64,
     age_ms: u64,
 }
 
@@ -68,7 +68,7 @@ impl From<ExplainScaleResponse> for View {
             ready: answer.ready,
             depth_age_ms: answer.depth_age_ms,
             unacked: answer.unacked,
-            on_the_way: answer.on_the_way,
+            outstanding: answer.outstanding,
             arrival_per_second: answer.arrival_per_second,
             capacity_per_second: answer.capacity_per_second,
             is_measured: answer.is_measured,
@@ -84,8 +84,8 @@ impl From<ExplainScaleResponse> for View {
 impl From<ScaleRun> for Run {
     fn from(run: ScaleRun) -> Self {
         let state = views::state(run.state).map_or("UNKNOWN", |state| state.name()).to_owned();
-        let ScaleRun { run_id, asked_per_second, achieved_per_second, on_the_way, age_ms, .. } = run;
-        Self { run_id, state, asked_per_second, achieved_per_second, on_the_way, age_ms }
+        let ScaleRun { run_id, asked_per_second, achieved_per_second, outstanding, age_ms, .. } = run;
+        Self { run_id, state, asked_per_second, achieved_per_second, outstanding, age_ms }
     }
 }
 
@@ -135,7 +135,7 @@ impl Run {
             self.state.clone(),
             format!("{:.1}", self.asked_per_second),
             format!("{:.1}", self.achieved_per_second),
-            self.on_the_way.to_string(),
+            self.outstanding.to_string(),
             ago(Some(self.age_ms)),
         ]
     }

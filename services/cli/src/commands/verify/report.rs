@@ -18,14 +18,14 @@ pub fn text(verification: &Verification) -> String {
     line("run", verification.run_id.as_str());
     line("state", verification.state.name());
     let numbers = [
-        ("scheduled", verification.scheduled),
-        ("admitted", verification.admitted),
+        ("enqueued", verification.enqueued),
+        ("counted", verification.counted),
         ("stored", verification.stored),
         ("dead", verification.dead),
         ("in flight", verification.in_flight),
     ];
     numbers.into_iter().for_each(|(label, number)| line(label, &number.to_string()));
-    line("twice", &format!("{} executed again and suppressed", verification.double_executed));
+    line("duplicates", &format!("{} executions beyond the first, without effect", verification.duplicates));
     let lists = [
         ("missing", &verification.missing, verification.missing_count),
         ("foreign", &verification.foreign, verification.foreign_count),
@@ -56,9 +56,9 @@ pub fn repaired(repaired: Repaired) -> String {
 
 fn proved(verification: &Verification) -> String {
     match verification.dead {
-        0 => format!("each of {} is stored and counted exactly once", counted(verification.scheduled, "job")),
+        0 => format!("each of {} is stored and counted exactly once", counted(verification.enqueued, "job")),
         dead => {
-            let jobs = counted(verification.scheduled, "job");
+            let jobs = counted(verification.enqueued, "job");
             format!("each of {jobs} is stored and counted exactly once, {dead} of them dead with their reason")
         }
     }
@@ -84,15 +84,15 @@ mod tests {
         Verification {
             run_id: RunId::parse("r").unwrap(),
             state: RunState::Completed,
-            scheduled: 100,
-            admitted: 100,
+            enqueued: 100,
+            counted: 100,
             stored: 98,
             dead: 2,
             missing: Vec::new(),
             missing_count: 0,
             foreign: Vec::new(),
             foreign_count: 0,
-            double_executed: 3,
+            duplicates: 3,
             in_flight: 0,
             problems: Vec::new(),
             ok: true,
@@ -103,7 +103,7 @@ mod tests {
     fn a_proof_is_said_in_a_sentence() {
         let text = text(&verification());
         assert!(text.contains("each of 100 jobs is stored and counted exactly once, 2 of them dead"), "{text}");
-        assert!(text.contains("missing    0\n") && text.contains("twice      3 "), "{text}");
+        assert!(text.contains("missing    0\n") && text.contains("duplicates 3 "), "{text}");
     }
 
     #[test]

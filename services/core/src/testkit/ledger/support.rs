@@ -10,7 +10,7 @@ use crate::ids::{DEFAULT_GROUP, DEFAULT_HANDLER, DEFAULT_QUEUE, RunId};
 use crate::job::{RANGE_JOBS_MAX, Range};
 use crate::pacing::{CatchUp, Pacing, Rate};
 use crate::ports::Ledger;
-use crate::ports::counts::Settled;
+use crate::ports::counts::EndedJob;
 use crate::ports::leases::Fence;
 use crate::ports::ranges::Reservation;
 use crate::ports::runs::Created;
@@ -65,7 +65,7 @@ pub(crate) fn pacing(unreserved: u64) -> Pacing {
 pub(crate) async fn owned(ledger: &Ledger, total: Option<u64>) -> Owned {
     let spec = spec(total);
     assert_eq!(ledger.runs.create(&spec, "").await.unwrap(), Created::New);
-    let fence = ledger.leases.take(&spec.run_id, "owner", LONG).await.unwrap().expect("nobody else knows the run");
+    let fence = ledger.leases.acquire(&spec.run_id, "owner", LONG).await.unwrap().expect("nobody else knows the run");
     Owned { run: spec.run_id, fence }
 }
 
@@ -108,12 +108,12 @@ pub(crate) async fn become_state(ledger: &Ledger, run: &RunId, state: RunState) 
     ledger.runs.change(run, &RunChange { expected_revision: current.revision, spec: current.spec, state }).await
 }
 
-pub(crate) fn processed(run: &RunId, seqs: impl IntoIterator<Item = u64>) -> Vec<Settled> {
-    seqs.into_iter().map(|seq| Settled { run: run.clone(), seq, dead: false }).collect()
+pub(crate) fn processed(run: &RunId, seqs: impl IntoIterator<Item = u64>) -> Vec<EndedJob> {
+    seqs.into_iter().map(|seq| EndedJob { run: run.clone(), seq, dead: false }).collect()
 }
 
-pub(crate) fn dead(run: &RunId, seqs: impl IntoIterator<Item = u64>) -> Vec<Settled> {
-    seqs.into_iter().map(|seq| Settled { run: run.clone(), seq, dead: true }).collect()
+pub(crate) fn dead(run: &RunId, seqs: impl IntoIterator<Item = u64>) -> Vec<EndedJob> {
+    seqs.into_iter().map(|seq| EndedJob { run: run.clone(), seq, dead: true }).collect()
 }
 
 pub(crate) fn assert_refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind) {

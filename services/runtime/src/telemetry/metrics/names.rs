@@ -88,7 +88,7 @@ metrics! {
         with_exemplars;
     CALL_ERRORS = EveryRole, Counter, "paceline_call_errors_total", ["service", "operation", "kind"],
         "Calls of broker, sink and ledger that failed, by the kind of the error";
-    EPOCHS_REBUILT = EveryRole, Counter, "paceline_epochs_rebuilt_total", ["service"],
+    CONNECTIONS_REBUILT = EveryRole, Counter, "paceline_connections_rebuilt_total", ["service"],
         "Connections that were lost and made anew";
     BROKER_BLOCKED = EveryRole, Gauge, "paceline_broker_blocked", [],
         "1 while the broker says that it takes no publishes";
@@ -155,7 +155,7 @@ metrics! {
         "Producers that ranges go to: their breaker is closed and they say SERVING";
     PRODUCERS = Scheduler, Gauge, "paceline_producers", [],
         "Producers that this scheduler knows";
-    BACKLOG_HELD = Scheduler, Gauge, "paceline_backlog_held", [],
+    RUNS_HELD_BACK = Scheduler, Gauge, "paceline_runs_held_back", [],
         "Owned runs that are held back because their queue is over the high-water mark";
 
     PUBLISH_JOBS = Producer, Counter, "paceline_publish_jobs_total", ["result"],
@@ -181,7 +181,7 @@ metrics! {
         "Documents of a request to the sink";
     SINK_VERDICTS = Worker, Counter, "paceline_sink_verdicts_total", ["verdict"],
         "What the sink said of each document: stored, retry, reject";
-    DUPLICATES = Worker, Counter, "paceline_duplicates_suppressed_total", [],
+    DUPLICATES = Worker, Counter, "paceline_duplicate_jobs_total", [],
         "Jobs that came again and that the ledger had counted before";
     FOREIGN_JOBS = Worker, Counter, "paceline_foreign_jobs_total", [],
         "Stored jobs that no run had reserved";

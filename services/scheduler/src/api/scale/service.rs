@@ -52,7 +52,7 @@ fn wire(Question { queue, group, aim }: Question, decision: &Decision) -> Explai
         is_active: decision.is_active,
         ready: decision.readings.depth.ready,
         unacked: decision.unacked,
-        on_the_way: decision.backlog - decision.readings.depth.ready,
+        outstanding: decision.backlog - decision.readings.depth.ready,
         arrival_per_second: decision.arrival_per_second,
         capacity_per_second: decision.capacity_per_second,
         is_measured: decision.measured_by > 0,
@@ -71,7 +71,7 @@ fn run(feed: &Feed) -> ScaleRun {
         state: convert::state(feed.state).into(),
         asked_per_second: feed.asked_per_second,
         achieved_per_second: feed.achieved_per_second,
-        on_the_way: feed.on_the_way,
+        outstanding: feed.outstanding,
         age_ms: feed.age_ms,
     }
 }

@@ -3,7 +3,7 @@
 use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::mutant::{self, Mutant};
-use paceline_core::ports::counts::{Recorded, Settled};
+use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 
@@ -11,7 +11,7 @@ use super::group::{Group, in_window};
 use super::store::{LedgerModel, unknown};
 
 impl LedgerModel {
-    pub fn record(&mut self, now_ms: i64, group: &str, worker: &str, settled: &[Settled]) -> Recorded {
+    pub fn record(&mut self, now_ms: i64, group: &str, worker: &str, settled: &[EndedJob]) -> Recorded {
         let mut sum = Recorded::default();
         for job in settled {
             let exists = self.entry(&job.run).is_some_and(|entry| job.seq < entry.record.cursor);
@@ -20,7 +20,7 @@ impl LedgerModel {
                 continue;
             };
             let counted = self.runs[number].groups.entry(group.to_owned()).or_default();
-            let is_new = counted.admitted.insert(job.seq);
+            let is_new = counted.bits.insert(job.seq);
             if !is_new && !mutant::is_active(Mutant::BareIncrement) {
                 counted.duplicates += 1;
                 sum.duplicates += 1;
@@ -41,17 +41,17 @@ impl LedgerModel {
 
     pub fn forget(&mut self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64> {
         let Some(counted) = self.known(run)?.groups.get_mut(group) else { return Ok(0) };
-        let gone: SeqSet = seqs.iter().copied().filter(|seq| counted.admitted.contains(*seq)).collect();
+        let gone: SeqSet = seqs.iter().copied().filter(|seq| counted.bits.contains(*seq)).collect();
         let gone_dead = gone.intersection(&counted.dead);
-        counted.admitted = counted.admitted.minus(&gone);
+        counted.bits = counted.bits.minus(&gone);
         counted.dead = counted.dead.minus(&gone);
         counted.dead_count -= gone_dead.len();
         counted.processed -= gone.len() - gone_dead.len();
         Ok(gone.len())
     }
 
-    pub fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
-        self.seqs(run, group, |counted| &counted.admitted)
+    pub fn counted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
+        self.seqs(run, group, |counted| &counted.bits)
     }
 
     pub fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet> {

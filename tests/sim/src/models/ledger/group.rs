@@ -8,7 +8,7 @@ use paceline_core::seqset::SeqSet;
 /// The jobs of a run that a group has counted.
 #[derive(Default, Clone)]
 pub struct Group {
-    pub admitted: SeqSet,
+    pub bits: SeqSet,
     pub dead: SeqSet,
     pub processed: u64,
     pub dead_count: u64,

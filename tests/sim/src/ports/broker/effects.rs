@@ -51,7 +51,7 @@ impl State {
         let (Ok(run), Some(seq)) = (RunId::parse(&message.run), message.seq) else { return };
         let is_stored = self.sink.get(&run, &JobId::new(run.clone(), seq).to_string()).is_some();
         let counted = self.ledger.entry(&run).and_then(|entry| entry.groups.get(group));
-        let is_counted = counted.is_some_and(|group| group.admitted.contains(seq)) || self.laws.was_recorded(&run, seq);
+        let is_counted = counted.is_some_and(|group| group.bits.contains(seq)) || self.laws.was_recorded(&run, seq);
         let verdict = Laws::acknowledged(seq, is_stored, is_counted);
         self.judge(&run, verdict);
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
-use paceline_core::ports::counts::{Counts, Recorded, Settled};
+use paceline_core::ports::counts::{Counts, EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 
@@ -12,7 +12,7 @@ use crate::net::Call;
 
 #[async_trait]
 impl Counts for SimLedger {
-    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
+    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
         let seqs: Vec<u64> = settled.iter().map(|job| job.seq).collect();
         let call = Call::idempotent("record", format!("{seqs:?}"));
         let (group, worker, settled) = (group.to_owned(), worker.to_owned(), settled.to_vec());
@@ -35,9 +35,9 @@ impl Counts for SimLedger {
         self.0.call(call, move |state, at| Ok(state.ledger.snapshot(at.now_ms, &run, &group))).await
     }
 
-    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
-        let (call, run, group) = (Call::idempotent("admitted", self.number(run)), run.clone(), group.to_owned());
-        self.0.call(call, move |state, _| state.ledger.admitted(&run, &group)).await
+    async fn counted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
+        let (call, run, group) = (Call::idempotent("counted", self.number(run)), run.clone(), group.to_owned());
+        self.0.call(call, move |state, _| state.ledger.counted(&run, &group)).await
     }
 
     async fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet> {

@@ -16,7 +16,7 @@ use crate::world::State;
 
 #[async_trait]
 impl Leases for SimLedger {
-    async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
+    async fn acquire(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
         let (call, run, owner) = (Call::idempotent("lease", self.number(run)), run.clone(), owner.to_owned());
         let effect = move |state: &mut State, at: At| {
             let leased = state.ledger.lease(at.now_ms, &run, &owner, ttl)?;

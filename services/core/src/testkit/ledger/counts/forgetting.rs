@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 
 use crate::error::ErrorKind;
-use crate::ports::counts::{Recorded, Settled};
+use crate::ports::counts::{EndedJob, Recorded};
 use crate::run::RunState;
 use crate::seqset::SeqSet;
 use crate::testkit::ledger::harness::LedgerHarness;
@@ -17,16 +17,16 @@ pub async fn forgotten_jobs_can_be_done_again(harness: &impl LedgerHarness) {
     ledger.counts.record(GROUP, "w", &jobs).await.unwrap();
     ledger.counts.record("elsewhere", "w", &jobs).await.unwrap();
 
-    // Processed, dead, twice, not admitted, and what no run has.
+    // Processed, dead, twice, not counted, and what no run has.
     let seqs = [45, 5, 39, 5, 70, 100, 1 << 40, u64::MAX];
     assert_eq!(ledger.counts.forget(run, GROUP, &seqs).await.unwrap(), 3);
-    assert_eq!(ledger.counts.forget(run, GROUP, &seqs).await.unwrap(), 0, "what is not admitted changes nothing");
+    assert_eq!(ledger.counts.forget(run, GROUP, &seqs).await.unwrap(), 0, "what is not counted changes nothing");
     let found = numbers(&ledger, run).await;
     assert_eq!((found.processed, found.dead, found.in_flight()), (38, 9, 53));
     let gone: SeqSet = [5, 39, 45].into_iter().collect();
-    assert_eq!(ledger.counts.admitted(run, GROUP).await.unwrap(), SeqSet::up_to(50).minus(&gone));
+    assert_eq!(ledger.counts.counted(run, GROUP).await.unwrap(), SeqSet::up_to(50).minus(&gone));
     assert_eq!(ledger.counts.dead(run, GROUP).await.unwrap(), (40..50).collect::<SeqSet>().minus(&gone));
-    assert_eq!(ledger.counts.admitted(run, "elsewhere").await.unwrap(), SeqSet::up_to(50), "another group is apart");
+    assert_eq!(ledger.counts.counted(run, "elsewhere").await.unwrap(), SeqSet::up_to(50), "another group is apart");
 
     // Only a processed one, only a dead one: the other counter stays.
     assert_eq!(ledger.counts.forget(run, GROUP, &[7]).await.unwrap(), 1);
@@ -59,7 +59,7 @@ pub async fn forgetting_reaches_every_chunk_of_any_run(harness: &impl LedgerHarn
     let found = numbers(&ledger, run).await;
     assert_eq!((found.processed, found.dead), (0, 1));
     let left: SeqSet = [104_999].into_iter().collect();
-    assert_eq!(ledger.counts.admitted(run, GROUP).await.unwrap(), left);
+    assert_eq!(ledger.counts.counted(run, GROUP).await.unwrap(), left);
     assert_eq!(ledger.counts.dead(run, GROUP).await.unwrap(), left);
 }
 
@@ -87,8 +87,8 @@ pub async fn forgetting_and_recording_at_once_keep_counters_and_bits_equal(harne
                 if (caller + round) % 2 == 0 {
                     handle.counts.forget(&run, GROUP, &seqs.collect::<Vec<_>>()).await.unwrap();
                 } else {
-                    let jobs: Vec<Settled> =
-                        seqs.map(|seq| Settled { run: run.clone(), seq, dead: (seq + caller) % 5 == 0 }).collect();
+                    let jobs: Vec<EndedJob> =
+                        seqs.map(|seq| EndedJob { run: run.clone(), seq, dead: (seq + caller) % 5 == 0 }).collect();
                     handle.counts.record(GROUP, "w", &jobs).await.unwrap();
                 }
                 let now = handle.counts.snapshot(&run, GROUP).await.unwrap().unwrap();
@@ -98,6 +98,6 @@ pub async fn forgetting_and_recording_at_once_keep_counters_and_bits_equal(harne
     }
     callers.join_all().await;
     let found = numbers(&ledger, &owned.run).await;
-    assert_eq!(ledger.counts.admitted(&owned.run, GROUP).await.unwrap().len(), found.processed + found.dead);
+    assert_eq!(ledger.counts.counted(&owned.run, GROUP).await.unwrap().len(), found.processed + found.dead);
     assert_eq!(ledger.counts.dead(&owned.run, GROUP).await.unwrap().len(), found.dead);
 }

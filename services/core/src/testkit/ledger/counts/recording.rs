@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use tokio::task::JoinSet;
 
-use crate::ports::counts::{Recorded, Settled};
+use crate::ports::counts::{EndedJob, Recorded};
 use crate::seqset::SeqSet;
 use crate::testkit::ledger::harness::LedgerHarness;
 use crate::testkit::ledger::support::{GROUP, dead, numbers, owned_with, processed, reserve_all, spec};
@@ -28,7 +28,7 @@ pub async fn recording_twice_counts_once(harness: &impl LedgerHarness) {
     assert_eq!((numbers.processed, numbers.dead, numbers.duplicates, numbers.in_flight()), (32, 0, 28, 68));
     assert_eq!(numbers.workers, [("one".into(), 20), ("two".into(), 12)].into());
     let expected: SeqSet = (10..40).chain([50, 99]).collect();
-    assert_eq!(ledger.counts.admitted(&owned.run, GROUP).await.unwrap(), expected);
+    assert_eq!(ledger.counts.counted(&owned.run, GROUP).await.unwrap(), expected);
 }
 
 pub async fn a_job_stays_what_it_was_first(harness: &impl LedgerHarness) {
@@ -44,7 +44,7 @@ pub async fn a_job_stays_what_it_was_first(harness: &impl LedgerHarness) {
     assert_eq!((numbers.processed, numbers.dead), (11, 16));
     assert_eq!(numbers.workers, [("w".into(), 11)].into(), "a worker's number is what it processed");
     assert_eq!(ledger.counts.dead(&owned.run, GROUP).await.unwrap(), (0..10).chain(20..25).chain([30]).collect());
-    assert_eq!(ledger.counts.admitted(&owned.run, GROUP).await.unwrap(), (0..25).chain([30, 31]).collect());
+    assert_eq!(ledger.counts.counted(&owned.run, GROUP).await.unwrap(), (0..25).chain([30, 31]).collect());
 }
 
 pub async fn what_the_run_does_not_have_is_foreign(harness: &impl LedgerHarness) {
@@ -60,7 +60,7 @@ pub async fn what_the_run_does_not_have_is_foreign(harness: &impl LedgerHarness)
 
     let before = numbers(&ledger, &owned.run).await;
     assert_eq!((before.processed, before.dead, before.duplicates), (3, 0, 0));
-    assert_eq!(ledger.counts.admitted(&owned.run, GROUP).await.unwrap(), (10..13).collect());
+    assert_eq!(ledger.counts.counted(&owned.run, GROUP).await.unwrap(), (10..13).collect());
     // Once they exist, they count.
     reserve_all(&ledger, &owned, 2).await;
     assert_eq!(ledger.counts.record(GROUP, "w", &processed(&owned.run, 10..16)).await.unwrap(), recorded(2, 3, 1));
@@ -70,7 +70,7 @@ pub async fn runs_and_groups_count_apart(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let (a, b) = (owned_with(&ledger, 50).await, owned_with(&ledger, 20).await);
     let unknown = spec(None).run_id;
-    let mixed: Vec<Settled> = (0..30)
+    let mixed: Vec<EndedJob> = (0..30)
         .flat_map(|seq| [processed(&a.run, [seq]), dead(&b.run, [seq]), processed(&unknown, [seq])].concat())
         .collect();
     assert_eq!(ledger.counts.record(GROUP, "w", &mixed).await.unwrap(), recorded(50, 0, 40));
@@ -82,9 +82,9 @@ pub async fn runs_and_groups_count_apart(harness: &impl LedgerHarness) {
     assert_eq!((audit.enqueued, audit.processed, audit.workers), (50, 40, [("w".into(), 40)].into()));
     let idle = ledger.counts.snapshot(&a.run, "idle").await.unwrap().unwrap();
     assert_eq!((idle.enqueued, idle.processed, idle.duplicates, idle.workers.len()), (50, 0, 0, 0));
-    assert_eq!(ledger.counts.admitted(&a.run, "audit").await.unwrap(), (10..50).collect());
+    assert_eq!(ledger.counts.counted(&a.run, "audit").await.unwrap(), (10..50).collect());
     assert_eq!(ledger.counts.dead(&b.run, GROUP).await.unwrap(), SeqSet::up_to(20));
-    assert!(ledger.counts.admitted(&a.run, "idle").await.unwrap().is_empty());
+    assert!(ledger.counts.counted(&a.run, "idle").await.unwrap().is_empty());
 }
 
 pub async fn concurrent_recorders_count_exactly_the_union(harness: &impl LedgerHarness) {
@@ -97,9 +97,9 @@ pub async fn concurrent_recorders_count_exactly_the_union(harness: &impl LedgerH
         let (handle, run) = (harness.open().await, owned.run.clone());
         recorders.spawn(async move {
             let mut random = fastrand::Rng::with_seed(recorder);
-            let mut mine: Vec<Settled> = (0..JOBS)
+            let mut mine: Vec<EndedJob> = (0..JOBS)
                 .filter(|seq| seq % 3 != recorder % 3)
-                .map(|seq| Settled { run: run.clone(), seq, dead: (seq + recorder) % 7 == 0 })
+                .map(|seq| EndedJob { run: run.clone(), seq, dead: (seq + recorder) % 7 == 0 })
                 .collect();
             random.shuffle(&mut mine);
             let mut sum = Recorded::default();
@@ -118,7 +118,7 @@ pub async fn concurrent_recorders_count_exactly_the_union(harness: &impl LedgerH
     let numbers = numbers(&ledger, &owned.run).await;
     assert_eq!((numbers.processed + numbers.dead, numbers.duplicates), (JOBS, attempts - JOBS));
     assert_eq!(numbers.workers.values().sum::<u64>(), numbers.processed);
-    assert_eq!(ledger.counts.admitted(&owned.run, GROUP).await.unwrap(), SeqSet::up_to(JOBS));
+    assert_eq!(ledger.counts.counted(&owned.run, GROUP).await.unwrap(), SeqSet::up_to(JOBS));
     assert_eq!(ledger.counts.dead(&owned.run, GROUP).await.unwrap().len(), numbers.dead);
 }
 
@@ -132,8 +132,8 @@ pub async fn any_sequence_of_calls_counts_like_a_set(harness: &impl LedgerHarnes
         let mut model: BTreeMap<u64, bool> = BTreeMap::new();
         for _ in 0..12 {
             let (start, spread) = (random.u64(0..cursor), random.choice([10, 300, 9_000, 60_000]).unwrap_or(1));
-            let jobs: Vec<Settled> = (0..random.usize(1..if spread > 8_000 { 8_000 } else { 600 }))
-                .map(|_| Settled {
+            let jobs: Vec<EndedJob> = (0..random.usize(1..if spread > 8_000 { 8_000 } else { 600 }))
+                .map(|_| EndedJob {
                     run: owned.run.clone(),
                     seq: start + random.u64(0..spread),
                     dead: random.u8(0..5) == 0,
@@ -155,7 +155,7 @@ pub async fn any_sequence_of_calls_counts_like_a_set(harness: &impl LedgerHarnes
         let died = model.iter().filter(|(_, dead)| **dead).map(|(seq, _)| *seq);
         assert_eq!(ledger.counts.dead(&owned.run, GROUP).await.unwrap(), died.collect(), "seed {seed}");
         assert_eq!(
-            ledger.counts.admitted(&owned.run, GROUP).await.unwrap(),
+            ledger.counts.counted(&owned.run, GROUP).await.unwrap(),
             model.keys().copied().collect(),
             "seed {seed}"
         );
@@ -172,13 +172,13 @@ pub async fn bitmaps_go_on_beyond_one_chunk(harness: &impl LedgerHarness) {
     // Both sides of every power of two, so of every border that a chunk may have.
     let borders: SeqSet =
         (3..=20).flat_map(|power| (1 << power) - 2..=(1 << power) + 1).chain([0, CURSOR - 1]).collect();
-    let jobs: Vec<Settled> =
+    let jobs: Vec<EndedJob> =
         processed(&owned.run, borders.iter()).into_iter().chain(dead(&owned.run, [CURSOR - 2])).collect();
     assert_eq!(ledger.counts.record(GROUP, "w", &jobs).await.unwrap(), recorded(borders.len() + 1, 0, 0));
     assert_eq!(ledger.counts.record(GROUP, "w", &jobs).await.unwrap(), recorded(0, borders.len() + 1, 0));
     let last_dead: SeqSet = [CURSOR - 2].into_iter().collect();
     assert_eq!(ledger.counts.dead(&owned.run, GROUP).await.unwrap(), last_dead);
-    assert_eq!(ledger.counts.admitted(&owned.run, GROUP).await.unwrap(), borders.union(&last_dead));
+    assert_eq!(ledger.counts.counted(&owned.run, GROUP).await.unwrap(), borders.union(&last_dead));
 
     // A call of any size, across all chunks.
     let all = ledger.counts.record(GROUP, "w", &processed(&owned.run, 1_000_000..CURSOR + 5)).await.unwrap();

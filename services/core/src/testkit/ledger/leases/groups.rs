@@ -13,7 +13,7 @@ use crate::testkit::ledger::support::{
 async fn published(ledger: &Ledger, groups: &[&str]) -> Owned {
     let spec = RunSpec { groups: Groups::new(groups.iter().copied()).unwrap(), ..spec(Some(10)) };
     ledger.runs.create(&spec, "").await.unwrap();
-    let fence = ledger.leases.take(&spec.run_id, "owner", LONG).await.unwrap().expect("nobody else knows the run");
+    let fence = ledger.leases.acquire(&spec.run_id, "owner", LONG).await.unwrap().expect("nobody else knows the run");
     let owned = Owned { run: spec.run_id, fence };
     let range = reserve(ledger, &owned, 10).await.unwrap();
     ledger.ranges.confirm(&owned.run, fence, &range, "producer").await.unwrap();
@@ -63,7 +63,7 @@ pub async fn a_restored_run_keeps_its_groups(harness: &impl LedgerHarness) {
     let (run, state) = (spec.run_id.clone(), RunState::Draining);
     let lost = KeptRun { spec, state, revision: 4, cursor: 10, pacing: pacing(0), ended_at_ms: None, failure: None };
     assert_eq!(ledger.runs.restore(&lost).await.unwrap().spec, lost.spec);
-    let fence = ledger.leases.take(&run, "owner", LONG).await.unwrap().expect("it has no owner");
+    let fence = ledger.leases.acquire(&run, "owner", LONG).await.unwrap().expect("it has no owner");
     let owned = Owned { run, fence };
     ledger.counts.record("billing", "worker", &processed(&owned.run, 0..10)).await.unwrap();
     assert_refused(advance(&ledger, &owned, RunState::Completed).await, ErrorKind::FailedPrecondition);

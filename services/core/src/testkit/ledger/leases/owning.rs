@@ -17,13 +17,13 @@ const SHORT: Duration = Duration::from_millis(30);
 pub async fn a_run_has_one_owner(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let owned = owned(&ledger, None).await;
-    assert_eq!(ledger.leases.take(&owned.run, "other", LONG).await.unwrap(), None);
+    assert_eq!(ledger.leases.acquire(&owned.run, "other", LONG).await.unwrap(), None);
     assert_eq!(
-        ledger.leases.take(&owned.run, "owner", LONG).await.unwrap(),
+        ledger.leases.acquire(&owned.run, "owner", LONG).await.unwrap(),
         Some(owned.fence),
         "renewing keeps the epoch"
     );
-    assert_eq!(harness.open().await.leases.take(&owned.run, "other", LONG).await.unwrap(), None);
+    assert_eq!(harness.open().await.leases.acquire(&owned.run, "other", LONG).await.unwrap(), None);
 }
 
 pub async fn one_of_concurrent_takers_becomes_the_owner(harness: &impl LedgerHarness) {
@@ -33,7 +33,7 @@ pub async fn one_of_concurrent_takers_becomes_the_owner(harness: &impl LedgerHar
     let mut takers = JoinSet::new();
     for name in 0..8 {
         let (handle, run) = (harness.open().await, spec.run_id.clone());
-        takers.spawn(async move { handle.leases.take(&run, &format!("owner-{name}"), LONG).await.unwrap() });
+        takers.spawn(async move { handle.leases.acquire(&run, &format!("owner-{name}"), LONG).await.unwrap() });
     }
     assert_eq!(takers.join_all().await.into_iter().flatten().count(), 1);
 }
@@ -42,14 +42,14 @@ pub async fn an_expired_lease_goes_on_with_a_new_epoch(harness: &impl LedgerHarn
     let ledger = harness.open().await;
     let spec = spec(None);
     ledger.runs.create(&spec, "").await.unwrap();
-    let first = ledger.leases.take(&spec.run_id, "first", SHORT).await.unwrap().unwrap();
+    let first = ledger.leases.acquire(&spec.run_id, "first", SHORT).await.unwrap().unwrap();
     let second =
-        until("the lease to end", async || ledger.leases.take(&spec.run_id, "second", SHORT).await.unwrap()).await;
+        until("the lease to end", async || ledger.leases.acquire(&spec.run_id, "second", SHORT).await.unwrap()).await;
     assert!(second > first);
     let third =
-        until("the lease to end", async || ledger.leases.take(&spec.run_id, "third", LONG).await.unwrap()).await;
+        until("the lease to end", async || ledger.leases.acquire(&spec.run_id, "third", LONG).await.unwrap()).await;
     assert!(third > second);
-    assert_eq!(ledger.leases.take(&spec.run_id, "third", LONG).await.unwrap(), Some(third));
+    assert_eq!(ledger.leases.acquire(&spec.run_id, "third", LONG).await.unwrap(), Some(third));
 }
 
 pub async fn a_released_lease_is_free_at_once(harness: &impl LedgerHarness) {
@@ -59,32 +59,32 @@ pub async fn a_released_lease_is_free_at_once(harness: &impl LedgerHarness) {
     assert_refused(reserve(&ledger, &owned, 1).await, ErrorKind::Aborted);
     assert_refused(ledger.leases.renew(&owned.run, owned.fence, LONG, &pacing(1)).await, ErrorKind::Aborted);
 
-    let next = ledger.leases.take(&owned.run, "next", LONG).await.unwrap().expect("it is free");
+    let next = ledger.leases.acquire(&owned.run, "next", LONG).await.unwrap().expect("it is free");
     assert!(next > owned.fence);
     // A late release by the former owner is no error, and does not take it from the next one.
     ledger.leases.release(&owned.run, owned.fence).await.unwrap();
-    assert_eq!(ledger.leases.take(&owned.run, "other", LONG).await.unwrap(), None);
+    assert_eq!(ledger.leases.acquire(&owned.run, "other", LONG).await.unwrap(), None);
 }
 
 pub async fn renewing_prolongs_the_lease_and_stores_the_pacing(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let spec = spec(None);
     ledger.runs.create(&spec, "").await.unwrap();
-    let fence = ledger.leases.take(&spec.run_id, "owner", Duration::from_millis(1)).await.unwrap().unwrap();
+    let fence = ledger.leases.acquire(&spec.run_id, "owner", Duration::from_millis(1)).await.unwrap().unwrap();
     let kept = ledger.leases.renew(&spec.run_id, fence, LONG, &pacing(17)).await.unwrap();
     assert_eq!(kept.pacing, pacing(17));
     assert_eq!(kept, read(&ledger, &spec.run_id).await);
-    assert_eq!(ledger.leases.take(&spec.run_id, "other", LONG).await.unwrap(), None, "it is good for its new ttl");
+    assert_eq!(ledger.leases.acquire(&spec.run_id, "other", LONG).await.unwrap(), None, "it is good for its new ttl");
 }
 
 pub async fn a_stale_fence_changes_nothing(harness: &impl LedgerHarness) {
     let ledger = harness.open().await;
     let spec = spec(Some(10));
     ledger.runs.create(&spec, "").await.unwrap();
-    let fence = ledger.leases.take(&spec.run_id, "old", SHORT).await.unwrap().unwrap();
+    let fence = ledger.leases.acquire(&spec.run_id, "old", SHORT).await.unwrap().unwrap();
     let old = Owned { run: spec.run_id.clone(), fence };
     let range = reserve(&ledger, &old, 10).await.unwrap();
-    until("the lease to end", async || ledger.leases.take(&old.run, "new", LONG).await.unwrap()).await;
+    until("the lease to end", async || ledger.leases.acquire(&old.run, "new", LONG).await.unwrap()).await;
 
     let before = (numbers(&ledger, &old.run).await, ledger.ranges.outstanding(&old.run).await.unwrap());
     assert_refused(reserve(&ledger, &old, 1).await, ErrorKind::Aborted);
@@ -94,7 +94,7 @@ pub async fn a_stale_fence_changes_nothing(harness: &impl LedgerHarness) {
         assert_refused(ledger.leases.advance(&old.run, old.fence, next, Some("no")).await, ErrorKind::Aborted);
     }
     ledger.leases.release(&old.run, old.fence).await.unwrap();
-    assert_eq!(ledger.leases.take(&old.run, "old", LONG).await.unwrap(), None);
+    assert_eq!(ledger.leases.acquire(&old.run, "old", LONG).await.unwrap(), None);
 
     let after = (numbers(&ledger, &old.run).await, ledger.ranges.outstanding(&old.run).await.unwrap());
     assert_eq!((after.0.record, after.1), (before.0.record, before.1));

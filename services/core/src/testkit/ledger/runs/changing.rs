@@ -105,7 +105,7 @@ pub async fn a_failed_run_goes_on_where_it_was(harness: &impl LedgerHarness) {
         assert_eq!(become_state(&ledger, &owned.run, next).await.unwrap(), expected, "asking twice changes nothing");
         assert_eq!(ledger.ranges.outstanding(&owned.run).await.unwrap(), waiting);
 
-        let fence = ledger.leases.take(&owned.run, "successor", LONG).await.unwrap().expect("nobody owns it");
+        let fence = ledger.leases.acquire(&owned.run, "successor", LONG).await.unwrap().expect("nobody owns it");
         let owned = Owned { fence, ..owned };
         for range in &waiting {
             ledger.ranges.confirm(&owned.run, owned.fence, range, "producer").await.unwrap();

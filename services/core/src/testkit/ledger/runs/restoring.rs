@@ -57,7 +57,7 @@ pub async fn a_restored_run_goes_on_where_it_was(harness: &impl LedgerHarness) {
     let lost = kept(spec(Some(60)), 3, 40);
     let run = lost.spec.run_id.clone();
     ledger.runs.restore(&lost).await.unwrap();
-    let fence = ledger.leases.take(&run, "successor", LONG).await.unwrap().expect("it has no owner");
+    let fence = ledger.leases.acquire(&run, "successor", LONG).await.unwrap().expect("it has no owner");
     let owned = Owned { run, fence };
     let range = reserve(&ledger, &owned, 100).await.unwrap();
     assert_eq!((range.first, range.count), (40, 20));
@@ -224,7 +224,7 @@ pub async fn no_epoch_comes_twice_after_a_restore(harness: &impl LedgerHarness) 
     let run = lost.spec.run_id.clone();
     ledger.runs.restore(&lost).await.unwrap();
     let before_ms = ledger_ms(&ledger, &run).await;
-    let first = ledger.leases.take(&run, "first", LONG).await.unwrap().unwrap();
+    let first = ledger.leases.acquire(&run, "first", LONG).await.unwrap().unwrap();
     // A counter that starts again would hand out what an owner of the lost run may still hold.
     assert!(first.epoch >= before_ms, "{first:?} is not of the time {before_ms}");
     ledger.leases.renew(&run, first, LONG, &pacing(1)).await.unwrap();
@@ -234,7 +234,7 @@ pub async fn no_epoch_comes_twice_after_a_restore(harness: &impl LedgerHarness) 
         ledger.runs.restore(&KeptRun { revision: 10 + round, cursor: 20 + round, ..lost.clone() }).await.unwrap();
         ledger.leases.renew(&run, last, LONG, &pacing(1)).await.unwrap();
         ledger.leases.release(&run, last).await.unwrap();
-        let next = ledger.leases.take(&run, "next", LONG).await.unwrap().unwrap();
+        let next = ledger.leases.acquire(&run, "next", LONG).await.unwrap().unwrap();
         assert!(next > last, "also within a millisecond: {next:?} after {last:?}");
         assert_refused(ledger.leases.renew(&run, last, LONG, &pacing(1)).await, ErrorKind::Aborted);
         last = next;

@@ -121,12 +121,12 @@ pub async fn an_unknown_run_is_named_as_such(harness: &impl LedgerHarness) {
     assert_eq!(ledger.counts.snapshot(&run, GROUP).await.unwrap(), None);
     assert_eq!(ledger.ranges.outstanding(&run).await.unwrap(), []);
     assert_refused(ledger.runs.change(&run, &change).await, ErrorKind::NotFound);
-    assert_refused(ledger.leases.take(&run, "owner", LONG).await, ErrorKind::NotFound);
+    assert_refused(ledger.leases.acquire(&run, "owner", LONG).await, ErrorKind::NotFound);
     assert_refused(ledger.leases.renew(&run, fence, LONG, &pacing(0)).await, ErrorKind::NotFound);
     assert_refused(ledger.ranges.reserve(&run, fence, &reservation(1, 0)).await, ErrorKind::NotFound);
     assert_refused(ledger.ranges.confirm(&run, fence, &range, "p").await, ErrorKind::NotFound);
     assert_refused(ledger.leases.advance(&run, fence, RunState::Failed, None).await, ErrorKind::NotFound);
-    assert_refused(ledger.counts.admitted(&run, GROUP).await, ErrorKind::NotFound);
+    assert_refused(ledger.counts.counted(&run, GROUP).await, ErrorKind::NotFound);
     let refused = ledger.counts.dead(&run, GROUP).await.unwrap_err();
     assert!(refused.kind == ErrorKind::NotFound && refused.message.contains(run.as_str()), "{refused}");
 }
@@ -140,10 +140,8 @@ pub async fn what_is_answered_survives_reopening(harness: &impl LedgerHarness) {
     ledger.counts.record(GROUP, "worker-1", &dead(&owned.run, 18..22)).await.unwrap();
     ledger.runs.create(&spec(None), "kept").await.unwrap();
     let before = (numbers(&ledger, &owned.run).await, ledger.ranges.outstanding(&owned.run).await.unwrap());
-    let seqs = (
-        ledger.counts.admitted(&owned.run, GROUP).await.unwrap(),
-        ledger.counts.dead(&owned.run, GROUP).await.unwrap(),
-    );
+    let seqs =
+        (ledger.counts.counted(&owned.run, GROUP).await.unwrap(), ledger.counts.dead(&owned.run, GROUP).await.unwrap());
     drop(ledger);
 
     let ledger = harness.open().await;
@@ -156,13 +154,13 @@ pub async fn what_is_answered_survives_reopening(harness: &impl LedgerHarness) {
     };
     assert_eq!(at_the_same_time, before.0);
     assert_eq!(ledger.ranges.outstanding(&owned.run).await.unwrap(), before.1);
-    assert_eq!(ledger.counts.admitted(&owned.run, GROUP).await.unwrap(), seqs.0);
+    assert_eq!(ledger.counts.counted(&owned.run, GROUP).await.unwrap(), seqs.0);
     assert_eq!(ledger.counts.dead(&owned.run, GROUP).await.unwrap(), seqs.1);
     assert!(matches!(ledger.runs.create(&spec(None), "kept").await.unwrap(), Created::Existing(_)));
 
     // The owner before the restart is fenced off by the next one, whoever that is.
     ledger.leases.release(&owned.run, owned.fence).await.unwrap();
-    let next = ledger.leases.take(&owned.run, "successor", LONG).await.unwrap().unwrap();
+    let next = ledger.leases.acquire(&owned.run, "successor", LONG).await.unwrap().unwrap();
     assert!(next > owned.fence, "{next:?} is newer than {:?}", owned.fence);
     assert_refused(reserve(&ledger, &owned, 1).await, ErrorKind::Aborted);
 }

@@ -61,7 +61,7 @@ pub async fn an_end_that_is_noted_late_leaves_a_later_end_unkept(harness: &impl 
     assert_eq!(unkept(&ledger).await, [], "it has no end any more");
     assert_eq!(ledger.runs.active().await.unwrap(), std::slice::from_ref(&run));
 
-    let fence = ledger.leases.take(&run, "owner", LONG).await.unwrap().expect("it is the owner's still");
+    let fence = ledger.leases.acquire(&run, "owner", LONG).await.unwrap().expect("it is the owner's still");
     let again = ledger.leases.advance(&run, fence, RunState::Stopped, None).await.unwrap();
     ledger.runs.note_kept(&run, first.revision).await.unwrap();
     assert_eq!(unkept(&ledger).await, std::slice::from_ref(&run));

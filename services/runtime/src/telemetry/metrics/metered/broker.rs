@@ -25,7 +25,7 @@ impl MeteredBroker {
         let shown = Arc::downgrade(&inner);
         metrics.read(move |readings| {
             let Some(broker) = shown.upgrade() else { return };
-            readings.add(&names::EPOCHS_REBUILT, &[SERVICE], broker.rebuilt());
+            readings.add(&names::CONNECTIONS_REBUILT, &[SERVICE], broker.rebuilt());
             readings.add(&names::BROKER_BLOCKED, &[], broker.blocked().is_some());
         });
         Self { inner, calls: Calls::new(metrics) }

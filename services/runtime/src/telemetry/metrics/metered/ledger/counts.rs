@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
-use paceline_core::ports::counts::{Counts, Recorded, Settled};
+use paceline_core::ports::counts::{Counts, EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 
 use super::super::calls;
 use crate::telemetry::metrics::Metrics;
 
-calls!("ledger": record, forget, snapshot, admitted, dead);
+calls!("ledger": record, forget, snapshot, counted, dead);
 
 pub struct MeteredCounts {
     inner: Arc<dyn Counts>,
@@ -27,7 +27,7 @@ impl MeteredCounts {
 
 #[async_trait]
 impl Counts for MeteredCounts {
-    async fn record(&self, group: &str, worker: &str, settled: &[Settled]) -> Result<Recorded> {
+    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
         self.calls.record.time(self.inner.record(group, worker, settled)).await
     }
 
@@ -39,8 +39,8 @@ impl Counts for MeteredCounts {
         self.calls.snapshot.time(self.inner.snapshot(run, group)).await
     }
 
-    async fn admitted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
-        self.calls.admitted.time(self.inner.admitted(run, group)).await
+    async fn counted(&self, run: &RunId, group: &str) -> Result<SeqSet> {
+        self.calls.counted.time(self.inner.counted(run, group)).await
     }
 
     async fn dead(&self, run: &RunId, group: &str) -> Result<SeqSet> {

@@ -28,8 +28,8 @@ impl MeteredLeases {
 
 #[async_trait]
 impl Leases for MeteredLeases {
-    async fn take(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
-        self.calls.lease.time(self.inner.take(run, owner, ttl)).await
+    async fn acquire(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
+        self.calls.lease.time(self.inner.acquire(run, owner, ttl)).await
     }
 
     async fn release(&self, run: &RunId, fence: Fence) -> Result<()> {
