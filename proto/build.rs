@@ -1,4 +1,5 @@
-//! Compiles `paceline/v1/*.proto` and KEDA's `externalscaler.proto` with protox (no protoc to install) into Rust code and the descriptor set for reflection.
+//! Compiles `paceline/v1/*.proto` and KEDA's `externalscaler.proto` with protox (no protoc to install) into Rust code and the descriptor
+//! set for reflection.
 
 use prost::Message as _;
 

@@ -2,7 +2,7 @@
 
 import re
 
-# What is written in letters and is not a metric.
+# Words that are written in letters like a metric and are none.
 WORDS = {
     "and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "offset", "bool", "inf", "nan",
 }

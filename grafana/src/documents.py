@@ -10,7 +10,7 @@ from board import DOCUMENTS
 from panels import GRAPH_HEIGHT, HALF, WHOLE
 
 TIME = "completedAt"
-# What a table shows of a document, in this order.
+# The columns of a table of documents, in this order.
 COLUMNS = ("completedAt", "jobId", "queue", "status", "attempts", "waitMs", "runMs", "workerId", "error", "traceId")
 
 

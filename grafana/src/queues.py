@@ -66,7 +66,7 @@ def build():
                         "{{queue}} {{outcome}}")))
         .with_panel(
             graph("Came again", "How many jobs came again that had been counted before?", "ops",
-                  Query('sum(rate(paceline_duplicate_jobs_total{job=~"$job"}[$__rate_interval]))', "suppressed")))
+                  Query('sum(rate(paceline_duplicate_jobs_total{job=~"$job"}[$__rate_interval]))', "duplicates")))
         .with_panel(
             graph("Nobody's jobs", "How many jobs came that no run had reserved?", "ops",
                   Query('sum(rate(paceline_foreign_jobs_total{job=~"$job"}[$__rate_interval]))', "foreign"), span=THIRD))

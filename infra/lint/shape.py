@@ -1,34 +1,24 @@
 #!/usr/bin/env python3
 """The shape of the Rust code: length of functions and files, and circles of files that import each other.
 
-Called by infra/local/lint. Production code only: what is below `tests/`, in a file of tests or in a `#[cfg(test)]` module is left out.
-Imports are read as text (`use crate::`, `super::`, `self::`, and such paths in the code), so a path that a macro makes is not seen.
-Exit 1: there is a circle, or a figure is beyond its limit.
+Called by infra/local/lint. Lengths are those of production code: what is below `tests/`, in a file whose `mod` line says `#[cfg(test)]` or in
+such a module is left out. Circles are looked for in every library and binary, also in those of tests/: simulation, gauntlet and sandbox.
+Exit 1: there is a circle, a file belongs to nothing, a figure is beyond its limit, or git does not answer.
 """
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
+from imports import circles, imports
+from rust_source import crates, listed, without_tests
+
 MEDIAN_MAX = 8
 PERCENTILE_99_MAX = 35
+FUNCTION_LINES_MAX = 50
 FILE_LINES_MAX = 300
 
-TEST_FILE = re.compile(r"(^|/)(tests?|fake_\w+|stubs|\w+_tests)\.rs$|(^|/)(tests|testkit|benches)/")
-TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\s*(?:pub )?mod \w+ \{")
 FUNCTION = re.compile(r"^(?P<indent>\s*)(?:pub(?:\([\w: ]+\))? )?(?:const )?(?:async )?fn (?P<name>\w+)", re.M)
-
-
-def sources(root):
-    """Paths of production files, relative to `root`."""
-    listed = subprocess.check_output(["git", "-C", root, "ls-files", "*.rs"], text=True).split()
-    return [path for path in listed if not TEST_FILE.search(path)]
-
-
-def production(root, path):
-    """The text of a file up to its module of tests."""
-    return TEST_MODULE.split((root / path).read_text())[0]
 
 
 def body_lines(text, start):
@@ -47,115 +37,55 @@ def body_lines(text, start):
     return max(1, text.count("\n", opened.end(), closed.start()) - 1)
 
 
-def functions(root, paths):
-    """(lines, path, name) of each function with a body."""
+def functions(texts):
+    """(lines, path, name) of each function with a body, the shortest first."""
     found = []
-    for path in paths:
-        text = production(root, path)
+    for path, text in texts.items():
         for match in FUNCTION.finditer(text):
             lines = body_lines(text, match.start("name"))
             if lines is not None:
-                found.append((lines, path, match.group("name")))
+                found.append((lines, path, match["name"]))
     return sorted(found)
 
 
-def expand(tree):
-    """The paths of a `use` tree, each as a list of names."""
-    paths, depth, part, parts = [], 0, "", []
-    for char in tree.strip() + ",":
-        depth += (char == "{") - (char == "}")
-        if char == "," and depth == 0:
-            parts.append(part.strip())
-            part = ""
-        else:
-            part += char
-    for part in filter(None, parts):
-        group = re.match(r"^([\w:]*?)(?:::)?\{(.*)\}$", part, re.S)
-        if group:
-            head = [name for name in group[1].split("::") if name]
-            paths += [head + tail for tail in expand(group[2])]
-        else:
-            paths.append([name for name in re.sub(r"\s+as\s+\w+", "", part).split("::") if name])
-    return paths
+def share(lengths, part):
+    """The length that this part of the functions does not exceed."""
+    return lengths[min(len(lengths) - 1, int(len(lengths) * part))][0]
 
 
-def module_of(base, path):
-    names = path[len(base) + 1 : -3].split("/")
-    return tuple(names[:-1] if names[-1] in ("mod", "lib", "main") else names)
+def functions_judged(lengths):
+    over = [one for one in lengths if one[0] > PERCENTILE_99_MAX]
+    lines, path, name = lengths[-1]
+    print(f"functions: {len(lengths)}, median {share(lengths, 0.5)} lines, p90 {share(lengths, 0.9)}, p99 {share(lengths, 0.99)}, "
+          f"{len(over)} over {PERCENTILE_99_MAX}, longest {lines} ({path} {name})")
+    are_long = share(lengths, 0.5) > MEDIAN_MAX or share(lengths, 0.99) > PERCENTILE_99_MAX
+    return [f"{path} {name} has {lines} lines; split it by idea (limit {FUNCTION_LINES_MAX}, and {PERCENTILE_99_MAX} for 99 of 100)"
+            for lines, path, name in over if are_long or lines > FUNCTION_LINES_MAX]
 
 
-def absolute(me, names, modules):
-    """The path from the crate's root that `names` mean in the module `me`; None for another crate's."""
-    if names[0] == "crate":
-        return tuple(names[1:])
-    if names[0] == "self":
-        return me + tuple(names[1:])
-    if names[0] == "super":
-        up = next((at for at, name in enumerate(names) if name != "super"), len(names))
-        return me[: len(me) - up] + tuple(names[up:])
-    return me + tuple(names) if me + (names[0],) in modules else None
+def files_judged(files):
+    usual = sum(80 <= lines <= 250 for lines, _ in files)
+    print(f"files: {len(files)}, median {files[len(files) // 2][0]} lines, {usual} of them 80 to 250, longest {files[-1][0]} ({files[-1][1]})")
+    return [f"{path} has {lines} lines; split it by idea (limit {FILE_LINES_MAX})" for lines, path in files if lines > FILE_LINES_MAX]
 
 
-def imports(root, base, paths):
-    """For each file of the crate below `base` the files that it imports."""
-    modules = {module_of(base, path): path for path in paths}
-    graph = {path: set() for path in paths}
-    for me, path in modules.items():
-        text = re.sub(r"//[^\n]*", "", production(root, path))
-        named = [names for match in re.finditer(r"\buse\s+([^;]+);", text) for names in expand(match[1])]
-        named += [match.split("::") for match in re.findall(r"\b(?:crate|super)(?:::\w+)+", text)]
-        for names in filter(None, named):
-            target = absolute(me, names, modules)
-            while target is not None and target not in modules and target:
-                target = target[:-1]
-            if target is not None and modules.get(target, path) != path:
-                graph[path].add(modules[target])
-    return graph
-
-
-def circles(graph):
-    """Sets of files that reach each other (Tarjan's strongly connected components with more than one member)."""
-    order, low, stack, found = {}, {}, [], []
-
-    def visit(node):
-        order[node] = low[node] = len(order)
-        stack.append(node)
-        for target in graph[node]:
-            if target not in order:
-                visit(target)
-                low[node] = min(low[node], low[target])
-            elif target in stack:
-                low[node] = min(low[node], order[target])
-        if low[node] == order[node]:
-            at = stack.index(node)
-            if len(stack) - at > 1:
-                found.append(sorted(stack[at:]))
-            del stack[at:]
-
-    for node in graph:
-        if node not in order:
-            visit(node)
-    return found
+def circles_judged(folder, targets):
+    graphs = [imports(folder, crate.production()) for crate in targets if not crate.is_test]
+    rings = [ring for graph in graphs for ring in circles(graph)]
+    print(f"circles of imports: {len(rings)} in {len(graphs)} libraries and binaries")
+    return [f"these files import each other: {' '.join(ring)}" for ring in rings]
 
 
 def main():
-    root = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-    paths = sources(root)
-    lengths = functions(root, paths)
-    files = sorted((production(root, path).count("\n"), path) for path in paths)
-    bases = {path[: path.index("/src/") + 4] for path in paths if "/src/" in path}
-    rings = []
-    for base in sorted(bases):
-        rings += circles(imports(root, base, [path for path in paths if path.startswith(base + "/")]))
-    of = lambda part: lengths[min(len(lengths) - 1, int(len(lengths) * part))][0]
-    usual = sum(80 <= lines <= 250 for lines, _ in files)
-    print(f"functions: {len(lengths)}, median {of(0.5)} lines, p90 {of(0.9)}, p99 {of(0.99)}, longest {lengths[-1][0]} ({lengths[-1][1]} {lengths[-1][2]})")
-    print(f"files: {len(files)}, median {files[len(files) // 2][0]} lines, {usual} of them 80 to 250, longest {files[-1][0]} ({files[-1][1]})")
-    print(f"circles of imports: {len(rings)}")
-    wrong = [f"these files import each other: {' '.join(ring)}" for ring in rings]
-    wrong += [f"{path} has {lines} lines; split it by idea (limit {FILE_LINES_MAX})" for lines, path in files if lines > FILE_LINES_MAX]
-    if of(0.5) > MEDIAN_MAX or of(0.99) > PERCENTILE_99_MAX:
-        wrong += [f"{path} {name} has {lines} lines" for lines, path, name in lengths if lines > PERCENTILE_99_MAX]
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    files = set(listed(folder, "*.rs"))
+    targets = list(crates(folder, files))
+    paths = sorted({path for crate in targets for path in crate.production().values() if not path.startswith("tests/")})
+    texts = {path: without_tests((folder / path).read_text()) for path in paths}
+    wrong = circles_judged(folder, targets) + functions_judged(functions(texts))
+    wrong += files_judged(sorted((text.count("\n"), path) for path, text in texts.items()))
+    reached = {path for crate in targets for path in crate.modules.values()}
+    wrong += [f"{path} belongs to nothing: no `mod` line of a target leads to it" for path in sorted(files - reached)]
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -1,6 +1,8 @@
 //! The wire formats of Paceline: messages, clients and servers of `paceline.v1`, generated from `proto/paceline/v1`.
 //!
 //! Only the edges (a role's gRPC service, the CLI) use these types; they convert once, at the door, to `paceline_core`.
+//!
+//! Here: generated code, and the number of the protocol. It may use tonic and prost, and no other crate of Paceline.
 
 mod protocol;
 

@@ -99,7 +99,7 @@ async fn a_total_may_be_added_and_removed(backend: Backend) {
     client.until(&run, "100 jobs", |run| numbers(run).enqueued >= 100).await;
     let refused = client.0.update_run(with_total(50)).await.expect_err("50 is below what is enqueued");
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
-    assert!(refused.message().contains("total 50 is below"), "{refused:?}");
+    assert!(refused.message().contains("ask for a total of at least that, not 50"), "{refused:?}");
     client.0.update_run(with_total(2_000)).await.expect("a total above is fine");
     let ended = client.until_ended(&run).await;
     assert_eq!((ended.state(), numbers(&ended).enqueued), (RunState::Completed, 2_000));

@@ -1,4 +1,4 @@
-//! End to end, on both backends: every case is one function that takes a [`Backend`]; `both!` makes a test of it for each.
+//! End to end, on both backends: every case is one function that takes a [`Backend`](paceline_tests::Backend); `both!` makes a test of it for each.
 
 #[macro_use]
 mod support;

@@ -10,7 +10,7 @@ use crate::support::{documents, status_of};
 
 both!(a_thousand_a_minute, an_exact_total, a_run_without_a_total_goes_on_until_stopped, two_meshes_share_nothing);
 
-/// S3-02: X = 1000, Y = 1, two workers. L6 by the documents' own times: no job is early, none is missing, none is extra.
+/// X = 1000, Y = 1, two workers. L6 by the documents' own times: no job is early, none is missing, none is extra.
 async fn a_thousand_a_minute(backend: Backend) {
     let mesh = Mesh::new(backend).await;
     let scheduler = mesh.scheduler(&[]).await;

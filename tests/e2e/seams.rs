@@ -54,9 +54,9 @@ async fn die_at(backend: Backend, seam: Seam) {
         let ended = client.until_ended(&run).await;
         assert_eq!((ended.state(), numbers(&ended).processed), (RunState::Completed, 1_000), "seed {seed}");
         if seam == Seam::LedgerToAck {
-            // What was counted and not acknowledged came again, and was not counted again.
-            let suppressed = numbers(&ended).duplicates - before.duplicates;
-            assert!(suppressed > 0, "seed {seed}: the redelivery is seen");
+            // Jobs that were counted and not acknowledged came again, and were not counted again.
+            let duplicates = numbers(&ended).duplicates - before.duplicates;
+            assert!(duplicates > 0, "seed {seed}: the redelivery is seen");
         }
         assert_exact(&mesh, &run, 1_000).await;
         worker.stop().await;

@@ -90,7 +90,7 @@ async fn a_stopped_owner_is_replaced_and_changes_nothing_when_it_wakes() {
 
     let run_id = schedulers[0].2.start(60_000 / PERIOD_MS as u64, Some(600)).await;
     schedulers[0].2.until(&run_id, "progress", |run| numbers(run).enqueued >= 50).await;
-    // Who has the lease may take it again, and nobody else.
+    // The owner of the lease may acquire it again, and nobody else.
     let (ledger, run) = (mesh.backends().await.ledger, RunId::parse(&run_id).expect("a run id"));
     let is_one =
         ledger.leases.acquire(&run, "one", Duration::from_secs(2)).await.expect("the ledger answers").is_some();

@@ -101,7 +101,9 @@ async fn publish(connection: &Connection, arguments: &Arguments) -> Result<()> {
     let sent = channel.basic_publish(exchange, routing_key, mandatory, body.as_bytes(), properties).await;
     let confirm = sent.context("the message was not sent")?.await;
     let confirm = confirm.with_context(|| format!("no confirm; is there a mesh of namespace {namespace}?"))?;
-    judge(confirm, arguments)
+    judge(confirm, arguments)?;
+    // A channel that is only dropped closes some time later, and the connection cannot be closed meanwhile.
+    channel.close(200, "done".into()).await.context("the channel did not close in good order")
 }
 
 fn judge(confirm: Confirmation, Arguments { namespace, queue, .. }: &Arguments) -> Result<()> {

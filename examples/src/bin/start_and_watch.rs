@@ -22,7 +22,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
-/// How often a call is made that finds nobody, and the pause before the next try.
+/// The number of times that a call which reaches nobody is made; the pause comes before the next one.
 const ATTEMPTS_MAX: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -50,7 +50,7 @@ number() {
     printf '%s' "${found:-0}"
 }
 
-# How many jobs the worker in this container has done: its id has the container's, and no worker yet is 0.
+# The number of jobs that the worker in this container has done; 0 if no worker has the container's id in its own.
 done_by() {
     local answer=$1 container=$2 found
     [[ $answer == *"$run"* ]] || return 1

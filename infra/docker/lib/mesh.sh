@@ -10,7 +10,7 @@ export PACELINE_IMAGE=paceline-smoke:smoke
 work=$(mktemp -d -- "${TMPDIR:-/tmp}/paceline-smoke.XXXXXX")
 env_file=$work/.env
 
-# What the caller has set for a mesh of his own must not reach this one.
+# Variables that the caller has set for another mesh must not reach this one.
 clean_environment() {
     env -u COMPOSE_PROFILES -u COMPOSE_FILE -u WORKERS -u PRODUCERS -u SCHEDULERS -u PACELINE_NAMESPACE -u PACELINE_LOG -u PACELINE_TRACES_ENDPOINT -u PACELINE_TRACES_QUERY_URL \
         -u PACELINE_TOKEN -u RABBITMQ_PASSWORD -u REDIS_PASSWORD -u ELASTIC_PASSWORD -u GRAFANA_PASSWORD "$@"

@@ -11,8 +11,8 @@ WRITES_BESIDE_ITS_DATA = {
 POD_MARGIN, HANDLER_MARGIN = 5, 5
 # A worker that computes answers late: so many seconds it may take to, and so many answers it may owe.
 LIVENESS_TIMEOUT, LIVENESS_FAILURES = 10, 6
-# What roles must reach, wherever it is: the services of docs/clusters.md with and without TLS and Redis' sentinels; and names, which are at
-# 5353 behind the Service of some clusters' DNS, and on the node itself in others.
+# The ports that roles must reach, wherever the services run: those of docs/clusters.md with and without TLS, those of Redis' sentinels, and
+# those of DNS, which is at 5353 behind the Service of some clusters, and on the node itself in others.
 SERVICE_PORTS = {(port, "TCP") for port in (5671, 5672, 6379, 26379, 9200)}
 DNS_PORTS = {(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")}
 

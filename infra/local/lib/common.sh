@@ -1,16 +1,16 @@
 # shellcheck shell=bash
 #
-# What every other file uses: words to the user, exit codes, names, folders, and the limits by name.
+# The things that every other file uses: words to the user, exit codes, names, folders, and the limits by name.
 
 # Of one node each; cluster.sh puts the nodes of a cluster in their place.
 services=(rabbitmq redis elasticsearch)
 
 readonly exit_failed=1 exit_usage=2 exit_not_installed=3
 
-# How long a service may take until it answers, and to end by itself before it is killed.
+# The longest time until a service answers, and until it has ended by itself before it is killed.
 readonly start_seconds_max=${PACELINE_START_SECONDS_MAX:-120}
 readonly stop_seconds_max=20
-# How long another `stack` may hold a service that this one wants to start or stop.
+# The longest time for which another `stack` may hold a service that this one wants to start or stop.
 readonly lock_seconds_max=180
 
 say() { printf 'stack: %s\n' "$*" >&2; }

@@ -31,7 +31,7 @@ elasticsearch_home_install() (
     if elasticsearch_home_is_whole; then return 0; fi
     home=$(elasticsearch_home)
     say "putting Elasticsearch $(elasticsearch_version) together in $home"
-    # What an interrupted install has left.
+    # Removes the remains of an interrupted install.
     rm -rf -- "$home".building.*
     building=$(mktemp -d -- "$home.building.XXXXXX")
     trap 'rm -rf -- "$building"' EXIT

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
-# What must be on the machine: Debian's RabbitMQ and Redis, a JDK with Maven, then Elasticsearch's home. Only what is
-# missing is installed, and root is needed only for packages. A second install at the same time waits for the first.
+# Puts on the machine: Debian's RabbitMQ and Redis, a JDK with Maven, then Elasticsearch's home. Only missing things are
+# installed, and root is needed only for packages. A second install at the same time waits for the first.
 # Of RabbitMQ, only the series that was asked for: 3 is a package, 4 a home folder beside the system.
 
 readonly install_seconds_max=1800
@@ -31,6 +31,12 @@ packages_missing() {
     fi
     printf '%s' "${missing[*]}"
 }
+
+# Of a check, which does not hold the lock, and is left out where no package mirror answers.
+packages_with_lock() (
+    lock_or_fail "$(cache_dir)/install.lock" "$install_seconds_max"
+    (packages_install "$@") || exit "$exit_not_installed"
+)
 
 packages_install() (
     if ((EUID != 0)); then

@@ -3,7 +3,7 @@
 # Prometheus: Debian's package, started by hand. Its configuration is written for this machine: the roles of this folder,
 # and the rules of infra/prometheus.
 
-# How often it looks at each role.
+# The time from one look at a role to the next.
 scrape_interval=${PACELINE_SCRAPE_INTERVAL:-2s}
 
 prometheus_installed() { command -v prometheus >/dev/null && command -v promtool >/dev/null; }

@@ -13,14 +13,15 @@ python_of_dashboards() { printf '%s/bin/python' "$(python_home)"; }
 
 python_install() (
     local home output
-    command -v python3 >/dev/null || packages_of_python
+    # `|| exit`, because the caller may ask for the code of this function, and then no failure in it ends it by itself.
+    command -v python3 >/dev/null || packages_of_python || exit
     home=$(python_home)
     if [[ -f $home/whole ]]; then return 0; fi
     lock_or_fail "$(cache_dir)/python.lock" "$install_seconds_max"
     if [[ -f $home/whole ]]; then return 0; fi
     rm -rf -- "$home"
     # Debian keeps this module in a package of its own.
-    python3 -c 'import venv, ensurepip' 2>/dev/null || packages_of_python
+    python3 -c 'import venv, ensurepip' 2>/dev/null || packages_of_python || exit
     python3 -m venv "$home" >&2 || fail "python3 could not make $home; see above"
     if ! output=$("$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$repository/$requirements" 2>&1); then
         printf '%s\n' "$output" >&2
@@ -34,9 +35,4 @@ python_install() (
     touch -- "$home/whole"
 )
 
-packages_of_python() {
-    (
-        lock_or_fail "$(cache_dir)/install.lock" "$install_seconds_max"
-        packages_install python3 python3-venv
-    )
-}
+packages_of_python() { packages_with_lock python3 python3-venv; }

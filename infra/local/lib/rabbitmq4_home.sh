@@ -32,7 +32,7 @@ rabbitmq4_home_install() (
     if rabbitmq4_home_is_whole; then return 0; fi
     home=$(rabbitmq4_home)
     say "putting RabbitMQ 4 together in $home"
-    # What an interrupted install has left.
+    # Removes the remains of an interrupted install.
     rm -rf -- "$home".building.*
     building=$(mktemp -d -- "$home.building.XXXXXX")
     trap 'rm -rf -- "$building"' EXIT

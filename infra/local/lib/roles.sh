@@ -6,7 +6,7 @@
 
 readonly roles=(producer scheduler scheduler2 worker worker2)
 
-# What `make build` makes; PACELINE_BINARY names another.
+# The binary that `make build` makes, or the one that PACELINE_BINARY names.
 role_binary() { realpath -m -- "${PACELINE_BINARY:-${CARGO_TARGET_DIR:-$repository/target}/release/paceline}"; }
 
 role_installed() { [[ -x $(role_binary) ]]; }

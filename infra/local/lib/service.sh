@@ -76,7 +76,7 @@ service_save() {
     cp -a -- "$dir/$service/data" "$dir/$service/saved"
 }
 
-# What happened since the copy is lost: for tests of exactly that.
+# Puts the saved copy back; all changes since it was made are lost. For tests of exactly that.
 service_restore() {
     local service=$1
     [[ -d $dir/$service/saved ]] || fail "$service has no saved data in $dir; run first: stack save $service"

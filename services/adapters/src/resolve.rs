@@ -1,4 +1,4 @@
-//! From a URL's scheme to an adapter: the one place that knows which vendor stands behind a port.
+//! Turns a URL's scheme into an adapter: the one place that knows which vendor stands behind a port.
 
 use std::sync::Arc;
 

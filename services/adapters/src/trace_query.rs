@@ -25,8 +25,7 @@ impl TraceQuery {
     /// `url` is that of the API, as `http://127.0.0.1:16686` of a Jaeger or `http://127.0.0.1:3200` of a Tempo.
     pub fn new(url: &str) -> Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build();
-        let client = client
-            .map_err(|e| Error::invalid_field("traces.query_url", e.to_string()).coded(codes::ADDRESS_INVALID))?;
+        let client = client.map_err(|e| Error::internal(format!("the client of traces cannot be made: {e}")))?;
         let parsed = url::Url::parse(url);
         let parsed = parsed.map_err(|e| {
             Error::invalid_field("traces.query_url", format!("is no address: {e}")).coded(codes::ADDRESS_INVALID)

@@ -3,7 +3,7 @@
 //!
 //! On services each role is a process of its own, as in production; on embedded adapters, whose files have one opener, every role is in
 //! this process. The flow reads downwards: [`command`] is what a person asks for, [`session`] opens the [`stage`], runs one of the
-//! [`modes`] and removes the [`namespace`]; a mode starts [`roles`], sends a [`run`] through them and puts the [`numbers`] into a [`report`].
+//! [`modes`] and removes the [`namespace`]; a mode starts [`roles`], sends a [`run`](mod@run) through them and puts the [`numbers`] into a [`report`].
 //!
 //! It may use every crate but the command line, which uses it. That is why little is asked of the caller: [`Setup`] holds the settings, the
 //! warnings of the log and a [`Console`] for progress, and the answer is a [`report::BenchReport`] that the caller prints. Channels come

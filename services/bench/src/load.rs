@@ -6,7 +6,7 @@ use paceline_worker::{BATCH_MAX_DEFAULT, consumers_default};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// As many as `paceline dev` takes: in one process more consumers would only share the same lock.
+/// The same number of consumers as in `paceline dev`: in one process more consumers would only share the same lock.
 const CONSUMERS_EMBEDDED: u32 = 4;
 const PREFETCH_EMBEDDED: u16 = 100;
 
@@ -47,7 +47,7 @@ pub struct LoadSetup {
 }
 
 impl LoadArguments {
-    /// With the defaults of embedded adapters or of services.
+    /// The load of these arguments, with the defaults of embedded adapters or of services.
     pub fn setup(&self, is_embedded: bool) -> LoadSetup {
         let prefetch = self.prefetch.unwrap_or(if is_embedded { PREFETCH_EMBEDDED } else { PREFETCH_DEFAULT });
         let consumers = if is_embedded { CONSUMERS_EMBEDDED } else { consumers_default(prefetch, 1) as u32 };

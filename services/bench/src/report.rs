@@ -26,18 +26,18 @@ pub struct BenchReport {
     pub jobs: u64,
     pub seconds: f64,
     pub jobs_per_second: f64,
-    /// By role, all its processes together; a `process` is every role at once.
+    /// CPU time by role, all its processes together; `process` stands for every role in one process.
     pub cpu_us_per_job: BTreeMap<&'static str, f64>,
-    /// Of every process of this machine, also of those that have nothing to do with it.
+    /// CPU time of every process of this machine, also of those that have nothing to do with the benchmark.
     pub machine_cpu_us_per_job: f64,
-    /// By service; those that run elsewhere, or as somebody whose processes we may not look into, are absent.
+    /// CPU time by service. Services that run elsewhere, or as a user whose processes we may not look into, are absent.
     pub services_cpu_us_per_job: BTreeMap<&'static str, f64>,
-    /// By role, the largest of its processes.
+    /// Peak memory by role, of the role's largest process.
     pub rss_peak_bytes: BTreeMap<&'static str, u64>,
     pub memory: Vec<MemorySample>,
-    /// Of every role and of the benchmark itself, as far as the log's filter lets them through.
+    /// Warnings of every role and of the benchmark itself, as far as the log's filter lets them through.
     pub warnings: Heard,
-    /// From due to stored.
+    /// Quantiles of the time from due to stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,7 @@ pub trait Console: Send + Sync {
 pub struct Setup {
     /// The user's; the benchmark takes another namespace.
     pub settings: Settings,
-    /// Of the log of this process.
+    /// Warnings in the log of this process.
     pub warnings: Warnings,
     pub console: Arc<dyn Console>,
 }

@@ -22,7 +22,7 @@ pub struct Stage {
     pub clock: SharedClock,
     /// The processes of the services that run on this machine too.
     pub services: Vec<(&'static str, u32)>,
-    /// Of every role, wherever it runs.
+    /// Warnings of every role, wherever it runs.
     pub warnings: Warnings,
     console: Arc<dyn Console>,
     is_embedded: bool,

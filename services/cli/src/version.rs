@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use paceline_proto::PROTOCOL;
 
-/// Of the build, by its build script; "unknown" outside of a checkout.
+/// The commit of the build, by the build script; "unknown" outside of a checkout.
 pub const COMMIT: &str = env!("PACELINE_COMMIT");
 
 static VERSION: LazyLock<String> =

@@ -1,4 +1,7 @@
 //! A run as people and scripts see it: the JSON shape, and its text. [`payload`] turns the wire's payload into JSON and back.
+//!
+//! Here: shapes and words. They may use the wire's messages, core and the output's tables. Only [`payload`] reads, a file or stdin; nothing
+//! here calls the scheduler.
 
 pub mod payload;
 #[cfg(test)]

@@ -29,9 +29,9 @@ where
             Some(Ok(connection)) => return Ok(Some(connection)),
             Some(Err(error)) if !error.is_retryable() => return Err(error),
             Some(Err(error)) => {
-                let retry_in_ms = backoff.peek().as_millis();
-                tracing::warn!(%error, retry_in_ms, "waiting for the {what}");
-                shutdown.or(backoff.wait()).await;
+                let pause = backoff.draw();
+                tracing::warn!(%error, code = %error.code, retry_in_ms = pause.as_millis(), "waiting for the {what}");
+                shutdown.or(tokio::time::sleep(pause)).await;
             }
         }
     }

@@ -18,6 +18,11 @@ impl Backoff {
         Self { next: min, min, max }
     }
 
+    /// The next pause, with a jitter of its own, for somebody who says it before he sleeps.
+    pub fn draw(&mut self) -> Duration {
+        self.next(fastrand::f64())
+    }
+
     /// Sleeps; the next time twice as long.
     pub async fn wait(&mut self) {
         self.wait_at_least(Duration::ZERO).await;

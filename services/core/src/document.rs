@@ -42,9 +42,9 @@ pub struct Document {
     pub enqueued_at: i64,
     pub started_at: i64,
     pub completed_at: i64,
-    /// From due to started.
+    /// The time from due to started.
     pub wait_ms: u64,
-    /// From started to ended.
+    /// The time from started to ended.
     pub run_ms: u64,
     pub worker_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -71,7 +71,7 @@ impl std::fmt::Display for Groups {
 impl TryFrom<Vec<String>> for Groups {
     type Error = Error;
 
-    /// As they are kept: a run from before today's rules for names must still be read.
+    /// Takes the names as they are kept: a run from before today's rules for names must still be read.
     fn try_from(names: Vec<String>) -> Result<Self> {
         Self::of(names)
     }

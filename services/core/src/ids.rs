@@ -13,7 +13,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// The longest request id that a caller may give, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// How much of a host's name a process's name shows.
+/// The number of characters of a host's name that a process's name shows.
 const HOST_CHARS_MAX: usize = 32;
 /// Five bits each.
 const RANDOM_CHARS: usize = 10;

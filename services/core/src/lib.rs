@@ -4,6 +4,9 @@
 //! [`pacing`] says how many jobs are due, [`ports::ranges`] reserves them as a [`job::Range`], [`job`] turns each seq into a
 //! message, [`ports::broker`] carries it, [`outcome`] says how its handler ended, [`ports::sink`] stores the
 //! [`document`], [`ports::counts`] counts it once.
+//!
+//! A module here is a concept that several crates share, with pure rules or a port. It may use its neighbours and general
+//! crates; no other crate of Paceline, no network, no disk.
 
 pub mod backoff;
 pub mod clock;
@@ -14,7 +17,6 @@ pub mod groups;
 pub mod ids;
 pub mod job;
 pub mod joined;
-pub mod mutant;
 pub mod nodes;
 pub mod outcome;
 pub mod pacing;

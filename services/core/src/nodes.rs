@@ -10,7 +10,7 @@ pub fn node_urls(url: &str) -> Vec<String> {
     url[begin..end].split(',').map(|host| format!("{}{host}{}", &url[..begin], &url[end..])).collect()
 }
 
-/// Why the list of hosts cannot be meant, if so.
+/// The mistake in a list of hosts, in words; `None` if there is none.
 pub fn wrong_nodes(url: &str) -> Option<String> {
     let (begin, end) = hosts(url);
     let hosts: Vec<&str> = url[begin..end].split(',').collect();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Executions before a job is dead; at least 1.
+    /// Attempts before a job is dead; at least 1.
     pub attempts_max: u32,
     /// The longest time of one execution.
     pub timeout_ms: u64,

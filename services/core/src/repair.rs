@@ -26,7 +26,7 @@ const PAGE_IDS: usize = 10_000;
 /// Sorts after every job id, so a page begins with the next seq.
 const AFTER_EVERY_ID: &str = "\u{10ffff}";
 
-/// What [`heal`] found.
+/// The numbers of a [`heal`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Healed {
     /// Jobs that were stored, and are counted now.
@@ -35,7 +35,7 @@ pub struct Healed {
     pub lost: SeqSet,
 }
 
-/// What [`repair`] did. Serialized as is, it is part of the answer of `paceline verify --repair --json`.
+/// The numbers of a [`repair`]. Serialized as is, it is part of the answer of `paceline verify --repair --json`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
     /// Jobs that were stored, and are counted now.
@@ -103,7 +103,7 @@ pub async fn repair(
     for part in seqs.chunks(PAGE_IDS) {
         forgotten += ledger.counts.forget(run, group, part).await?;
     }
-    // What is reserved and not confirmed is its owner's to publish.
+    // A job that is reserved and not confirmed is its owner's to publish.
     let outstanding = ledger.ranges.outstanding(run).await?;
     let end = outstanding.first().map_or(before.enqueued, |range| range.first);
     // Asked before the bitmaps are read: what is done in between is then counted, and not published again.

@@ -11,7 +11,7 @@ pub fn round_up(delay: Duration) -> Duration {
     step.unwrap_or(Duration::from_secs(LADDER_S[LADDER_S.len() - 1]))
 }
 
-/// Exponential backoff with full jitter over its upper half: `base · 2^(attempt−1)`, times 0.5 to 1.0.
+/// Exponential backoff with jitter: `base · 2^(attempt−1)`, times a factor between 0.5 and 1.0.
 ///
 /// `jitter` is 0.0 to 1.0; the caller draws it, so the function stays pure.
 pub fn backoff(base: Duration, attempt: u32, jitter: f64) -> Duration {

@@ -18,7 +18,8 @@ impl SeqSet {
         set
     }
 
-    /// From bytes in the order of Redis bitmaps: bit 7 of byte 0 is seq 0. `offset` is the seq of the first bit, a multiple of 8.
+    /// Adds the seqs whose bits are set in `bytes`, in the order of Redis bitmaps: bit 7 of byte 0 is seq 0. `offset` is the seq of the
+    /// first bit, a multiple of 8.
     pub fn insert_msb_bytes(&mut self, offset: u64, bytes: &[u8]) {
         for (index, byte) in bytes.iter().enumerate().filter(|(_, byte)| **byte != 0) {
             let base = offset + 8 * index as u64;

@@ -53,7 +53,7 @@ pub struct WorkerSetup {
 }
 
 impl Node {
-    /// With the built-in handlers; nothing is recorded or measured.
+    /// A node with the built-in handlers that records and measures nothing.
     pub fn new(settings: &Settings, clock: SharedClock) -> Self {
         let handlers = Handlers::builtin();
         Self {
@@ -146,7 +146,6 @@ impl Node {
             sink: metered::sink(backends.sink, metrics).writer,
             counts: ledger.counts,
             workers: ledger.workers,
-            mesh: ledger.mesh,
             clock: self.clock.clone(),
         };
         WorkerRole { config, ports }

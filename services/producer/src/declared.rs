@@ -8,7 +8,7 @@ use paceline_core::ports::Broker;
 
 use crate::specs::KnownSpec;
 
-/// By queue and group.
+/// The declared queues, by queue and group.
 #[derive(Default)]
 pub struct DeclaredQueues(Mutex<HashSet<(String, String)>>);
 

@@ -16,7 +16,7 @@ const LOOK_INTERVAL_OF_A_QUEUE: Duration = Duration::from_millis(250);
 /// The most queues, of one group each, that are looked at.
 const PLACES_MAX: usize = 200;
 
-/// By queue and group.
+/// Depths by queue and group.
 type Depths = BTreeMap<(String, String), Depth>;
 
 pub struct QueueDepths {
@@ -28,7 +28,7 @@ pub struct QueueDepths {
 }
 
 impl QueueDepths {
-    /// Of `queues` for `group`, and of the queues that jobs are published to.
+    /// The depths of `queues` for `group`, and of the queues that jobs are published to.
     pub fn new(metrics: &Metrics, queues: &[String], group: &str) -> Self {
         let depths: Arc<Mutex<Depths>> = Arc::default();
         let shown = Arc::downgrade(&depths);
@@ -41,7 +41,7 @@ impl QueueDepths {
         Self { is_on: metrics.is_on(), configured, depths }
     }
 
-    /// For ever: asks the broker for the depths; not at all while nobody looks.
+    /// Asks the broker for the depths; not at all if the metrics are off. Never returns.
     pub async fn watch(&self, broker: &dyn Broker, declared: impl Fn() -> Vec<(String, String)>) {
         if !self.is_on {
             return std::future::pending().await;

@@ -7,6 +7,9 @@
 //! has room for. [`ready`] follows the broker; [`metrics`], [`depths`] and [`spans`] show the work.
 //!
 //! [`Config`], [`Ports`] and [`run`] have the same names in every role.
+//!
+//! Here: from a range to confirmed messages, and nothing of pacing, counting or handling. It may use core, proto and runtime; no other role
+//! and no adapter.
 
 mod chunk;
 mod context;

@@ -97,7 +97,7 @@ impl Producer {
         self.broker().rebuilt()
     }
 
-    /// For ever: asks the broker for the depths of the queues that are shown.
+    /// Asks the broker for the depths of the queues that are shown. Never returns.
     pub(crate) async fn watch_depths(&self) {
         self.0.depths.watch(self.broker(), || self.0.chunks.declared.all()).await;
     }

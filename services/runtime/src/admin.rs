@@ -10,6 +10,7 @@ mod place;
 mod tests;
 
 use axum::Router;
+use axum::extract::rejection::StringRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -101,7 +102,10 @@ async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
     // Not on the thread of a worker's jobs: it reads files, and whoever asks decides how often.
     match tokio::task::spawn_blocking(move || served.shown.metrics.text()).await {
         Ok(text) => (headers, text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(ended) => {
+            let error = Error::internal(format!("the metrics cannot be written: {ended}"));
+            (StatusCode::INTERNAL_SERVER_ERROR, line(&error)).into_response()
+        }
     }
 }
 
@@ -112,17 +116,23 @@ async fn log(State(served): State<Served>, headers: HeaderMap) -> Response {
     (served.shown.log.text() + "\n").into_response()
 }
 
-async fn change_log(State(served): State<Served>, headers: HeaderMap, filter: String) -> Response {
+async fn change_log(
+    State(served): State<Served>,
+    headers: HeaderMap,
+    filter: Result<String, StringRejection>,
+) -> Response {
     if !served.changing.admits(given(&headers)) {
         return refused(&headers);
     }
     if !served.may_be_changed {
-        return (
-            StatusCode::FORBIDDEN,
-            "from other machines the log can be changed only with a token: set PACELINE_TOKEN\n",
-        )
-            .into_response();
+        let why = "from other machines the log can be changed only with a token: set PACELINE_TOKEN";
+        let error = Error::failed_precondition(why).coded(codes::TOKEN_REQUIRED);
+        return (StatusCode::FORBIDDEN, line(&error)).into_response();
     }
+    let filter = match filter {
+        Ok(filter) => filter,
+        Err(rejected) => return not_a_filter(&rejected),
+    };
     match served.shown.log.change(filter.trim()) {
         Ok(()) => (served.shown.log.text() + "\n").into_response(),
         Err(error) if error.kind == ErrorKind::InvalidArgument => {
@@ -130,6 +140,12 @@ async fn change_log(State(served): State<Served>, headers: HeaderMap, filter: St
         }
         Err(error) => (StatusCode::CONFLICT, line(&error)).into_response(),
     }
+}
+
+/// The answer to a body that is too long, or that is no text.
+fn not_a_filter(rejected: &StringRejection) -> Response {
+    let error = Error::invalid_field("filter", rejected.body_text()).coded(codes::LOG_FILTER_INVALID);
+    (rejected.status(), line(&error)).into_response()
 }
 
 /// An error for a person with curl, who looks its code up with `paceline explain`.

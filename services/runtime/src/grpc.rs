@@ -1,4 +1,6 @@
 //! Serving gRPC: reflection and the standard health service beside a role's own, a stop that drains; [`client`] makes channels to others.
+//!
+//! Here: the transport of calls, and no method of any API. It may use the lifecycle, the readiness, the tokens and the telemetry.
 
 mod client;
 mod measured;

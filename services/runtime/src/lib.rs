@@ -3,6 +3,8 @@
 //! `main` reads [`settings`], starts [`telemetry`], binds, and runs roles under one [`lifecycle::Shutdown`]; a role serves
 //! gRPC through [`grpc`], its errors become statuses in [`status`], and its [`readiness`] is whether it can do its work, which
 //! [`admin`] shows. [`protocol`] keeps roles apart that do not understand each other.
+//!
+//! Here: what every role needs and no role is. It may use core and proto; it knows no role, no adapter and no command.
 
 pub mod admin;
 pub mod auth;

@@ -34,8 +34,8 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// The same signal, triggered by SIGHUP too, for a command that tidies up when its terminal is closed. Not where SIGHUP is ignored from
-    /// the start, as under `nohup`.
+    /// The same signal, triggered by SIGHUP too, for a command that tidies up when its terminal is closed. Where SIGHUP is ignored from the
+    /// start, as under `nohup`, it stays ignored.
     pub fn also_on_hangup(self) -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -50,8 +50,8 @@ impl Shutdown {
         Ok(self)
     }
 
-    /// The same signal, triggered at the end of `source` too, or when `source` cannot be read any more. A pipe ends with the process that
-    /// holds its other end, in whatever way that process ends.
+    /// The same signal, triggered also when `source` ends or cannot be read any more. A pipe ends with the process that holds its other
+    /// end, whether that process exits or is killed.
     pub fn also_at_end_of(self, mut source: impl Read + Send + 'static) -> Self {
         let trigger = self.clone();
         // A thread that no stop waits for: nothing can end its reading from outside.

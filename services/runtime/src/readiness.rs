@@ -3,6 +3,8 @@
 //!
 //! A [`Readiness`] belongs to one role; [`crate::admin`] shows it as `/readyz`, [`crate::grpc::follow_health`] as gRPC health.
 //! Setting a condition that is so already costs one atomic load, so it may stand on a hot path.
+//!
+//! Here: conditions and their sum. It may use core and the lifecycle; it asks no service by itself, but through a check that it is handed.
 
 mod condition;
 #[cfg(test)]

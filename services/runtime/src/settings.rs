@@ -3,6 +3,9 @@
 //! Every key is the same in the file and, in capitals with the prefix, in the environment, where `payload` of `[sink]` is
 //! `PACELINE_SINK_PAYLOAD`. The queues are in the file alone. [`values`] are the settings with their [`sections`], [`load`] reads
 //! them, [`check`] refuses wrong ones.
+//!
+//! Here: reading and checking, and no opening. It may use core's rules and the telemetry's formats; whoever needs a setting is handed its
+//! value.
 
 mod check;
 mod load;

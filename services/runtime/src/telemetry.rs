@@ -1,4 +1,6 @@
 //! The telemetry of a process: its log, the traces of jobs, its metrics.
+//!
+//! Here: everything that tells the outside how a process does. It may use core and the lifecycle; the work of a role never waits for it.
 
 pub mod calls;
 pub mod export;

@@ -1,4 +1,5 @@
-//! A scheduler's configuration and ports, and the two together as every part of the scheduler shares them.
+//! A scheduler's configuration and ports, the [`Producers`] that it hands ranges to, and all of them together as every part of the
+//! scheduler shares them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use paceline_runtime::instruments::Instruments;
 
 use crate::producers::Producers;
 
-/// To store and count a job that its handler has finished takes less.
+/// Longer than it takes to store and count a job that its handler has finished.
 const HANDS_MARGIN: Duration = Duration::from_secs(5);
 
 /// Ready jobs of a queue above which no more are reserved, unless told otherwise.
@@ -38,7 +39,7 @@ pub struct Config {
 #[derive(Clone)]
 pub struct Ports {
     pub ledger: Ledger,
-    /// For proofs, for healing, and to keep runs where a lost ledger can be rebuilt from.
+    /// The sink, for proofs, for healing, and to keep runs where a lost ledger can be rebuilt from.
     pub sink: Sink,
     pub producers: Arc<Producers>,
     pub clock: SharedClock,
@@ -74,7 +75,7 @@ impl Default for OwnerLimits {
 }
 
 impl OwnerLimits {
-    /// With the timeouts of these queues' policies.
+    /// Limits that fit the timeouts of these queues' policies.
     pub fn of(high_water: u64, policies: impl Iterator<Item = Policy>) -> Self {
         let timeout = policies.map(|policy| policy.timeout()).max().unwrap_or_default();
         Self { high_water, hands_max: timeout + HANDS_MARGIN }

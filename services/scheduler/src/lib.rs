@@ -6,7 +6,7 @@
 //! * [`api`] answers callers: it writes what they want to the ledger, and reads back.
 //! * [`owner`] takes the lease of every run that has no owner, keeps the run's pace and walks it to its end.
 //! * [`metrics`] shows how the owners do.
-//! * [`context`] has the configuration and the ports.
+//! * [`context`] has the configuration, the ports and the [`Producers`] that ranges go to.
 //! * [`producers`] takes ranges to a producer that works.
 //!
 //! [`ready`] says whether this scheduler can do its work. [`Config`], [`Ports`] and [`run`] have the same names in every role.

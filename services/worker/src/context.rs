@@ -8,7 +8,7 @@ use paceline_core::Result;
 use paceline_core::clock::SharedClock;
 use paceline_core::error::{Violations, codes};
 use paceline_core::policy::Policy;
-use paceline_core::ports::{Broker, Counts, DocumentWriter, Mesh, Workers};
+use paceline_core::ports::{Broker, Counts, DocumentWriter, Workers};
 use paceline_core::seam::Faults;
 use paceline_runtime::instruments::Instruments;
 
@@ -19,7 +19,7 @@ use crate::handlers::Handlers;
 pub struct Config {
     /// The worker's id, as it stands in documents and counts.
     pub id: String,
-    /// Of the worker's software, for people.
+    /// The version of the worker's software, for people.
     pub version: &'static str,
     /// The consumer group that the worker takes jobs for.
     pub group: String,
@@ -46,7 +46,6 @@ pub struct Ports {
     pub sink: Arc<dyn DocumentWriter>,
     pub counts: Arc<dyn Counts>,
     pub workers: Arc<dyn Workers>,
-    pub mesh: Arc<dyn Mesh>,
     pub clock: SharedClock,
 }
 

@@ -8,6 +8,9 @@
 //! [`spans`] its part of a trace. [`handlers`] and [`context`] are below all of them; [`work`] puts the parts together.
 //!
 //! [`Config`], [`Ports`] and [`run`] have the same names in every role.
+//!
+//! Here: from a delivery to its settlement, and nothing of pacing or publishing runs. It may use core and runtime; no other role and no
+//! adapter.
 
 mod context;
 mod execute;

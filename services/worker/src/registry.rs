@@ -14,7 +14,8 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// A worker that is silent for this long is gone.
 pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
-/// Until `stopped`, then once more with the last numbers: the list shows them until the heartbeat runs out. `stopping` is told meanwhile.
+/// Announces the worker until `stopped`, then once more with the last numbers: the list shows them until the heartbeat runs out. `stopping`
+/// is told meanwhile.
 pub async fn announce(
     context: &Context,
     stats: &Stats,

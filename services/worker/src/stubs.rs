@@ -14,7 +14,7 @@ use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message
 use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_core::ports::documents::Verdict;
 use paceline_core::ports::workers::WorkerInfo;
-use paceline_core::ports::{Broker, Counts, DocumentWriter, Mesh, Workers};
+use paceline_core::ports::{Broker, Counts, DocumentWriter, Workers};
 use paceline_core::run::Snapshot;
 use paceline_core::seam::NoFaults;
 use paceline_core::seqset::SeqSet;
@@ -74,9 +74,9 @@ pub struct CountingLedger(pub Mutex<Vec<EndedJob>>);
 
 #[async_trait]
 impl Counts for CountingLedger {
-    async fn record(&self, _: &str, _: &str, settled: &[EndedJob]) -> Result<Recorded> {
-        self.0.lock().unwrap().extend_from_slice(settled);
-        Ok(Recorded { counted: settled.len() as u64, ..Recorded::default() })
+    async fn record(&self, _: &str, _: &str, ended: &[EndedJob]) -> Result<Recorded> {
+        self.0.lock().unwrap().extend_from_slice(ended);
+        Ok(Recorded { counted: ended.len() as u64, ..Recorded::default() })
     }
 
     async fn snapshot(&self, _: &RunId, _: &str) -> Result<Option<Snapshot>> {
@@ -107,21 +107,6 @@ impl Workers for CountingLedger {
     }
 
     async fn alive(&self) -> Result<Vec<WorkerInfo>> {
-        not_asked()
-    }
-}
-
-#[async_trait]
-impl Mesh for CountingLedger {
-    async fn check(&self) -> Result<String> {
-        Ok("counting".into())
-    }
-
-    async fn protocol(&self) -> Result<Option<u32>> {
-        not_asked()
-    }
-
-    async fn adopt_protocol(&self, _: Option<u32>, _: u32) -> Result<u32> {
         not_asked()
     }
 }
@@ -234,8 +219,7 @@ pub fn context(sink: Arc<ScriptedSink>, ledger: Arc<CountingLedger>, batch_max: 
         broker: Arc::new(SilentBroker::default()),
         sink,
         counts: ledger.clone(),
-        workers: ledger.clone(),
-        mesh: ledger,
+        workers: ledger,
         clock: SystemClock::shared(),
     };
     Context { config, ports }

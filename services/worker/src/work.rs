@@ -15,7 +15,7 @@ use crate::metrics::Stats;
 use crate::registry;
 
 /// The longest pause between two tries to prepare the sink.
-const PREPARE_DELAY_MAX: Duration = Duration::from_secs(1);
+const PREPARE_DELAY_MAX: Duration = Duration::from_secs(2);
 
 pub struct RunningWorker {
     pub context: Arc<Context>,
@@ -32,10 +32,10 @@ pub struct RunningWorker {
 impl RunningWorker {
     /// Makes sure that documents have a place. A sink that is away is waited for, and said.
     pub async fn prepare(&self) {
-        let mut backoff = Backoff::new(PREPARE_DELAY_MAX / 4, PREPARE_DELAY_MAX);
+        let mut backoff = Backoff::new(PREPARE_DELAY_MAX / 2, PREPARE_DELAY_MAX);
         let sink = &self.context.ports.sink;
         while let Some(Err(error)) = self.shutdown.or(self.health.sink.observe(sink.prepare())).await {
-            tracing::warn!(%error, "waiting for the sink");
+            tracing::warn!(%error, code = %error.code, "waiting for the sink");
             self.shutdown.or(backoff.wait()).await;
         }
     }

@@ -1,4 +1,6 @@
 //! The ledger: every adapter passes the suites of `paceline_core::testkit::ledger`, one a port.
+//!
+//! A file lends the suites one backend, and may have cases that this backend alone can fail.
 
 mod embedded;
 #[cfg(feature = "services")]

@@ -6,6 +6,9 @@
 //!
 //!   plan.rs                                     which node, what is done to it, and how long
 //!   proof.rs                                    what the nodes themselves say
+//!
+//! Here: everything that only clusters need. It may use the course, the world, the faults, the elections and the report; only `main` uses
+//! it.
 
 mod plan;
 mod proof;

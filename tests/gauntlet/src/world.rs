@@ -1,6 +1,8 @@
 //! Everything that is struck and everything that strikes: the services, the gates before them, the roles, the runs.
 //!
 //! This file puts them together; the folder has a file for each kind of thing, which knows none of the others above it.
+//!
+//! The folder may use the API's messages and the stack's command; it knows no fault and no report.
 
 pub mod api;
 pub mod gate;

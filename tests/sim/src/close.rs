@@ -58,7 +58,7 @@ fn closes(state: &State, run: &RunId) -> Result<(), Broken> {
         return Err(("L10", format!("{name} was accepted and is gone")));
     };
     let wrong = |words: String| Err(("L2", format!("{name}: {words}")));
-    let (record, scheduled) = (&snapshot.record, SeqSet::up_to(snapshot.enqueued));
+    let (record, enqueued) = (&snapshot.record, SeqSet::up_to(snapshot.enqueued));
     match (record.state, record.spec.total) {
         (RunState::Stopped, _) => (),
         (RunState::Completed, Some(total)) if total == snapshot.enqueued => (),
@@ -74,16 +74,16 @@ fn closes(state: &State, run: &RunId) -> Result<(), Broken> {
     if state.laws.rewinds > 0 {
         // Reserved once, forgotten, and not reserved again before the run was stopped: stored, but no job of the run.
         let once = state.laws.once(run).map_or(0, |once| once.cursor);
-        let forgotten = SeqSet::up_to(once).minus(&scheduled);
+        let forgotten = SeqSet::up_to(once).minus(&enqueued);
         (stored, dead) = (stored.minus(&forgotten), dead.minus(&forgotten));
     }
-    if !stored.intersection(&dead).is_empty() || stored.union(&dead) != scheduled {
-        let missing = scheduled.minus(&stored.union(&dead)).iter().take(5).collect::<Vec<_>>();
+    if !stored.intersection(&dead).is_empty() || stored.union(&dead) != enqueued {
+        let missing = enqueued.minus(&stored.union(&dead)).iter().take(5).collect::<Vec<_>>();
         return wrong(format!(
             "{} stored, {} dead of {}; missing {missing:?}",
             stored.len(),
             dead.len(),
-            scheduled.len()
+            enqueued.len()
         ));
     }
     let foreign =

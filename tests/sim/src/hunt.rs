@@ -1,7 +1,6 @@
 //! Shows that the laws can fail: each mutant must be caught within a number of seeds.
 
-use paceline_core::mutant::Mutant;
-
+use crate::mutant::Mutant;
 use crate::run::Outcome;
 use crate::seeds;
 

@@ -5,7 +5,7 @@
 //! machine in [`models`]. Each effect is one step of the [`world`]: it is written to the [`trace`], and the [`laws`] look at the
 //! result. The same seed gives the same trace, bit for bit. [`seeds`] runs many, [`hunt`] shows that known bugs are found.
 //!
-//! A module knows only those before it: [`clock`], [`process`], [`storm`], [`trace`], [`at`]; [`models`]; [`laws`]; [`past`];
+//! A module knows only those before it: [`clock`], [`process`], [`storm`], [`trace`], [`at`]; [`mutant`]; [`models`]; [`laws`]; [`past`];
 //! [`world`]; [`net`]; [`ports`]; [`mutants`]; [`roles`], [`client`], [`rewind`], [`faults`], [`close`]; [`run`]; [`seeds`], [`hunt`].
 //! The crate may use `paceline-core`, `paceline-runtime`, `paceline-node` and the roles, and no adapter.
 
@@ -17,6 +17,7 @@ pub mod faults;
 pub mod hunt;
 pub mod laws;
 pub mod models;
+pub mod mutant;
 pub mod mutants;
 pub mod net;
 pub mod past;

@@ -1,30 +1,34 @@
 //! Mutants of roles: each is a decorator of a port that a role is given, and breaks one rule there. The roles' own code knows no mutant.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use paceline_core::Result;
+use paceline_core::document::Document;
 use paceline_core::ids::RunId;
 use paceline_core::job::{RANGE_JOBS_MAX, Range};
-use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Delivery, Depth, Message, Settle};
+use paceline_core::ports::documents::Verdict;
 use paceline_core::ports::leases::Fence;
 use paceline_core::ports::ranges::Reservation;
-use paceline_core::ports::runs::Created;
-use paceline_core::ports::{Backends, Broker, Ranges, Runs};
-use paceline_core::run::{KeptRun, RunChange, RunRecord, RunSpec};
+use paceline_core::ports::{Backends, Broker, DocumentWriter, KeptRuns, Ranges, Runs};
+use paceline_core::run::KeptRun;
 use tokio::time::Instant;
+
+use crate::mutant::{self, Mutant};
 
 /// The pause before a reservation is made again.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// The ports of a role, with the decorator of the mutant that is active on this thread.
-pub fn broken(Backends { mut broker, sink, mut ledger }: Backends) -> Backends {
+pub fn broken(Backends { mut broker, mut sink, mut ledger }: Backends) -> Backends {
     if mutant::is_active(Mutant::AckBeforeSink) {
-        broker = Arc::new(AckAtOnce(broker));
+        let held = Held::default();
+        broker = Arc::new(Consuming { inner: broker, held: held.clone() });
+        sink.writer = Arc::new(AckFirst { inner: sink.writer, held });
     }
     if mutant::is_active(Mutant::ConfirmBeforeBroker) {
         ledger.ranges = Arc::new(ConfirmAtOnce(ledger.ranges));
@@ -33,68 +37,142 @@ pub fn broken(Backends { mut broker, sink, mut ledger }: Backends) -> Backends {
         ledger.ranges = Arc::new(ReserveAgain { inner: ledger.ranges, ends: Mutex::default() });
     }
     if mutant::is_active(Mutant::NoteBeforeKept) {
-        ledger.runs = Arc::new(NoteAtOnce(ledger.runs));
+        sink.runs = Arc::new(NoteFirst { inner: sink.runs, runs: ledger.runs.clone() });
     }
     Backends { broker, sink, ledger }
 }
 
-/// Acknowledges each delivery before the worker has it, so before anything is stored (L4).
-struct AckAtOnce(Arc<dyn Broker>);
+/// Deliveries by their number, which is never given twice: the job's id, and the way to settle.
+#[derive(Default)]
+struct Deliveries {
+    next: u64,
+    by_number: BTreeMap<u64, (String, Box<dyn Settle>)>,
+}
 
-#[async_trait]
-impl Broker for AckAtOnce {
-    async fn consume(&self, queue: &str, group: &str, prefetch: u16) -> Result<Consumer> {
-        let Consumer { deliveries, closing } = self.0.consume(queue, group, prefetch).await?;
-        let acked = deliveries.map(|delivery| {
-            delivery.map(|Delivery { message, redeliveries, given_up, settle }| {
-                settle.ack();
-                Delivery { message, redeliveries, given_up, settle: Box::new(AlreadySettled) }
-            })
-        });
-        Ok(Consumer { deliveries: acked.boxed(), closing })
+/// Deliveries that a worker holds, until they are settled.
+#[derive(Clone, Default)]
+struct Held(Arc<Mutex<Deliveries>>);
+
+impl Held {
+    fn lock(&self) -> MutexGuard<'_, Deliveries> {
+        self.0.lock().expect("no code panics while it holds the deliveries")
     }
 
-    async fn declare(&self, queue: &str, group: &str) -> Result<()> {
-        self.0.declare(queue, group).await
+    fn hold(&self, Delivery { message, redeliveries, given_up, settle }: Delivery) -> Delivery {
+        let mut held = self.lock();
+        let number = held.next;
+        held.next += 1;
+        held.by_number.insert(number, (message.id.clone(), settle));
+        let settle = Box::new(Holding { held: self.clone(), number });
+        Delivery { message, redeliveries, given_up, settle }
     }
 
-    async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
-        self.0.publish(queue, batch).await
-    }
-
-    async fn depth(&self, queue: &str, group: &str) -> Result<Depth> {
-        self.0.depth(queue, group).await
-    }
-
-    async fn purge(&self, queue: &str, group: &str) -> Result<u64> {
-        self.0.purge(queue, group).await
-    }
-
-    async fn dead_letters(&self, queue: &str, group: &str, limit: usize) -> Result<Vec<DeadLetter>> {
-        self.0.dead_letters(queue, group, limit).await
-    }
-
-    async fn check(&self) -> Result<String> {
-        self.0.check().await
+    fn take(&self, number: u64) -> Option<Box<dyn Settle>> {
+        self.lock().by_number.remove(&number).map(|(_, settle)| settle)
     }
 }
 
-/// A delivery that is acknowledged already.
-struct AlreadySettled;
+/// A delivery whose ack may have been given already; then nothing is left to settle.
+struct Holding {
+    held: Held,
+    number: u64,
+}
 
 #[async_trait]
-impl Settle for AlreadySettled {
-    fn ack(self: Box<Self>) {}
-
-    async fn retry(self: Box<Self>, _: Message, _: Duration) -> Result<()> {
-        Ok(())
+impl Settle for Holding {
+    fn is_live(&self) -> bool {
+        self.held.lock().by_number.get(&self.number).is_none_or(|(_, settle)| settle.is_live())
     }
 
-    async fn dead(self: Box<Self>, _: Message, _: String) -> Result<()> {
-        Ok(())
+    fn ack(self: Box<Self>) {
+        self.held.take(self.number).into_iter().for_each(|settle| settle.ack());
     }
 
-    fn give_back(self: Box<Self>) {}
+    async fn retry(self: Box<Self>, message: Message, after: Duration) -> Result<()> {
+        match self.held.take(self.number) {
+            Some(settle) => settle.retry(message, after).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn dead(self: Box<Self>, message: Message, reason: String) -> Result<()> {
+        match self.held.take(self.number) {
+            Some(settle) => settle.dead(message, reason).await,
+            None => Ok(()),
+        }
+    }
+
+    fn give_back(self: Box<Self>) {
+        self.held.take(self.number).into_iter().for_each(|settle| settle.give_back());
+    }
+}
+
+/// Hands out deliveries that [`AckFirst`] can acknowledge.
+struct Consuming {
+    inner: Arc<dyn Broker>,
+    held: Held,
+}
+
+#[async_trait]
+impl Broker for Consuming {
+    async fn consume(&self, queue: &str, group: &str, prefetch: u16) -> Result<Consumer> {
+        let Consumer { deliveries, closing } = self.inner.consume(queue, group, prefetch).await?;
+        let held = self.held.clone();
+        let deliveries = deliveries.map(move |delivery| delivery.map(|delivery| held.hold(delivery)));
+        Ok(Consumer { deliveries: deliveries.boxed(), closing })
+    }
+
+    async fn declare(&self, queue: &str, group: &str) -> Result<()> {
+        self.inner.declare(queue, group).await
+    }
+
+    async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>> {
+        self.inner.publish(queue, batch).await
+    }
+
+    async fn depth(&self, queue: &str, group: &str) -> Result<Depth> {
+        self.inner.depth(queue, group).await
+    }
+
+    async fn purge(&self, queue: &str, group: &str) -> Result<u64> {
+        self.inner.purge(queue, group).await
+    }
+
+    async fn dead_letters(&self, queue: &str, group: &str, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.inner.dead_letters(queue, group, limit).await
+    }
+
+    async fn check(&self) -> Result<String> {
+        self.inner.check().await
+    }
+}
+
+/// Acknowledges the jobs of each request before the request is stored (L4).
+struct AckFirst {
+    inner: Arc<dyn DocumentWriter>,
+    held: Held,
+}
+
+#[async_trait]
+impl DocumentWriter for AckFirst {
+    async fn upsert(&self, documents: &[Document]) -> Result<Vec<Verdict>> {
+        let ids: BTreeSet<&str> = documents.iter().map(|document| document.job_id.as_str()).collect();
+        let acked: Vec<_> = self.held.lock().by_number.extract_if(.., |_, (id, _)| ids.contains(id.as_str())).collect();
+        acked.into_iter().for_each(|(_, (_, settle))| settle.ack());
+        self.inner.upsert(documents).await
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        self.inner.prepare().await
+    }
+
+    async fn delete(&self, run: &RunId, job_id: &str) -> Result<bool> {
+        self.inner.delete(run, job_id).await
+    }
+
+    async fn check(&self) -> Result<String> {
+        self.inner.check().await
+    }
 }
 
 /// Confirms each range as soon as it is reserved, so before the broker has it (L5).
@@ -121,15 +199,15 @@ impl Ranges for ConfirmAtOnce {
 /// jobs of one (L6).
 struct ReserveAgain {
     inner: Arc<dyn Ranges>,
-    /// By run: the end of the last range that was answered.
-    ends: Mutex<BTreeMap<RunId, u64>>,
+    /// By run and epoch: the end of the last range that was answered.
+    ends: Mutex<BTreeMap<(RunId, u64), u64>>,
 }
 
 impl ReserveAgain {
-    fn answered(&self, run: &RunId, range: Range, is_again: bool) -> Range {
+    fn answered(&self, run: &RunId, fence: Fence, range: Range, is_again: bool) -> Range {
         let mut ends = self.ends.lock().expect("no code panics while it holds the ends");
-        let end = ends.insert(run.clone(), range.end());
-        match end.filter(|end| is_again && *end < range.first) {
+        let end = ends.insert((run.clone(), fence.epoch), range.end());
+        match end.filter(|end| is_again && *end < range.first && range.end() - end <= RANGE_JOBS_MAX) {
             Some(first) => Range { first, count: range.end() - first, ..range },
             None => range,
         }
@@ -148,7 +226,7 @@ impl Ranges for ReserveAgain {
         loop {
             match self.inner.reserve(run, fence, &asked).await {
                 Err(error) if error.is_retryable() => is_again = true,
-                reserved => return reserved.map(|range| self.answered(run, range, is_again)),
+                reserved => return reserved.map(|range| self.answered(run, fence, range, is_again)),
             }
             tokio::time::sleep(AGAIN_AFTER).await;
             asked.count = (reservation.count + earned(reservation, begun.elapsed())).min(RANGE_JOBS_MAX);
@@ -164,46 +242,26 @@ impl Ranges for ReserveAgain {
     }
 }
 
-/// Notes each end as kept as soon as it is asked for, so before the sink has it.
-struct NoteAtOnce(Arc<dyn Runs>);
+/// Notes each end as kept before the sink has it.
+struct NoteFirst {
+    inner: Arc<dyn KeptRuns>,
+    runs: Arc<dyn Runs>,
+}
 
 #[async_trait]
-impl Runs for NoteAtOnce {
-    async fn unkept(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
-        let unkept = self.0.unkept(after, limit).await?;
-        for run in &unkept {
-            if let Some(record) = self.0.find(run).await? {
-                self.0.note_kept(run, record.revision).await?;
-            }
+impl KeptRuns for NoteFirst {
+    async fn keep(&self, run: &KeptRun) -> Result<()> {
+        if run.state.is_terminal() {
+            self.runs.note_kept(&run.spec.run_id, run.revision).await?;
         }
-        Ok(unkept)
+        self.inner.keep(run).await
     }
 
-    async fn note_kept(&self, run: &RunId, revision: u64) -> Result<()> {
-        self.0.note_kept(run, revision).await
+    async fn find(&self, run: &RunId) -> Result<Option<KeptRun>> {
+        self.inner.find(run).await
     }
 
-    async fn create(&self, spec: &RunSpec, request_id: &str) -> Result<Created> {
-        self.0.create(spec, request_id).await
-    }
-
-    async fn find(&self, run: &RunId) -> Result<Option<RunRecord>> {
-        self.0.find(run).await
-    }
-
-    async fn list(&self, before: Option<&RunId>, limit: usize) -> Result<Vec<RunId>> {
-        self.0.list(before, limit).await
-    }
-
-    async fn active(&self) -> Result<Vec<RunId>> {
-        self.0.active().await
-    }
-
-    async fn change(&self, run: &RunId, change: &RunChange) -> Result<RunRecord> {
-        self.0.change(run, change).await
-    }
-
-    async fn restore(&self, kept: &KeptRun) -> Result<RunRecord> {
-        self.0.restore(kept).await
+    async fn list(&self, after: Option<&RunId>, limit: usize) -> Result<Vec<KeptRun>> {
+        self.inner.list(after, limit).await
     }
 }

@@ -161,7 +161,7 @@ impl<T: Send + 'static> Travel<T> {
             Fate::Twice { there, again, back } => (there, Some(again), Some(back)),
         };
         sleep_us(there).await;
-        // What a dead process had sent may have been lost with it.
+        // A message of a dead process may have been lost with it.
         if self.link.process.crash().is_triggered() && self.link.world.state().random.bool() {
             return;
         }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures::future::join_all;
 use paceline_core::ids::RunId;
-use paceline_core::mutant::Mutant;
 use paceline_core::seqset::SeqSet;
 use paceline_runtime::lifecycle::Shutdown;
 use tokio::task::JoinSet;
 
 use crate::client::{self, Client};
 use crate::laws::{Broken, Violation};
+use crate::mutant::Mutant;
 use crate::plan::{PRODUCERS, Plan, SCHEDULERS};
 use crate::process::{Place, Process, Role};
 use crate::roles::Roles;
@@ -53,7 +53,7 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>, is_loud: bool) -> Outcome {
 
 #[cfg(feature = "mutants")]
 fn activate(mutant: Option<Mutant>) {
-    paceline_core::mutant::activate(mutant);
+    crate::mutant::activate(mutant);
 }
 
 #[cfg(not(feature = "mutants"))]

@@ -4,8 +4,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use paceline_core::mutant::Mutant;
-
+use crate::mutant::Mutant;
 use crate::run::{Outcome, simulate};
 
 /// The sum over all seeds.

@@ -32,6 +32,6 @@ base_configure() {
     rm -rf -- "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 }
 
-# How apt of this machine reaches its mirror. A proxy may have a login, so this is mounted while packages are fetched, and is in no
-# image.
+# The settings with which this machine's apt reaches its mirror. A proxy may have a login, so they are mounted while packages are fetched,
+# and are in no image.
 apt_as_outside() { apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date|https?::Proxy)' || true; }

@@ -64,7 +64,7 @@ impl Client {
         Self { timeout, ..self.clone() }
     }
 
-    /// For a question that is soon answered or not at all. Of several nodes, a silent one must leave time for the others.
+    /// This client for questions that are answered soon or not at all. If there are several nodes, a silent one must leave time for the others.
     pub fn probing(&self) -> Self {
         let timeout = if self.nodes.len() > 1 { PROBE_ONE_TIMEOUT } else { PROBE_TIMEOUT };
         Self { timeout, tries_all: true, ..self.clone() }

@@ -24,7 +24,7 @@ impl IndexNames {
         &self.namespace
     }
 
-    /// With a sign that no namespace has, so it is nobody's template of jobs.
+    /// The name of the runs' template. The `:` occurs in no namespace, so no namespace's template of jobs has this name.
     pub fn runs_template(&self) -> String {
         format!("{}:runs", self.namespace)
     }

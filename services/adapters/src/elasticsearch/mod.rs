@@ -3,6 +3,9 @@
 //! A flush walks through these files: `write` sends what `bulk` encoded, `client` carries it, `reply` is the answer, which
 //! `verdict` reads. `read` answers `count`, `ids` and `get`; `runs` keeps runs; `template` says how documents are
 //! indexed, and `payloads` how their payloads are; `index` says where; `remove` takes a whole namespace away.
+//!
+//! Everything that knows Elasticsearch is here. A file may use core, the HTTP client and the files that adapters share; no role and no
+//! other service.
 
 mod bulk;
 mod check;

@@ -172,13 +172,19 @@ impl WriteError {
     }
 }
 
-/// A disk that is full or a file that is busy may work later; any other error is a bug of Paceline.
+/// A disk that is full or a file that is busy may work later, and a file that must not be written once its folder is put right. Any
+/// other error is a bug of Paceline.
 fn failed(path: &Path, error: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
     let message = format!("{}: {error}", path.display());
     match error.sqlite_error_code() {
         Some(DiskFull | DatabaseBusy | DatabaseLocked | SystemIoFailure) => {
             Error::unavailable(message).coded(codes::DATABASE_BUSY)
+        }
+        Some(ReadOnly | CannotOpen | PermissionDenied) => {
+            Error::unavailable(message).coded(codes::DATA_FOLDER_UNUSABLE)
         }
         _ => Error::internal(message).coded(codes::DATABASE_BROKEN),
     }
@@ -250,6 +256,21 @@ mod tests {
 
     async fn insert(database: &Database, n: i64) -> Result<()> {
         database.write(move |c| Ok(c.prepare_cached("INSERT INTO numbers VALUES (?1)")?.execute([n]).map(drop)?)).await
+    }
+
+    #[test]
+    fn an_error_of_sqlite_has_the_code_of_its_cause() {
+        use rusqlite::ffi;
+        for (result, code) in [
+            (ffi::SQLITE_READONLY, codes::DATA_FOLDER_UNUSABLE),
+            (ffi::SQLITE_CANTOPEN, codes::DATA_FOLDER_UNUSABLE),
+            (ffi::SQLITE_PERM, codes::DATA_FOLDER_UNUSABLE),
+            (ffi::SQLITE_FULL, codes::DATABASE_BUSY),
+            (ffi::SQLITE_CORRUPT, codes::DATABASE_BROKEN),
+        ] {
+            let error = failed(Path::new("t.db"), rusqlite::Error::SqliteFailure(ffi::Error::new(result), None));
+            assert_eq!((error.code, error.kind), (code, code.kind), "{result}");
+        }
     }
 
     #[tokio::test]

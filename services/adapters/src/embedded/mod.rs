@@ -1,4 +1,7 @@
 //! The ports in one process over SQLite files, nothing to install; survives `kill -9`. What `paceline dev` runs on.
+//!
+//! Here: a port each in `broker`, `ledger`, `sink` and `spans`, and [`database`], which each of them writes through. They may use core and
+//! SQLite, and not each other.
 
 pub mod broker;
 pub mod database;

@@ -28,7 +28,7 @@ pub struct EmbeddedSpans {
 }
 
 impl EmbeddedSpans {
-    /// To write to; the folder is made if need be.
+    /// Opens the spans of `folder` for writing; the folder is made if need be.
     pub fn open(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|e| {
             Error::unavailable(format!("cannot make the data folder {}: {e}", folder.display()))
@@ -45,7 +45,7 @@ impl EmbeddedSpans {
         Ok(spans)
     }
 
-    /// To read from, beside the process that writes; `NotFound` where nobody has written.
+    /// Opens the spans of `folder` for reading, beside the process that writes; `NotFound` where nobody has written.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         if !path.is_file() {

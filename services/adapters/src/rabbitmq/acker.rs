@@ -39,7 +39,7 @@ struct AckState {
 #[derive(Default)]
 struct Settling {
     acks: Acks,
-    /// With so many settled the acks are due at once.
+    /// The number of settled deliveries with which the acks are due at once.
     due_at: usize,
     is_listed_due: bool,
     is_listed_waiting: bool,
@@ -48,9 +48,9 @@ struct Settling {
 /// The channels of a connection with acks to send.
 #[derive(Default)]
 pub struct Acking {
-    /// With enough settled deliveries for an ack.
+    /// Channels with enough settled deliveries for an ack.
     due: Mutex<Vec<Arc<AckState>>>,
-    /// With settled deliveries that wait a little for more.
+    /// Channels with settled deliveries that wait a little for more.
     waiting: Mutex<Vec<Arc<AckState>>>,
     wake: Notify,
     is_closed: AtomicBool,

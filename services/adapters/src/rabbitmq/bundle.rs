@@ -82,7 +82,7 @@ pub struct Bundles {
 }
 
 struct Bundle {
-    /// With its length.
+    /// The consumer's tag, with its length before it.
     consumer: Vec<u8>,
     /// The tag of the first delivery.
     tag: [u8; 8],

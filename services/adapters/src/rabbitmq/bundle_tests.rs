@@ -1,3 +1,5 @@
+//! Tests of the bundle: small deliveries of one consumer become one and come apart again, and everything else passes as it was.
+
 use super::*;
 use crate::rabbitmq::fake_frames::{put, put_delivery, put_short_string, put_u64};
 

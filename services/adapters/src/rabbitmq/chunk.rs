@@ -46,7 +46,7 @@ pub struct Lane {
 
 pub struct Chunk {
     lane: Lane,
-    /// As many of the lane's publishes are of this chunk.
+    /// The number of the lane's publishes that are of this chunk.
     count: usize,
 }
 

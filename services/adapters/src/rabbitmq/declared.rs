@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::lock::locked;
 use super::names::QueueNames;
 
-/// For this long a successful declaration is not repeated, and a refused one is not tried again.
+/// The time for which a successful declaration is not repeated, and a refused one is not tried again.
 const FRESH: Duration = Duration::from_secs(1);
 
 #[derive(Default)]

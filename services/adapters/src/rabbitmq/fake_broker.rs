@@ -58,7 +58,7 @@ impl FakeBroker {
         Self::listen(move |method, channel, _, out| script(method, channel, out), true).await
     }
 
-    /// With heartbeats, and a script that sees the routing key of each publish; that of other methods is empty.
+    /// A broker with heartbeats, and a script that sees the routing key of each publish; the key of other methods is empty.
     pub async fn with_routing_keys(
         script: impl Fn((u16, u16), u16, &str, &mut Vec<u8>) -> Act + Send + Sync + 'static,
     ) -> Self {
@@ -126,7 +126,7 @@ impl FakeBroker {
         self.seen.recv().await.unwrap();
     }
 
-    /// That client has closed its socket.
+    /// The client that greeted has closed its socket.
     pub async fn hung_up(&mut self) {
         self.seen.recv().await.unwrap();
     }

@@ -202,7 +202,7 @@ async fn a_refusal_that_comes_with_anothers_return_is_still_a_refusal() {
 #[tokio::test]
 async fn messages_that_wait_for_a_channel_go_together() {
     const SINGLES: u64 = 200;
-    /// As many as one target may have at once.
+    /// The most channels that one target may have at once.
     const CHANNELS: usize = super::singles::CHUNKS_MAX;
     #[derive(Default)]
     struct Seen {

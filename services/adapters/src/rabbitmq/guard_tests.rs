@@ -1,3 +1,5 @@
+//! Tests of the guard: frames that it lets through, cuts, bundles or refuses, however the bytes arrive.
+
 use super::*;
 use crate::rabbitmq::fake_frames::{
     BODY, HEADER, put, put_content, put_delivery, put_frame, put_long_string, put_short_string, put_u16, put_u64,

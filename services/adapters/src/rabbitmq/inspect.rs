@@ -38,7 +38,7 @@ pub async fn depth(connection: &AmqpConnection, names: &QueueNames) -> Result<De
     let others = names.queues().skip(1).map(ask);
     let others = channel.request(try_join_all(others)).await.map_err(incomplete)?;
     let [given_up, dead, retries @ ..] = &others[..] else { unreachable!("every (queue, group) has these") };
-    // What the broker gave up on waits for a consumer too.
+    // Messages that the broker gave up on wait for a consumer too.
     Ok(Depth { ready: main + given_up, unacked: None, delayed: retries.iter().sum(), dead: *dead })
 }
 

@@ -22,7 +22,7 @@ const BLOCKED_MAX: Duration = Duration::from_secs(60 * 60);
 /// Runs until the connection has failed or its owner drops it. Then the socket ends.
 pub async fn run(lapin: Arc<lapin::Connection>, state: Arc<State>, _end: CutOnDrop) {
     let mut events = lapin.events_listener().boxed();
-    // What happened before the listener was there.
+    // The listener hears nothing of an end that came before it.
     if !lapin.status().connected() {
         return state.fail(errors::connection_lost(&state.label, "it ended at once"));
     }

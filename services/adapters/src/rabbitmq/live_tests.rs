@@ -111,7 +111,7 @@ async fn a_deleted_queue_ends_its_consumer_and_consuming_anew_makes_it_again() {
     broker.remove(QUEUE, GROUP).await.unwrap();
 }
 
-/// With equal priorities the last consumer would get one, and another one less.
+/// If priorities were equal, the last consumer would get one job, and another consumer one fewer.
 #[tokio::test]
 async fn a_level_of_consumers_is_filled_before_the_next() {
     const PREFETCH: u16 = 2;

@@ -210,13 +210,13 @@ mod tests {
         }
     }
 
-    /// As lapin writes them.
+    /// The properties as lapin writes them.
     fn written(properties: &BasicProperties) -> Vec<u8> {
         let writer = lapin::protocol::basic::gen_properties(properties);
         writer(Vec::new().into()).unwrap().into_inner().0
     }
 
-    /// As the guard puts them together.
+    /// The properties as the guard puts them together.
     fn data(properties: &BasicProperties) -> Bytes {
         let properties = written(properties);
         let length = u32::try_from(properties.len()).unwrap();

@@ -15,7 +15,7 @@ pub struct NotAmqp(pub String);
 /// The broker's word of itself before anything else.
 #[derive(Debug)]
 pub struct Greeting {
-    /// With its version.
+    /// The name of the broker's software, with its version.
     pub product: String,
     /// All nodes of a cluster say the same.
     pub cluster: Option<String>,

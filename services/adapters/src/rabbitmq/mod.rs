@@ -4,6 +4,9 @@
 //! connection and its channels are one epoch ([`crate::link`]): when any of it fails, the next call builds all of it anew.
 //! [`handshake`] opens a [`connection`] and [`keeper`] watches it; [`guard`] stands between its [`socket`] and lapin. [`names`] and
 //! [`topology`] say which queues there are, and [`declared`] remembers which of them were declared.
+//!
+//! Everything that knows AMQP or RabbitMQ is here. A file may use core, lapin and the files that adapters share; no role and no other
+//! service.
 
 mod acker;
 mod acks;

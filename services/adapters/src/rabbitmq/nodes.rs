@@ -29,7 +29,7 @@ impl RabbitNodes {
         Ok(Self(Rotation::new(node_urls(url).iter().map(node).collect::<Result<Vec<_>>>()?)))
     }
 
-    /// To the next node that answers. Each is tried once; if none answers, the error says why of each.
+    /// Connects to the next node that answers. Each node is tried once; if none answers, the error has the reason of each.
     pub async fn connect(&self, ca_file: Option<&Path>, name: &str) -> Result<AmqpConnection> {
         let timeout = if self.0.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TO_ONE_TIMEOUT };
         let mut errors = Vec::new();

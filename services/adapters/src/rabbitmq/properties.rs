@@ -50,7 +50,7 @@ impl<'a> Properties<'a> {
     /// The fields, most significant flag first: text, table, byte or 8 bytes.
     const FIELDS: &'static [u8; 14] = b"sstbbssssTssss";
 
-    /// Those of a message, none where they break AMQP's rules, as those of a foreign client may.
+    /// The properties of a message; none where they break AMQP's rules, as those of a foreign client may.
     pub fn of(data: &'a [u8]) -> Self {
         data.get(PREFIX_BYTES..body_at(data)).and_then(Self::read).unwrap_or_default()
     }
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    /// So many bytes as four bytes before them say.
+    /// Reads the bytes whose number stands in the four bytes before them.
     pub fn long(&mut self) -> Option<&'a [u8]> {
         let bytes = u32::from_be_bytes(self.bytes(4)?.try_into().ok()?);
         self.bytes(bytes as usize)

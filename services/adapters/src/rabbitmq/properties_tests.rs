@@ -1,3 +1,5 @@
+//! Tests of the properties of a message: which bytes are read, and which break AMQP's rules.
+
 use super::*;
 use crate::rabbitmq::fake_frames::{MESSAGE_ID, put_long_string, put_short_string, with_text};
 
@@ -10,7 +12,7 @@ fn header(value: &[u8]) -> Vec<u8> {
     properties
 }
 
-/// So many tables in each other.
+/// `depth` tables, one in the other.
 fn nested(depth: usize) -> Vec<u8> {
     let mut value = b"V".to_vec();
     for _ in 0..depth {

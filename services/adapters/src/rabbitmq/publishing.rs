@@ -177,10 +177,13 @@ impl Publishing {
         })
     }
 
-    /// A channel that failed takes the epoch with it: the next publish builds all of it anew.
+    /// A channel that failed takes the epoch with it: the next publish builds all of it anew. The broker's own reason
+    /// keeps its code where it is, as this error, one that may pass.
     fn give_up(&self, error: Error) -> Error {
         self.connection.fail(error.clone());
-        Error::unavailable(format!("the publish is not confirmed: {error}")).coded(codes::PUBLISH_NOT_CONFIRMED)
+        let is_told = error.code != codes::BROKER_CONNECTION_LOST && error.is_retryable();
+        let code = if is_told { error.code } else { codes::PUBLISH_NOT_CONFIRMED };
+        Error::unavailable(format!("the publish is not confirmed: {error}")).coded(code)
     }
 
     /// The answer to a publish that took too long; `confirmed_before` is what was confirmed when it began. The connection stays: a broker

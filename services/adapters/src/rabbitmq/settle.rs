@@ -79,7 +79,7 @@ impl ConsumerShare {
         let target = Target { exchange: "", routing_key: queue, reason };
         match self.publisher.publish(target, &[message]).await?.pop() {
             Some(Confirm::Confirmed) => Ok(()),
-            Some(Confirm::Refused(why)) => Err(Error::unavailable(why).coded(codes::PUBLISH_NOT_CONFIRMED)),
+            Some(Confirm::Refused(why)) => Err(Error::unavailable(why).coded(codes::QUEUE_FULL)),
             Some(Confirm::Unroutable) | None => {
                 Err(Error::unavailable(format!("the queue {queue} is gone; a new consumer makes it again"))
                     .coded(codes::QUEUE_GONE))

@@ -26,7 +26,7 @@ pub struct Waiting {
     routing_key: String,
     /// Messages in the order in which they came. Each belongs to a publisher that waits, so there are no more of them than held jobs.
     messages: Mutex<VecDeque<(Single, Answer)>>,
-    /// As many as there are chunks to be sent.
+    /// One permit for each chunk that may be sent now.
     permits: Arc<Semaphore>,
     /// Permits that expired chunks have taken away.
     withheld: AtomicUsize,

@@ -171,7 +171,7 @@ impl AsyncWrite for Socket {
 #[derive(Debug, Clone)]
 pub struct SocketReactor(Tokio);
 
-/// For connections that are opened from this task's runtime.
+/// The parts of a runtime for connections that are opened from this task's runtime.
 pub fn kit() -> Kit {
     RuntimeParts::new(Tokio::current(), SocketReactor(Tokio::current()))
 }

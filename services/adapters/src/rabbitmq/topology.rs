@@ -10,7 +10,7 @@ use paceline_core::retry::LADDER_S;
 
 use super::names::QueueNames;
 
-/// For queues whose messages may be handed out any number of times, since nobody settles them. RabbitMQ 4 would otherwise drop
+/// The limit of queues whose messages may be handed out any number of times, since nobody settles them. RabbitMQ 4 would otherwise drop
 /// a message after 20 looks at it.
 const DELIVERY_LIMIT_NONE: i64 = 1_000_000_000;
 

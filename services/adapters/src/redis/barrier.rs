@@ -37,7 +37,7 @@ struct Round {
 
 #[derive(Clone)]
 pub(super) enum NotPassed {
-    /// So many replicas had it in time.
+    /// The number of replicas that had the write in time.
     TooFew(u64),
     Failed(RedisError),
 }
@@ -106,7 +106,7 @@ impl NotPassed {
     }
 }
 
-/// As many replicas as the proof holds for; `replicas` are the addresses of those that are connected, each of them once or more.
+/// An error if more replicas are connected than the proof holds for. `replicas` are their addresses, each of them once or more.
 pub(super) fn few_enough<'a>(server: &str, replicas: impl IntoIterator<Item = &'a str>) -> Result<()> {
     // One that was cut off and came back is listed twice for a while.
     let distinct: BTreeSet<&str> = replicas.into_iter().collect();

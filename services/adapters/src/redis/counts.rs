@@ -18,8 +18,8 @@ const CHUNKS_READ_MAX: usize = 32;
 
 #[async_trait]
 impl Counts for RedisLedger {
-    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
-        self.record_settled(group, worker, settled).await
+    async fn record(&self, group: &str, worker: &str, ended: &[EndedJob]) -> Result<Recorded> {
+        self.record_ended(group, worker, ended).await
     }
 
     async fn snapshot(&self, run: &RunId, group: &str) -> Result<Option<Snapshot>> {

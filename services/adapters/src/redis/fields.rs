@@ -1,4 +1,4 @@
-//! What Redis answers of a run, as the values that it is of.
+//! Reads the values of a run out of Redis' answers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub(super) fn parse_ids(texts: Vec<String>) -> Result<Vec<RunId>> {
 /// Longer than any lease that makes sense, and small enough for the scripts' numbers.
 const TTL_MS_MAX: u128 = 1 << 40;
 
-/// At least a millisecond.
+/// `ttl` in milliseconds, at least one.
 pub(super) fn ttl_ms(ttl: Duration) -> u64 {
     ttl.as_millis().clamp(1, TTL_MS_MAX) as u64
 }

@@ -14,7 +14,7 @@ const FIRST_CHUNK_KEY: usize = 3;
 
 impl RedisLedger {
     pub(super) async fn forget_jobs(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64> {
-        // What no run can have was never counted.
+        // A seq that no run can have was never counted.
         let mut seqs: Vec<u64> = seqs.iter().copied().filter(|seq| *seq < SEQ_MAX).collect();
         seqs.sort_unstable();
         seqs.dedup();

@@ -67,7 +67,7 @@ impl Keys {
         self.of_run(run, "producers")
     }
 
-    /// What a group has counted.
+    /// The counters of a group.
     pub(super) fn group(&self, run: &RunId, group: &str) -> String {
         self.of_run(run, &format!("group:{group}"))
     }

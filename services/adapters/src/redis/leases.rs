@@ -15,7 +15,7 @@ use paceline_core::{Error, ErrorKind, Result};
 use super::fields::{Fields, number, parse_record, to_json, ttl_ms, unknown};
 use super::ledger::RedisLedger;
 
-/// How often the owner's step is judged again when the run changes under its eyes.
+/// The most times that the owner's step is judged again because the run changed in between.
 const ADVANCE_TRIES_MAX: usize = 5;
 
 #[async_trait]
@@ -63,7 +63,7 @@ impl Leases for RedisLedger {
 }
 
 impl RedisLedger {
-    /// For each of the run's groups. It stays so while the revision does: then nothing more is reserved.
+    /// `true` if the run is drained in each of its groups. That stays true while the revision does: then nothing more is reserved.
     async fn is_drained(&self, record: &RunRecord) -> Result<bool> {
         let run = &record.spec.run_id;
         let mut drained = self.scripts.drained.prepare_invoke();

@@ -13,7 +13,7 @@ pub struct RedisLedger {
     pub(super) connection: RedisConnection,
     pub(super) keys: Keys,
     pub(super) scripts: Scripts,
-    /// Set once it is known that [`Keys::unkept`] has the ends of before.
+    /// Set once [`Keys::unkept`] also has the runs that ended before that key was kept.
     pub(super) has_ends_of_before: OnceCell<()>,
 }
 
@@ -25,7 +25,7 @@ impl RedisLedger {
         Ok(Self { connection, keys, scripts, has_ends_of_before: OnceCell::new() })
     }
 
-    /// Its sentinels and the servers that they know, each with what it is or with what is wrong. None, if there are no sentinels.
+    /// The sentinels and the servers that they know, each with its role or its trouble. Empty if the URL names no sentinels.
     pub async fn look(config: &RedisConfig) -> Result<Vec<(String, Result<String>)>> {
         match config.place()? {
             RedisAddress::Server(_) => Ok(Vec::new()),

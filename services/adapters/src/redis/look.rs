@@ -1,6 +1,8 @@
 //! For `doctor`: each sentinel and each server by itself, by what the sentinels see. A server that is dead shows nowhere else while the others
 //! do its work.
 
+use std::cmp::Ordering;
+
 use paceline_core::error::codes;
 use paceline_core::{Error, Result};
 
@@ -38,7 +40,7 @@ fn believes(view: std::result::Result<&View, &Error>, primary: &str) -> Result<S
         other => Err(Error::unavailable(format!(
             "sentinel, knows {other} as the primary; the latest election made it {primary}"
         ))
-        .coded(codes::SENTINELS_NO_MAJORITY)),
+        .coded(codes::LEDGER_NODE_AWAY)),
     }
 }
 
@@ -55,14 +57,15 @@ fn reached<'a>(what: &str, seen: impl Iterator<Item = &'a str>) -> Result<String
             away.len(),
             seen.len()
         ))
-        .coded(codes::SENTINELS_NO_MAJORITY)),
+        .coded(codes::LEDGER_NODE_AWAY)),
     }
 }
 
 fn enough_replicas(words: String, count: usize) -> Result<String> {
-    match count == REPLICAS_MAX {
-        true => Ok(words),
-        false => Err(Error::failed_precondition(format!("{words}, with {count} replicas; it takes {REPLICAS_MAX}"))
-            .coded(codes::LEDGER_REPLICAS_TOO_MANY)),
-    }
+    let code = match count.cmp(&REPLICAS_MAX) {
+        Ordering::Equal => return Ok(words),
+        Ordering::Less => codes::LEDGER_REPLICAS_MISSING,
+        Ordering::Greater => codes::LEDGER_REPLICAS_TOO_MANY,
+    };
+    Err(Error::new(code.kind, format!("{words}, with {count} replicas; it takes {REPLICAS_MAX}")).coded(code))
 }

@@ -27,7 +27,8 @@ impl Mesh for RedisLedger {
 }
 
 impl RedisLedger {
-    /// With the keys that say which protocol the mesh has: the note, and those who were there before anybody noted one.
+    /// A call of `script` with the keys that say which protocol the mesh has: the note, and the runs and workers from before there was a
+    /// note.
     fn on_protocol<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
         let mut invocation = script.prepare_invoke();
         invocation.key(self.keys.protocol()).key(self.keys.runs()).key(self.keys.workers_alive());

@@ -1,10 +1,13 @@
 //! The ledger in Redis: hashes, bitmaps and one Lua script a step, so that every step is atomic and every count is exact.
 //!
-//! [`ledger`] is the handle, and a file that has the name of a port implements it: [`runs`], [`leases`], [`ranges`], [`counts`], [`workers`],
-//! [`mesh`]. The others hold what one or several of them need, [`keys`] names what they touch, [`fields`] reads it, [`connection`] reaches the
-//! server, and [`errors`] has the port's words for refusals.
-//! Of a cluster, [`sentinels`] say which server is the primary, [`watch`] leaves one that they name no more, and [`barrier`] asks for a replica's
-//! word after every call.
+//! [`ledger`] is the handle, and a file that has the name of a port implements it: [`runs`], [`leases`], [`ranges`], [`counts`],
+//! [`workers`], [`mesh`]. The others hold what one or several of them need, [`keys`] names what they touch, [`fields`] reads it,
+//! [`connection`] reaches the server, and [`errors`] has the port's words for refusals.
+//! In a cluster, [`sentinels`] say which server is the primary, [`watch`] leaves a primary that they name no more, and [`barrier`] asks for
+//! a replica's word after every call.
+//!
+//! Everything that knows Redis is here. A file may use core, the Redis client and the files that adapters share; no role and no other
+//! service.
 
 mod barrier;
 mod bits;

@@ -15,12 +15,12 @@ pub(super) const SCRIPT_SEQS_MAX: usize = 2_000;
 /// Beyond every run's cursor (a run without a total would take 266 years at the fastest rate), and exact as a number in Lua.
 pub(super) const SEQ_MAX: u64 = TOTAL_MAX << 23;
 
-/// Of one run: its seqs in the order they came, each with whether it is dead.
+/// The ended jobs of one run, in the order they came: each job's seq, and `true` if the job is dead.
 type Seqs = Vec<(u64, bool)>;
 
 impl RedisLedger {
-    pub(super) async fn record_settled(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
-        let by_run = split_by_run(settled);
+    pub(super) async fn record_ended(&self, group: &str, worker: &str, ended: &[EndedJob]) -> Result<Recorded> {
+        let by_run = split_by_run(ended);
         // They travel together and share the server's fsync; if one fails, the caller repeats all of them.
         let mut calls = Vec::new();
         for (run, seqs) in &by_run {
@@ -59,13 +59,13 @@ impl RedisLedger {
 /// Where the chunks begin among the script's KEYS, which are counted from 1: counted and dead of each chunk in turn.
 const FIRST_CHUNK_KEY: usize = 4;
 
-/// What goes to the script.
+/// The arguments of the script.
 struct RecordArguments {
-    /// Sorted, each once; a seq that came twice is what it was first.
+    /// The counted seqs, sorted, each once. A seq that came twice has the end that came first.
     seqs: Seqs,
-    /// Those that came once more.
+    /// Seqs that were in the call already, once for each repetition.
     again: Vec<u64>,
-    /// How many can belong to no run.
+    /// The number of seqs that no run can have.
     beyond: u64,
 }
 
@@ -87,9 +87,9 @@ impl RecordArguments {
     }
 }
 
-fn split_by_run(settled: &[EndedJob]) -> BTreeMap<&RunId, Seqs> {
+fn split_by_run(ended: &[EndedJob]) -> BTreeMap<&RunId, Seqs> {
     let mut by_run: BTreeMap<&RunId, Seqs> = BTreeMap::new();
-    for of_one_run in settled.chunk_by(|a, b| a.run == b.run) {
+    for of_one_run in ended.chunk_by(|a, b| a.run == b.run) {
         by_run.entry(&of_one_run[0].run).or_default().extend(of_one_run.iter().map(|job| (job.seq, job.dead)));
     }
     by_run
@@ -109,8 +109,8 @@ mod tests {
     fn jobs_of_several_runs_are_put_together() {
         let (a, b) = (RunId::generate(1), RunId::generate(2));
         let job = |run: &RunId, seq| EndedJob { run: run.clone(), seq, dead: false };
-        let settled = [job(&b, 1), job(&a, 2), job(&a, 3), job(&b, 4)];
-        let split = split_by_run(&settled);
+        let ended = [job(&b, 1), job(&a, 2), job(&a, 3), job(&b, 4)];
+        let split = split_by_run(&ended);
         assert_eq!(split[&a], [(2, false), (3, false)]);
         assert_eq!(split[&b], [(1, false), (4, false)]);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use paceline_core::error::codes;
 use paceline_core::{Error, ErrorKind};
 use redis::cmd;
 use tokio::net::TcpListener;
@@ -89,7 +90,7 @@ async fn a_minority_of_the_sentinels_is_not_believed() {
     assert!(server.asked().is_empty());
 }
 
-/// As behind a network that is cut: the old primary and its replica answer on, and the sentinels have chosen another.
+/// A network is cut: the old primary and its replica still answer, and the sentinels have chosen another primary.
 #[tokio::test]
 async fn a_primary_that_proves_its_answers_is_left_when_the_sentinels_name_another() {
     let (old, new) = (primary("old", one_replica()).await, primary("new", one_replica()).await);
@@ -198,13 +199,14 @@ async fn a_replica_that_the_sentinels_do_not_reach_is_a_failed_node() {
     assert!(of("10.0.0.2:2").unwrap().contains("replica"), "{found:?}");
     let dead = of("10.0.0.2:3").unwrap_err();
     assert!(dead.message.contains("1 of 2 sentinels") && dead.message.contains("s_down"), "{dead}");
+    assert_eq!(dead.code, codes::LEDGER_NODE_AWAY);
     let disagrees = of(&behind.address.to_string()).unwrap_err();
-    assert!(disagrees.message.contains("10.0.0.2:1"), "{disagrees}");
+    assert!(disagrees.message.contains("10.0.0.2:1") && disagrees.code == codes::LEDGER_NODE_AWAY, "{disagrees}");
 
     let alone = FakeRedis::sentinel(one.address, 1).await;
     let found = look(&format!("redis+sentinel://{}/p", alone.address)).await;
     let primary = found.iter().find(|(node, _)| *node == one.address.to_string()).unwrap().1.clone().unwrap_err();
-    assert!(primary.message.contains("0 replicas"), "{primary}");
+    assert!(primary.message.contains("0 replicas") && primary.code == codes::LEDGER_REPLICAS_MISSING, "{primary}");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl Belief {
     }
 }
 
-/// For messages.
+/// The addresses, for messages to people.
 impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nodes: Vec<&str> = self.nodes.iter().map(|node| node.address.as_str()).collect();
@@ -182,7 +182,7 @@ impl Sentinels {
         Ok(Some(View { belief: Belief { host, port, epoch }, flags, replicas: Vec::new() }))
     }
 
-    /// For tests.
+    /// The login of each sentinel.
     #[cfg(test)]
     pub(super) fn logins(&self) -> Vec<(Option<&str>, Option<&str>)> {
         let settings = self.nodes.iter().map(|node| node.client.get_connection_info().redis_settings());
@@ -205,7 +205,7 @@ async fn connected(node: &Server) -> RedisResult<MultiplexedConnection> {
     Box::pin(node.client.get_multiplexed_async_connection_with_config(&settings)).await
 }
 
-/// With a login of its own, if the URL has one for sentinels: that of the servers is not tried on them.
+/// A sentinel of the URL, with the login for sentinels if the URL has one. The login of the servers is not tried on sentinels.
 fn sentinel(scheme: &str, node: &Url, ca: Option<&[u8]>) -> Result<Server> {
     let host = node.host_str().filter(|host| !host.is_empty());
     let host = host.ok_or_else(|| wrong_url(format!("a sentinel's address is missing; {FORM}")))?;

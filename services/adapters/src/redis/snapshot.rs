@@ -11,7 +11,7 @@ use redis::FromRedisValue;
 use super::fields::{Fields, number, parse_record, unreadable};
 use super::ledger::RedisLedger;
 
-/// What snapshot.lua answers, in its order.
+/// The answer of snapshot.lua, in its order.
 type Answer = (Fields, u64, BTreeMap<String, u64>, Fields, BTreeMap<String, u64>, (i64, i64));
 
 /// The numbers as they were stored.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// The interval from one question to the next.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest that a primary is used without a majority's word, reckoned from when that was asked for. Sentinels that have lost a primary need longer
+/// The longest that a primary is used without a majority's word, reckoned from the question. Sentinels that have lost a primary need longer
 /// to replace it: `down-after-milliseconds` in infra/redis/sentinel.conf, and their vote.
 const WORD_MAX: Duration = Duration::from_secs(3);
 

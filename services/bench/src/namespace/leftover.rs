@@ -22,7 +22,7 @@ impl std::fmt::Display for Leftover {
     }
 }
 
-/// On broker, sink and ledger, under the settings' namespace; nothing where one is embedded.
+/// The leftovers on broker, sink and ledger under the settings' namespace; `None` where a service is embedded.
 pub fn on_services(settings: &Settings) -> [Option<Leftover>; 3] {
     let is_service = |url: &str| !is_embedded(url);
     [
@@ -82,7 +82,7 @@ fn vhost(broker_url: &str) -> String {
     decoded.filter(|vhost| !vhost.is_empty()).unwrap_or_else(|| "/".into())
 }
 
-/// For a person, who knows the password.
+/// The URL without its password, for a person who knows it.
 fn without_password(url: &str) -> String {
     // Of a cluster, any node will do.
     let Ok(mut url) = Url::parse(&node_urls(url)[0]) else { return String::new() };

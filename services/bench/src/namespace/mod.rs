@@ -27,22 +27,22 @@ const RANDOM_CHARS: usize = 12;
 /// The most removals: the last writes of a role that was stopped may arrive after the first one.
 const ROUNDS_MAX: u32 = 3;
 const ROUND_PAUSE: Duration = Duration::from_millis(500);
-/// Before the first time: RabbitMQ 3.10 loses its dead-lettering, and with it every quorum queue, when a queue is deleted
+/// The pause before the first removal: RabbitMQ 3.10 loses its dead-lettering, and with it every quorum queue, when a queue is deleted
 /// within milliseconds of its declaration.
 const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 
 pub struct BenchNamespace {
     /// The user's, but for the namespace, the group and the queues.
     pub settings: Settings,
-    /// Of embedded adapters.
+    /// The folders of embedded adapters.
     folders: Vec<Folder>,
-    /// From then on there may be something on the services.
+    /// Set once there may be something of this namespace on the services.
     has_begun: AtomicBool,
     clock: SharedClock,
 }
 
 impl BenchNamespace {
-    /// Under a name that nobody had before. Nothing is made yet.
+    /// A namespace with a name that nobody had before. Nothing is made on the services yet.
     pub fn new(user: &Settings) -> Self {
         let clock = SystemClock::shared();
         let id = RunId::generate(clock.wall_ms()).to_string();

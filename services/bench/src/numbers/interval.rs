@@ -9,7 +9,7 @@ pub struct Moment {
     /// Jobs that have ended.
     pub ended: u64,
     pub usage: Usage,
-    /// Of the services that run on this machine; empty where it cannot be read.
+    /// The usage of the services that run on this machine; empty where it cannot be read.
     pub services: Usage,
     /// CPU time of every process of this machine.
     pub busy_us: u64,
@@ -30,7 +30,7 @@ impl Interval {
         self.end.ended.saturating_sub(self.begin.ended)
     }
 
-    /// Of every process of this machine.
+    /// CPU time of every process of this machine, a job.
     pub fn machine_us_per_job(&self) -> f64 {
         self.end.busy_us.saturating_sub(self.begin.busy_us) as f64 / self.jobs().max(1) as f64
     }

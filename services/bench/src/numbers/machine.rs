@@ -94,7 +94,7 @@ fn is_proxy(pid: u32) -> bool {
     PROXIES.contains(&name.trim_end())
 }
 
-/// What the sockets are called in the folders of their processes.
+/// The names of the sockets that listen on `port`, as the folders of their processes show them.
 fn listening(table: &str, port: u16) -> impl Iterator<Item = String> {
     let end = format!(":{port:04X}");
     let socket = move |line: &str| {

@@ -16,7 +16,7 @@ pub struct MemorySample {
     pub percent: u64,
     /// The jobs that had ended in fact.
     pub jobs: u64,
-    /// By role, of the largest of its processes.
+    /// The memory of each role's largest process, by role.
     pub rss_bytes: BTreeMap<&'static str, u64>,
 }
 

@@ -17,7 +17,7 @@ pub struct BenchTally {
     /// Requests to the sink, and the documents in them.
     pub batches: u64,
     pub documents: u64,
-    /// From due to stored.
+    /// The times from due to stored.
     stored_ms: Option<Histogram<u64>>,
 }
 

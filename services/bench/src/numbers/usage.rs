@@ -8,14 +8,14 @@ use paceline_core::{Error, Result};
 /// Linux counts CPU time for user space in ticks of 1/100 s on every architecture we run on (`getconf CLK_TCK`).
 pub const TICK_US: u64 = 10_000;
 
-/// By role.
+/// CPU time and memory, by role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Of all processes of the role together.
+    /// The CPU time of all processes of the role together.
     pub cpu_us: BTreeMap<&'static str, u64>,
-    /// Of the largest process of the role: the most that it ever took.
+    /// The peak memory of the role's largest process.
     pub rss_peak_bytes: BTreeMap<&'static str, u64>,
-    /// The same, at this moment.
+    /// The memory of the largest process of the role at this moment.
     pub rss_bytes: BTreeMap<&'static str, u64>,
 }
 

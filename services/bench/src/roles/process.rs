@@ -109,7 +109,7 @@ pub async fn terminate(mut roles: Vec<RoleProcess>) {
         }
     };
     _ = tokio::time::timeout(STOP_TIMEOUT, all_ended).await;
-    // What still runs is killed with its value.
+    // A role that still runs is killed when its value is dropped.
     drop(roles);
 }
 

@@ -32,7 +32,7 @@ pub struct Plan {
 /// A run that was followed to its end, and what was seen of it.
 pub struct Flow {
     pub run: RunId,
-    /// From the call of StartRun to COMPLETED.
+    /// The time from the call of StartRun to COMPLETED.
     pub interval: Interval,
     /// The rate at which jobs were enqueued; `None` if the run was too short to tell.
     pub enqueued_per_second: Option<f64>,

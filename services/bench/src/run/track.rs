@@ -31,7 +31,7 @@ pub async fn whole<T: Send + 'static>(step: impl Future<Output = Result<T>> + Se
     })
 }
 
-/// This moment, at which `ended` jobs have ended.
+/// The usage of roles, services and machine at this moment, at which `ended` jobs have ended.
 pub fn moment(stage: &Stage, roles: &Roles<'_>, ended: u64) -> Result<Moment> {
     let services = Usage::read(stage.services.iter().copied()).unwrap_or_default();
     let (at_ns, busy_us) = (stage.clock.monotonic_ns(), machine::busy_us()?);

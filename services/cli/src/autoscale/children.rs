@@ -38,7 +38,7 @@ pub struct Children {
     processes_max: usize,
     worker: WorkerCommand,
     is_full: bool,
-    /// By the number in the order of starting.
+    /// The children that run, by their number in the order of starting.
     running: BTreeMap<u64, Running>,
     ends: JoinSet<(u64, std::io::Result<ExitStatus>)>,
     started: u64,

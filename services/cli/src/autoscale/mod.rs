@@ -4,6 +4,8 @@
 //! asked for no more than the lower number all through a window. A worker that leaves takes no more jobs and finishes those that it holds. A
 //! scheduler that is away, or does not know, changes nothing. Each worker is a process of its own ([`children`], [`process`]), with its own
 //! core, admin port and fate.
+//!
+//! Here: the supervisor and its children. It may use the scheduler's API and core's scaling; it does no job and builds no role itself.
 
 mod arguments;
 mod ask;
@@ -52,7 +54,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// The settings that workers are started with, and how long a stop of all of them may take.
-pub struct Workers {
+pub struct WorkerFleet {
     pub queues: Vec<(String, Policy)>,
     pub id: Option<String>,
     pub grace: Duration,
@@ -63,7 +65,7 @@ pub struct Workers {
 pub async fn supervise(
     autoscale: &Autoscale,
     range: WorkerBounds,
-    workers: Workers,
+    workers: WorkerFleet,
     context: &CommandContext,
     shutdown: Shutdown,
 ) -> anyhow::Result<Exit> {

@@ -65,7 +65,7 @@ pub struct DevArguments {
     admin: AdminFlags,
 }
 
-/// What is where, for people as a table and for scripts as JSON.
+/// The addresses and folders of the started roles, for people as a table and for scripts as JSON.
 #[derive(Debug, Serialize)]
 struct Ready {
     scheduler: String,

@@ -3,6 +3,9 @@
 //! Doctor only looks: it declares no queue, makes no index and no folder. [`services`], [`ledger`], [`workers`] and [`roles`] make the
 //! checks, [`checkup`] is the list of them. Two flags write instead of looking: `--rebuild-counters` ([`rebuild`]) and `--adopt-protocol`
 //! ([`adopt`]).
+//!
+//! Here: one file a subject of the checkup. It may use the ports, the adapters and the admin ports of roles; a check changes nothing and
+//! answers in words.
 
 mod adopt;
 mod checkup;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::output::{Output, table};
 
-/// How many codes are offered instead of one that is unknown.
+/// The number of codes that are offered instead of an unknown one.
 const NEAR_CODES: usize = 3;
 
 #[derive(Debug, Args)]
@@ -92,7 +92,7 @@ fn number(text: &str) -> Option<u16> {
     digits.parse().ok()
 }
 
-/// By number, nearest first. A text without a number gets the general codes.
+/// Codes with similar numbers, nearest first. A text without a number gets the general codes.
 fn near(text: &str) -> impl Iterator<Item = &'static Code> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let wanted: u16 = digits.parse().unwrap_or_default();

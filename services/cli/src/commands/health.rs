@@ -1,7 +1,9 @@
 //! `paceline health`: asks a role's admin port whether the role is ready, in bounded time and without any other program: the health check
 //! of a container image.
 //!
-//! [`place`] finds the addresses, [`ask`] asks them, [`judge`] makes the verdict.
+//! [`address`] finds the addresses, [`ask`] asks them, [`judge`] makes the verdict.
+//!
+//! Here: one question to one process. It may use the settings and HTTP, and no port, so that it works without any service.
 
 mod address;
 mod ask;
@@ -46,7 +48,7 @@ pub async fn execute(arguments: HealthArguments, context: &CommandContext) -> an
     };
     let answers = match places {
         Ok(places) => ask::ask_all(&places, settings).await?,
-        Err(error) => vec![Answer::None(error.message)],
+        Err(error) => vec![Answer::not_asked(&error)],
     };
     let (is_ready, line) = judge::judge(&answers);
     say(context.output, is_ready, &line, &answers)?;

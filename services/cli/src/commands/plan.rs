@@ -2,6 +2,8 @@
 //! line.
 //!
 //! The command reads no settings and asks nobody: [`asked`] → [`reckoning`] → [`page`].
+//!
+//! Here: measured numbers, arithmetic on them and the page. It may use core's constants and the output, and no network.
 
 mod asked;
 mod costs;

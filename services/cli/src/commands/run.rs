@@ -1,6 +1,8 @@
 //! `paceline run …`: the scheduler's gRPC API for people and scripts.
 //!
 //! [`arguments`] are the flags, [`watch`] follows a run and [`display`] shows it.
+//!
+//! Here: calls of the API and how their answers are shown. It may use the client and the views, and no port.
 
 mod arguments;
 mod display;

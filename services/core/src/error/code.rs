@@ -28,7 +28,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// As short as `Display`: the log of an error need not repeat the page.
+/// The same short text as `Display`: the log of an error need not repeat the page.
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -32,7 +32,12 @@ impl ErrorKind {
         Self::Unpublishable,
     ];
 
-    /// As metrics call it.
+    /// The kind that is called so; `None` for a kind that this version does not know.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// As metrics and the statuses of gRPC call it. A name stays: peers of other versions read it.
     pub fn name(self) -> &'static str {
         match self {
             Self::InvalidArgument => "invalid_argument",

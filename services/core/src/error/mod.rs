@@ -1,5 +1,7 @@
 //! The one error type that crosses ports and roles: a kind that decides the status code, a code that `paceline explain` knows, and
 //! words for a person.
+//!
+//! Here: the error's type, its kinds and the table of all codes. Everything may use it, and it uses nothing else of the house.
 
 mod code;
 pub mod codes;
@@ -32,7 +34,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// With the general code of its kind; [`Self::coded`] says more.
+    /// An error with the general code of its kind; [`Self::coded`] says more.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, code: Code::general(kind), message: message.into(), fields: Vec::new(), retry_after: None }
     }
@@ -110,7 +112,7 @@ impl Violations {
         if self.fields.is_empty() { Ok(()) } else { Err(self.into_error()) }
     }
 
-    /// As [`Self::check`]; the code is that of everything which is checked here, such as the settings.
+    /// The same as [`Self::check`], with the code of everything that is checked here, such as the settings.
     pub fn check_coded(self, code: &'static Code) -> Result<()> {
         self.check().map_err(|error| error.coded(code))
     }

@@ -4,6 +4,8 @@
 //! [`Pacer::take`]s. Credit is kept as whole jobs plus a remainder in units of 1/`per_ns` of a job, so
 //! `enqueued(t) = floor(base + (t − t0)·X/Y)` holds exactly within a rate, and a change of rate carries the remainder over.
 //! The state that must survive a restart is [`Pacing`]; the ledger stores it together with the cursor. A [`Rate`] is checked when it is made.
+//!
+//! Here: arithmetic on time and rates alone. It reads no clock and uses nothing else of the house; the caller hands it the time.
 
 mod rate;
 

@@ -57,7 +57,7 @@ pub struct Depth {
 }
 
 impl Depth {
-    /// Of each number the higher one; one that is unknown in either stays unknown.
+    /// The higher one of each number; a number that is unknown in either stays unknown.
     pub fn max(self, other: Self) -> Self {
         Self {
             ready: self.ready.max(other.ready),
@@ -85,7 +85,8 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Publishes `batch` and answers after the broker has decided on every message: one [`Confirm`] each, in order.
     ///
-    /// `Err` means that for some it is unknown: publish the whole batch again (duplicates are normal and suppressed later).
+    /// `Err` means that for some messages it is unknown: publish the whole batch again (duplicates are normal, and each job is counted once
+    /// later).
     /// Fails with `Unavailable` within a bounded time when the broker is away or blocks publishers; never hangs.
     async fn publish(&self, queue: &str, batch: Vec<Message>) -> Result<Vec<Confirm>>;
 

@@ -18,8 +18,8 @@ pub struct Fence {
     pub epoch: u64,
 }
 
-/// The conformance suites `leases` and `steps` check what is said here. A call with a fence fails with `Aborted` once a newer fence
-/// exists, and changes nothing.
+/// The conformance suite `leases` checks these promises: its cases are in `owning`, `advancing` and `groups`. A call with a fence fails
+/// with `Aborted` once a newer fence exists, and changes nothing.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
     /// Takes or renews the lease of a run for `ttl`. `Some`: `owner` has it; the same epoch while it held it all along, a new

@@ -1,5 +1,6 @@
 //! The ports: what the roles ask of broker, sink and ledger, and of whoever publishes ranges. Their doc comments are law: what `Ok`
-//! promises, what may repeat, what is idempotent. Every adapter passes the conformance suite of its port in [`crate::testkit`].
+//! promises, what may repeat, what is idempotent. Every adapter passes the conformance suites of its ports in `crate::testkit`; only
+//! [`spans`] has none.
 //!
 //! A file is one small trait with the values that its methods speak of. It may use the language of the house (run, job, document,
 //! pacing), and no adapter.

@@ -16,12 +16,12 @@ pub trait RangePublisher: Send + Sync + 'static {
     ///
     /// `sampling` says which of the jobs' traces are recorded.
     ///
-    /// `Err`: for some it is unknown. The same range may be published again, by any producer, and nothing but `Unpublishable` says
-    /// that this is in vain. Never hangs.
+    /// `Err`: for some jobs it is unknown whether they were published. The same range may be published again, by any producer; only
+    /// `Unpublishable` means that no producer can ever publish it. Never hangs.
     async fn publish(&self, run: &RunId, range: &Range, sampling: Sampling) -> Result<String>;
 
-    /// What the broker says about the queue of a run: of each number the highest that any of the run's groups has. A queue that is
-    /// not there is empty.
+    /// The broker's depth of a run's queue: of each number the highest that any of the run's groups has. A queue that does not exist is
+    /// empty.
     async fn depth(&self, run: &RunId) -> Result<Depth>;
 
     /// The broker's word about a queue by its name, for one group. A queue that is not there is empty.

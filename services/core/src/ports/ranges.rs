@@ -8,7 +8,7 @@ use crate::ids::RunId;
 use crate::job::Range;
 use crate::pacing::Pacing;
 
-/// What a scheduler asks to reserve.
+/// A scheduler's request for jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reservation {
     /// At most [`crate::job::RANGE_JOBS_MAX`].

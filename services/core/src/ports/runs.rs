@@ -14,8 +14,9 @@ pub enum Created {
     Existing(RunId),
 }
 
-/// The conformance suites `runs`, `steps`, `unkept` and `restore` check what is said here. A run that is read is as it was at one
-/// moment. A step of a run that the ledger does not know fails with `NotFound`, where the method does not say otherwise.
+/// The conformance suite `runs` checks these promises: its cases are in `starting`, `changing`, `restoring` and `unkept`. A run that is
+/// read is as it was at one moment. A step of a run that the ledger does not know fails with `NotFound`, where the method does not say
+/// otherwise.
 #[async_trait]
 pub trait Runs: Send + Sync + 'static {
     /// Starts a run in state RUNNING. The same non-empty `request_id` again answers `Existing`, at any time, also after a crash between.

@@ -15,19 +15,19 @@ pub struct QueueLoad {
     pub slots: u64,
     /// Jobs that it holds now.
     pub held: u64,
-    /// Jobs that left its hands, a second.
+    /// Jobs that the worker settled, a second, in the window that ends at `measured_at_ms`.
     pub per_second: f64,
-    /// From taken to settled, the mean of those jobs; unset before the first one.
+    /// The mean time from taking a job to settling it, over the same window; unset before the first job has ended.
     pub hold_ms: Option<f64>,
-    /// The end of the window that both are of: the last one in which a job ended.
+    /// The end of the window in which `per_second` and `hold_ms` were measured: the last one in which a job ended.
     pub measured_at_ms: Option<i64>,
 }
 
-/// A worker as it announces itself. What has a default is not said by workers of older versions.
+/// A worker as it announces itself. Workers of older versions leave out the fields that have a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerInfo {
     pub worker_id: String,
-    /// Of its software; empty where it did not say.
+    /// The version of the worker's software; empty if the worker did not say.
     #[serde(default)]
     pub version: String,
     pub queue: String,
@@ -35,9 +35,9 @@ pub struct WorkerInfo {
     pub host: String,
     pub pid: u32,
     pub started_at_ms: i64,
-    /// By the worker's clock.
+    /// The time of the heartbeat, by the worker's clock.
     pub heartbeat_at_ms: i64,
-    /// Since the ledger was told so, by the ledger's clock. The ledger says it; it is no part of what a worker tells.
+    /// The time since the heartbeat reached the ledger, by the ledger's clock. The ledger fills it in; a worker does not tell it.
     #[serde(skip)]
     pub age_ms: u64,
     pub processed: u64,
@@ -46,35 +46,35 @@ pub struct WorkerInfo {
     /// Deliveries that it has taken and not settled yet.
     #[serde(default)]
     pub held: u64,
-    /// How often it found, on waking up, that it had been stopped or hung for so long that its jobs went to others.
+    /// The number of times that the worker found, on waking up, that it had been stopped or hung for so long that its jobs went to others.
     #[serde(default)]
     pub stalled: u64,
-    /// By queue.
+    /// The load of each queue, by the queue's name.
     #[serde(default)]
     pub loads: BTreeMap<String, QueueLoad>,
-    /// The share of the last seconds in which its threads computed, 0 to 1; unset where that is not known.
+    /// The share of the last seconds in which the worker's threads computed, 0 to 1; unset where that is not known.
     #[serde(default)]
     pub busy: Option<f64>,
-    /// It takes no more, and finishes what it holds.
+    /// The worker takes no more jobs, and finishes those that it holds.
     #[serde(default)]
     pub is_stopping: bool,
     /// Sink requests, and the documents in them.
     pub batches: u64,
     pub batched_documents: u64,
-    /// From due to stored, as a base64 V2 HDR histogram of milliseconds since the worker started; mergeable across workers.
+    /// The times from due to stored, as a base64 V2 HDR histogram of milliseconds since the worker started; mergeable across workers.
     pub stored_latency: String,
 }
 
 impl WorkerInfo {
-    /// As it was told at `told_at_ms`, and is read at `now_ms`, both by the ledger's clock. A ledger of an older version did not note the
-    /// former; then the worker's word has to do.
+    /// The worker as it is at `now_ms`, if the heartbeat reached the ledger at `told_at_ms`, both by the ledger's clock. A ledger of an
+    /// older version did not note the latter; then the time that the worker gave counts.
     pub fn read_at(self, told_at_ms: Option<i64>, now_ms: i64) -> Self {
         let told_at_ms = told_at_ms.unwrap_or(self.heartbeat_at_ms);
         Self { age_ms: u64::try_from(now_ms.saturating_sub(told_at_ms)).unwrap_or(0), ..self }
     }
 }
 
-/// The conformance suite `workers` checks what is said here.
+/// The conformance suite `workers` checks these promises.
 #[async_trait]
 pub trait Workers: Send + Sync + 'static {
     /// Announces a worker; it is forgotten `ttl` after its last heartbeat.

@@ -17,7 +17,7 @@ impl KeptRun {
         total.map_or(self.cursor, |total| self.cursor.min(total))
     }
 
-    /// As it is to be restored: a run that had ended drains once more, so that its owner closes the numbers before it ends again.
+    /// The run as it is to be restored: a run that had ended drains once more, so that its owner closes the numbers before it ends again.
     pub fn reopened(self) -> Self {
         match self.state.reopened() {
             Some(state) => Self { state, ended_at_ms: None, ..self },

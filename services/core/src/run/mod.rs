@@ -1,4 +1,6 @@
 //! A run: what was asked for, its state, the steps that it may take, and the numbers that people read of it.
+//!
+//! Here: the values and the rules of a run, all pure. They may use ids, groups, pacing and errors; storing and owning a run is elsewhere.
 
 mod change;
 mod kept;

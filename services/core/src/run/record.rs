@@ -13,7 +13,7 @@ pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// The largest total of a run: bounds the bitmaps (125 MB at the limit) and keeps arithmetic far from its ends.
 pub const TOTAL_MAX: u64 = 1_000_000_000;
 
-/// What was asked for. `rate` and `total` may be updated; the rest never changes, so a job is a pure function of (spec, seq).
+/// A run as it was asked for. `rate` and `total` may be updated; the rest never changes, so a job is a pure function of (spec, seq).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
     pub run_id: RunId,
@@ -43,7 +43,7 @@ pub struct RunRecord {
     pub cursor: u64,
     pub pacing: Pacing,
     pub ended_at_ms: Option<i64>,
-    /// Why the run FAILED; none once it goes on.
+    /// The reason for which the run FAILED; `None` once the run goes on.
     pub failure: Option<String>,
 }
 

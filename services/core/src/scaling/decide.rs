@@ -18,28 +18,28 @@ pub struct Decision {
     pub wanted: u32,
     /// Workers that are there, without those that stop.
     pub current: u32,
-    /// Why `wanted` is not below `current` although less would do.
+    /// The reasons for which `wanted` is not below `current` although fewer workers would do.
     pub holds: Vec<String>,
     /// There is work: jobs that wait or are in hand, or a run that goes on.
     pub is_active: bool,
-    /// From the broker, or the sum of what the workers hold; `None`: not known.
+    /// Jobs in the hands of workers: from the broker, or the sum of what the workers say. `None`: not known.
     pub unacked: Option<u64>,
     pub arrival_per_second: f64,
-    /// Waits in the queue, or is on its way there.
+    /// Jobs that wait in the queue or are on their way to it.
     pub backlog: u64,
-    /// Unfinished by the ledger, and neither in the backlog nor in hand nor waiting for a retry.
+    /// Jobs that the ledger has as unfinished, and that are neither in the backlog nor in hand nor waiting for a retry.
     pub unseen: u64,
-    /// So many of them may be so because the readings are not of one moment.
+    /// The part of `unseen` that may come from readings taken at different moments.
     pub moved_meanwhile: u64,
     pub capacity_per_second: f64,
-    /// So many workers' measurements are in the capacity; 0: it is the default.
+    /// The number of workers whose measurements are in the capacity; 0: the capacity is the default.
     pub measured_by: u32,
     /// Workers that keep up with the arrivals, and those that drain the backlog besides; not whole ones.
     pub keep_up: f64,
     pub drain: f64,
     /// Workers that have room for what is in hand; `None`: not known.
     pub in_hand: Option<u32>,
-    /// Before the margin of scaling in, holds and bounds.
+    /// The number of workers before the margin of scaling in, holds and bounds.
     pub needed: u32,
 }
 

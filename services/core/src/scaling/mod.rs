@@ -4,10 +4,12 @@
 //! for a share of the time while it does `x` jobs a second can do x ÷ share (utilisation). The lower one is what it can do. Both are measured,
 //! so the answer corrects itself: a worker that is full has jobs in hand for longer, and then counts for less.
 //!
-//! An unknown reading never lowers the answer: it is an error, or the workers that are there are kept ([`decide`]). Who acts on the answer
+//! An unknown reading never lowers the answer: it is an error, or the workers that are there are kept ([`decide`](fn@decide)). Who acts on the answer
 //! keeps it from flapping in time, with a [`Stabiliser`].
 //!
-//! The flow: a caller sets an [`Aim`] and takes [`ScaleReadings`], [`decide`] makes a [`Decision`] of them, whose steps it says in words.
+//! The flow: a caller sets an [`Aim`] and takes [`ScaleReadings`], [`decide`](fn@decide) makes a [`Decision`] of them, whose steps it says in words.
+//!
+//! It may use the values of the ports and the run; it calls no port and reads no clock.
 
 mod aim;
 mod decide;

@@ -60,13 +60,13 @@ impl Feed {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerReading {
     pub id: String,
-    /// Of the heartbeat, by the ledger's clock.
+    /// The age of the heartbeat, by the ledger's clock.
     pub age_ms: u64,
     pub is_stopping: bool,
-    /// Unset for a worker of a version that does not say it.
+    /// The worker's load on this queue; unset for a worker of a version that does not tell it.
     pub load: Option<QueueLoad>,
     pub busy: Option<f64>,
-    /// Of all its queues together, in the time that `busy` is of; unset where this queue was measured in another time.
+    /// Jobs a second of all the worker's queues together, over the time of `busy`; unset where this queue was measured over another time.
     pub all_per_second: Option<f64>,
     pub measured_age_ms: Option<u64>,
 }

@@ -95,7 +95,7 @@ impl Model {
         ScaleReadings { depth, depth_age_ms: 0, feeds: vec![feed], workers: self.workers.iter().map(worker).collect() }
     }
 
-    /// As `paceline worker --autoscale` does: starts at once, and asks the newest to leave.
+    /// Follows `target` like `paceline worker --autoscale`: starts workers at once, and asks the newest to leave.
     fn steer(&mut self, target: u32) {
         while self.there() < target {
             let consumes_from = self.now + START_SECONDS;

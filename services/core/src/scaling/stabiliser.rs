@@ -9,7 +9,7 @@ pub const WINDOW_MS_DEFAULT: u64 = 60_000;
 #[derive(Debug, Clone)]
 pub struct Stabiliser {
     window_ms: u64,
-    /// Since when the signal is known without a gap.
+    /// The time since which the signal is known without a gap.
     known_since_ms: Option<u64>,
     /// (when, wanted), falling: of two the later one is lower, because a higher one makes those before it void.
     highest: VecDeque<(u64, u32)>,

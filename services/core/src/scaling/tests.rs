@@ -1,3 +1,5 @@
+//! Tests of the decision: the number of workers for given readings, the words about it, and its laws over random readings.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -337,7 +339,7 @@ proptest! {
         prop_assert!(after.wanted >= u32::from(before.is_active));
     }
 
-    /// With the workers that are wanted, as many are wanted again; and whoever has scaled in does not scale out at a little more load.
+    /// With the wanted number of workers, the same number is wanted again; and after scaling in, a little more load scales nothing out.
     #[test]
     fn it_does_not_flap(there in 1usize..50, per_second in 0.0..4_000.0f64, more in 1.0..1.19f64) {
         let first = wanted(readings(0, per_second, workers(there, 0)));

@@ -66,7 +66,7 @@ impl fmt::Debug for SpanId {
     }
 }
 
-/// As text wherever they are written, as other tools show them.
+/// Writes and reads ids as text everywhere, in the form that other tools show.
 macro_rules! as_text {
     ($id:ty) => {
         impl Serialize for $id {

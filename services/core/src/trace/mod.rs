@@ -5,6 +5,8 @@
 //! rule of OpenTelemetry's consistent probability sampling: the last 56 bits, at or above a threshold.
 //!
 //! Nothing here knows a tracing library: the runtime's telemetry turns a [`span`] into what a receiver takes.
+//!
+//! Here: ids, contexts, sampling and spans as values. They are made of a job's id and use no other module of the house.
 
 mod context;
 mod ids;

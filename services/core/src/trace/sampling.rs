@@ -12,7 +12,7 @@ const RANDOM_MAX: u64 = 1 << RANDOM_BITS;
 /// at another rate continues the traces that were begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
-    /// Of 2^56 equally likely values, those from here on are taken.
+    /// The lowest of 2^56 equally likely values that is sampled; all above it are sampled too.
     threshold: u64,
 }
 
@@ -38,7 +38,7 @@ impl Sampling {
         (trace.0 as u64) % RANDOM_MAX >= self.threshold
     }
 
-    /// For the wire: of 2^56 values, so many are taken.
+    /// The number of 2^56 values that are sampled, for the wire.
     pub fn taken(self) -> u64 {
         RANDOM_MAX - self.threshold
     }

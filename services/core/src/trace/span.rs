@@ -39,7 +39,7 @@ pub struct Span {
     pub end_us: i64,
     pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
     pub links: Vec<TraceContext>,
-    /// Why it failed.
+    /// The reason for which the span's work failed.
     pub error: Option<String>,
 }
 

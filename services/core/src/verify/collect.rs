@@ -13,12 +13,12 @@ use crate::ports::{Counts, DocumentReader};
 use crate::run::Snapshot;
 use crate::seqset::SeqSet;
 
-use super::IDS_LISTED_MAX;
+use super::verification::IDS_LISTED_MAX;
 
 /// Ids that one request asks the sink for.
 const PAGE_IDS: usize = 10_000;
 
-/// What ledger and sink say about one run.
+/// The numbers and ids of ledger and sink about one run.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// Read before anything else.
@@ -36,7 +36,7 @@ pub struct Evidence {
 pub struct Documents {
     pub completed: SeqSet,
     pub dead: SeqSet,
-    /// At most [`IDS_LISTED_MAX`]; `foreign_count` is complete.
+    /// Documents that are no job of this run, at most [`IDS_LISTED_MAX`]; `foreign_count` is complete.
     pub foreign: Vec<String>,
     pub foreign_count: u64,
     /// Documents of a job that has another one already.

@@ -7,7 +7,7 @@ use crate::run::{RunState, Snapshot};
 use crate::seqset::SeqSet;
 
 use super::collect::Evidence;
-use super::{IDS_LISTED_MAX, Verification};
+use super::verification::{IDS_LISTED_MAX, Verification};
 
 /// The verdict on a run. `ok` exactly if there is no problem to name.
 pub fn compare(evidence: &Evidence, strict: bool) -> Verification {

@@ -26,7 +26,7 @@ async fn call(address: SocketAddr, what: &str, more: &str, body: &str) -> (Strin
 
 async fn with_server(host: &str, token: Option<&str>, test: impl AsyncFnOnce(SocketAddr, Readiness) -> Result<()>) {
     let at: AdminAt = format!("{host}:0").parse().unwrap();
-    let listener = at.bind(0, token, false).await.unwrap();
+    let listener = at.bind(0, token, token.is_none()).await.unwrap();
     let address = listener.as_ref().unwrap().local_addr().unwrap();
     let readiness = Readiness::new("worker", "w-1");
     let metrics = Metrics::new("worker", SystemClock::shared());
@@ -113,7 +113,15 @@ async fn changing_the_log_needs_the_token_everywhere_and_a_filter() {
         // This test has no log of its own.
         assert!(call(address, "PUT /log", &right, "debug").await.0.contains("409"));
         let long = "x".repeat(FILTER_BYTES_MAX + 1);
-        assert!(call(address, "PUT /log", &right, &long).await.0.contains("413"));
+        let (status, body) = call(address, "PUT /log", &right, &long).await;
+        assert!(status.contains("413") && body.starts_with("PL-2006 "), "{status} {body}");
+        Ok(())
+    })
+    .await;
+    with_server("0.0.0.0", None, async |address, _| {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+        let (status, body) = call(address, "PUT /log", "", "debug").await;
+        assert!(status.contains("403") && body.starts_with("PL-7011 "), "{status} {body}");
         Ok(())
     })
     .await;

@@ -27,7 +27,7 @@ const TRACEPARENT: &str = "traceparent";
 struct Measured {
     metrics: Metrics,
     traces: Traces,
-    /// By path, `/package.Service/Method`.
+    /// The known methods by path, `/package.Service/Method`.
     methods: Arc<HashMap<String, Arc<str>>>,
 }
 

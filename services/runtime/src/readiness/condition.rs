@@ -25,7 +25,7 @@ struct Named {
 
 struct State {
     since: Instant,
-    /// Why it is not so; `None`: it is well.
+    /// The reason for which the condition does not hold; `None`: it holds.
     why: Option<String>,
     was_ever_ok: bool,
     failures: u64,

@@ -1,4 +1,4 @@
-//! From file and environment to settings: defaults, then the file, then the variables.
+//! Reads the settings: defaults, then the file, then the variables of the environment.
 
 use std::path::Path;
 

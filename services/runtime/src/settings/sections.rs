@@ -49,7 +49,7 @@ pub struct TraceSettings {
     pub protocol: OtlpProtocol,
     /// Traces that all runs together record from their beginning; every retried, dead or slow job is traced besides.
     pub per_second: f64,
-    /// From being due to its end, a job that takes longer is slow.
+    /// A job is slow if it takes longer than this from being due to its end.
     pub slow_ms: u64,
     /// The query API of Jaeger or Tempo, which `paceline trace` asks.
     #[serde(deserialize_with = "text::optional")]
@@ -79,7 +79,7 @@ pub struct MetricSettings {
     #[serde(deserialize_with = "text::optional")]
     pub endpoint: Option<String>,
     pub protocol: OtlpProtocol,
-    /// From one push to the next; 1 to 3,600.
+    /// The seconds from one push to the next; 1 to 3,600.
     pub interval_seconds: u64,
 }
 

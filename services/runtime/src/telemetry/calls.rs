@@ -129,7 +129,7 @@ fn span_id(id: opentelemetry::trace::SpanId) -> SpanId {
     SpanId(u64::from_be_bytes(id.to_bytes()))
 }
 
-/// As all other spans are kept.
+/// The span in the form in which all other spans are kept.
 fn ours(data: SpanData) -> Span {
     let us = |time: SystemTime| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -4,6 +4,9 @@
 //! One store a process, shared by the handles of its roles, and nothing outside of it: two meshes in one test have two.
 //!
 //! [`names`] is the table, [`handle`] is what a role holds, [`cells`] and [`series`] are where numbers come from, [`expose`] shows them.
+//!
+//! Here: the store of metrics and the ways out of it. It may use core and the telemetry's names; it knows a role only by the names of its
+//! metrics.
 
 mod cells;
 #[cfg(test)]

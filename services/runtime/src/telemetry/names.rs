@@ -5,23 +5,23 @@
 pub mod span {
     /// The root: from falling due to its end.
     pub const JOB: &str = "job";
-    /// From falling due to being reserved, which makes it durable.
+    /// The time from falling due to being reserved, which makes the job durable.
     pub const RESERVE: &str = "reserve";
-    /// From being sent to the broker's confirm; followed by the queue.
+    /// The time from being sent to the broker's confirm; the queue follows the name.
     pub const PUBLISH: &str = "publish";
     /// In the queue: from being published to a worker's hands.
     pub const WAIT: &str = "wait in queue";
     /// One attempt of the handler; followed by the queue.
     pub const PROCESS: &str = "process";
-    /// From the handler's end until the sink has the document: in the worker's batch, and in the request.
+    /// The time from the handler's end until the sink has the document: in the worker's batch, and in the request.
     pub const STORE: &str = "store";
-    /// Until the ledger has counted it.
+    /// The time until the ledger has counted the job.
     pub const COUNT: &str = "count";
-    /// Until the acknowledgement is on its way.
+    /// The time until the acknowledgement is on its way.
     pub const ACK: &str = "ack";
-    /// Until the delay queue has confirmed it.
+    /// The time until the delay queue has confirmed the job's message.
     pub const RETRY: &str = "retry";
-    /// Until the dead queue has confirmed it.
+    /// The time until the dead queue has confirmed the job's message.
     pub const BURY: &str = "bury";
     /// One request with the documents of many jobs, which it is linked to; a trace of its own.
     pub const BULK: &str = "bulk";
@@ -42,7 +42,7 @@ pub mod attribute {
     pub const WORKER: &str = "paceline.worker.id";
     pub const PRODUCER: &str = "paceline.producer.id";
     pub const SCHEDULER: &str = "paceline.scheduler.id";
-    /// Why a trace was written that was not chosen at the beginning: `retried`, `dead`, `redelivered` or `slow`.
+    /// The reason for which a trace was written that was not chosen at the beginning: `retried`, `dead`, `redelivered` or `slow`.
     pub const REASON: &str = "paceline.trace.reason";
     pub const DELAY_MS: &str = "paceline.retry.delay_ms";
     pub const OPERATION: &str = "messaging.operation.type";
@@ -50,7 +50,7 @@ pub mod attribute {
     pub const MESSAGE: &str = "messaging.message.id";
     pub const BATCH: &str = "db.operation.batch.size";
     pub const RPC_SYSTEM: &str = "rpc.system";
-    /// Of a call of the API, whose span has the same name.
+    /// The method of a call of the API; the call's span has the same name.
     pub const RPC_METHOD: &str = "rpc.method";
     pub const RPC_STATUS: &str = "rpc.grpc.status_code";
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 const QUEUE_SPANS_MAX: usize = 4_096;
 /// Spans of a job that has ended, about.
 const TREE_SPANS: usize = 8;
-/// From being due to its end, a job that takes longer is slow, unless told otherwise.
+/// A job is slow if it takes longer than this from being due to its end, unless the settings say otherwise.
 pub const SLOW_DEFAULT: Duration = Duration::from_secs(10);
 
 /// The traces that are recorded.

@@ -7,7 +7,7 @@ use paceline_core::error::codes;
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::ports::runs::Created;
-use paceline_core::run::{RunChange, RunRecord, RunSpec, RunState, Snapshot};
+use paceline_core::run::{RunChange, RunRecord, RunSpec, RunState, Snapshot, check_total};
 use paceline_core::{Error, Result};
 
 use super::validate::{RunUpdate, StartRun};
@@ -64,13 +64,7 @@ impl SchedulerHandle {
             let mut spec = record.spec.clone();
             spec.rate = rate.unwrap_or(spec.rate);
             spec.total = update.total.unwrap_or(spec.total);
-            if let Some(total) = spec.total.filter(|total| *total < record.cursor) {
-                let enqueued = record.cursor;
-                return Err(Error::failed_precondition(format!(
-                    "total {total} is below the {enqueued} jobs that run {run} has enqueued already"
-                ))
-                .coded(codes::RUN_TOTAL_BELOW_ENQUEUED));
-            }
+            check_total(record, spec.total)?;
             Ok((spec, record.state))
         })
         .await

@@ -19,7 +19,7 @@ use crate::producers::Producers;
 
 /// The most runs that are shown: the newest that FAILED, then the newest that this scheduler owns, then the newest of the others.
 pub const RUNS_SHOWN_MAX: usize = 20;
-/// Of the runs that FAILED; the others have the rest.
+/// The most runs shown that FAILED; the other runs share the rest.
 const FAILED_SHOWN_MAX: usize = 5;
 const READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Active runs are counted more often than that. Longer ago, their number is unknown.
@@ -34,7 +34,7 @@ pub(super) struct Inner {
     counts: JobCounts,
     /// The runs that are owned, and some of those that were.
     pub runs: Mutex<BTreeMap<RunId, SharedRun>>,
-    /// Of the whole mesh, as of when.
+    /// The number of active runs of the whole mesh, and the time at which they were counted.
     active: Mutex<Option<(usize, Instant)>>,
     pub owned: AtomicUsize,
     pub held: AtomicUsize,
@@ -42,7 +42,7 @@ pub(super) struct Inner {
     pub ended: Notify,
 }
 
-/// Of all runs together.
+/// The counts of all runs together.
 pub struct JobCounts {
     pub enqueued: Counter,
     pub published: Counter,
@@ -89,7 +89,7 @@ impl SchedulerMetrics {
         *lock(&self.0.active) = Some((runs, Instant::now()));
     }
 
-    /// Until `shutdown`; not at all while nobody looks.
+    /// Reads the numbers until `shutdown`; not at all if the metrics are off.
     pub async fn keep_reading(&self, ledger: &Ledger, shutdown: &Shutdown) {
         while self.0.is_on && !shutdown.is_triggered() {
             // A ledger that does not answer must not hold up the stop.

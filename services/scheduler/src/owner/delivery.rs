@@ -37,7 +37,7 @@ pub struct RangeDelivery {
     pub run: RunId,
     pub fence: Fence,
     pub range: Range,
-    /// Of all messages of the range, at most.
+    /// The most bytes that all messages of the range can have together.
     pub bytes: u64,
     pub sampling: Sampling,
 }
@@ -66,7 +66,7 @@ impl RangeDelivery {
                 }
                 Err(error) if error.kind == ErrorKind::Unpublishable => return Err(Fault::Unpublishable(error)),
                 Err(error) if !std::mem::replace(&mut has_failed, true) => {
-                    tracing::warn!(%run, first = range.first, count = range.count, %error, "publishing a range again")
+                    tracing::warn!(%run, first = range.first, count = range.count, %error, code = %error.code, "publishing a range again")
                 }
                 Err(error) => tracing::debug!(%run, first = range.first, %error, "publishing a range once more"),
             }

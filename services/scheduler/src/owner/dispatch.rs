@@ -20,7 +20,7 @@ pub struct Dispatcher {
     metrics: SchedulerMetrics,
     run: RunId,
     fence: Fence,
-    /// Of one message of the run, at most.
+    /// The most bytes that one message of the run can have.
     message_bytes: u64,
     /// The share of the run's traces that are sampled.
     sampling: Sampling,

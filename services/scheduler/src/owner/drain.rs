@@ -44,7 +44,7 @@ impl Owner {
         Ok(Next::Sleep(DRAIN_POLL))
     }
 
-    /// The same for a run that goes on, looked at from time to time.
+    /// Sends again the jobs that a service lost, for a run that is not draining yet; the run is looked at from time to time.
     pub(super) async fn heal(&mut self, known: &KnownRun) -> Result<()> {
         if known.record.state.is_draining() {
             return Ok(());

@@ -16,7 +16,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
 const STOP_GRACE: Duration = Duration::from_secs(3);
 
 impl Owner {
-    /// Until the run has ended, the lease is lost, or a stop comes.
+    /// Steps the run until it has ended, the lease is lost, or a stop comes.
     pub async fn work(mut self) {
         tracing::debug!(run = %self.run, epoch = self.fence.epoch, "owning");
         let mut known = None;
@@ -134,7 +134,7 @@ impl Owner {
 
     /// At a stop, or after the end: lets ranges in flight arrive, stores the credit, and gives the lease up so that another goes on at once.
     ///
-    /// Of a run that has ended nothing arrives any more: the rest of a run that FAILED is published by nobody before the run goes on. The
+    /// Nothing arrives any more for a run that has ended: nobody publishes the rest of a run that FAILED before the run goes on. The
     /// credit of such a run is not stored either: somebody may have taken the run out of FAILED by now, and from then on the credit is
     /// another owner's.
     async fn hand_over(&mut self, known: Option<KnownRun>) {

@@ -39,7 +39,7 @@ pub struct RunEndings {
     after: Option<RunId>,
     /// An end of this pass is not kept.
     has_failed: bool,
-    /// Until a whole pass has kept every end: a look that finds nothing behind those that failed is no success.
+    /// Set until a whole pass has kept every end: a look that finds nothing behind the failed ends is no success.
     trouble: Option<Trouble>,
     backoff: Backoff,
 }
@@ -56,8 +56,8 @@ impl RunEndings {
         Self { context, after: None, has_failed: false, trouble: None, backoff }
     }
 
-    /// Until `shutdown`. A signal of `ended` says that an owner in this process has ended. Cancelling is harmless: what is not noted
-    /// is kept again.
+    /// Keeps the ends of runs until `shutdown`. A signal of `ended` says that an owner in this process has ended. Cancelling is harmless:
+    /// an end that is not noted is kept again.
     pub async fn keep_all(&mut self, ended: &Notify, shutdown: &Shutdown) {
         while shutdown.or(self.look_and_rest(ended)).await.is_some() {}
     }

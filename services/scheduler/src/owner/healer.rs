@@ -3,7 +3,7 @@
 //! A job that the broker has confirmed is somewhere: counted, in the queue, or held by a worker. The healer remembers a bound below which
 //! every job was confirmed, and waits until the queue has been seen empty since, and the workers' hands too. A job that is not counted then
 //! is lost, or stored and not counted. The healer works in the background; the owner sends what the healer finds. Each group of a run has a
-//! healer of its own; jobs that one group lost reach all groups again, which suppress the jobs that they have.
+//! healer of its own; jobs that one group lost reach all groups again, and a group that has a job already counts it as a duplicate.
 
 use std::time::Duration;
 

@@ -15,8 +15,8 @@ use super::state::{KnownRun, Next, Owner, RENEW_INTERVAL};
 const TICK: Duration = Duration::from_millis(10);
 
 impl Owner {
-    /// Reserves the jobs that are due. While there is no room credit is not looked at: time that passes so is a hiccup or an outage, and
-    /// the pacer makes that time good by the run's policy.
+    /// Reserves the jobs that are due. Without room the pacer is not advanced. The time until there is room counts as a hiccup or an
+    /// outage, by the run's catch-up.
     pub(super) async fn pace(&mut self, known: &mut KnownRun) -> Result<Next> {
         if !self.may_reserve(known) {
             return Ok(Next::Sleep(RENEW_INTERVAL));
@@ -74,7 +74,8 @@ impl Owner {
         spans.write(&range, now_us);
     }
 
-    /// Of the `due` jobs at the last look at the clock, the first had been due since the time in which a job is earned.
+    /// Measures the delay of the reservation. The first of the `due` jobs had been due since the last look at the clock, plus the time in
+    /// which one job is earned.
     fn measure(&self, known: &KnownRun, due: u64, range: &Range, now_us: i64) {
         self.metrics.stepped(due.saturating_sub(range.count));
         let since_look = now_us.saturating_sub(known.as_of_ms.saturating_mul(1_000)).max(0) as f64 / 1e6;

@@ -33,7 +33,7 @@ impl Wakers {
         self.lock().remove(run);
     }
 
-    /// Until a run may need an owner.
+    /// Waits until a run may need an owner.
     pub(super) async fn scan_wanted(&self) {
         self.0.scan.notified().await;
     }

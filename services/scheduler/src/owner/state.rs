@@ -46,7 +46,7 @@ pub struct Owner {
     pub(super) shutdown: Shutdown,
     pub(super) dispatcher: Dispatcher,
     backlog: Backlog,
-    /// By group; as many as the run has.
+    /// The healers by group, one for each group of the run.
     pub(super) healers: BTreeMap<String, Healer>,
     pub(super) keeper: Keeper,
     active: ActiveRuns,

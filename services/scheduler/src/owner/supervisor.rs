@@ -59,7 +59,7 @@ impl Supervisor {
             match self.scan().await {
                 Ok(()) => is_away = false,
                 Err(error) if !std::mem::replace(&mut is_away, true) => {
-                    tracing::warn!(%error, "cannot look for runs; trying again")
+                    tracing::warn!(%error, code = %error.code, "cannot look for runs; trying again")
                 }
                 Err(_) => (),
             }

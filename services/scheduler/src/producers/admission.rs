@@ -13,12 +13,12 @@ use super::pooled::PooledProducer;
 /// A call to a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// To publish so many bytes of messages. Only this shows whether ranges succeed there.
+    /// A call that publishes so many bytes of messages. Only such a call shows whether ranges succeed at the producer.
     Range {
         bytes: u64,
     },
-    /// The same, to a queue that took nothing the last time. Such a call may hang for long, so it takes no part of a window, and its
-    /// failure says nothing about a producer.
+    /// A call that publishes to a queue that took nothing the last time. Such a call may hang for long, so it takes no part of a window,
+    /// and its failure says nothing about a producer.
     Suspect,
     Question,
 }

@@ -27,7 +27,7 @@ impl Producers {
         }
     }
 
-    /// For ever: asks each member for its health, from its coming to the end of the calls in flight to it.
+    /// Asks each member for its health, from its coming to the end of the calls in flight to it. Never returns.
     async fn probe_members(&self) {
         let (mut probed, mut probing): (Vec<Arc<PooledProducer>>, _) = (Vec::new(), FuturesUnordered::new());
         loop {

@@ -19,7 +19,7 @@ use super::address::ProducerAddress;
 
 /// The pause between two lookups of a name: an address that is new is known within two of these.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(3);
-/// The same while the last lookup failed.
+/// The time from one lookup to the next while the last one failed.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(1);
 /// A lookup that takes longer is said to be late, and goes on.
 const LOOKUP_LATE: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub struct ProducerName {
 }
 
 struct Found {
-    /// Of the last answers that had any, in order.
+    /// The addresses of the last answers that had any, in order.
     addresses: Vec<SocketAddr>,
     /// The number of answers in a row that have left an address out, for those that are waited for.
     misses: BTreeMap<SocketAddr, u32>,
@@ -73,7 +73,7 @@ impl ProducerName {
         json!({ "name": self.address(), "addresses": found.addresses, "ok": found.why.is_none(), "why": found.why, "since_ms": since_ms })
     }
 
-    /// Of each producer.
+    /// The address of each producer.
     pub fn addresses(&self) -> Vec<ProducerAddress> {
         self.lock().addresses.iter().map(|found| ProducerAddress::of_name(&self.url, found)).collect()
     }
@@ -85,7 +85,7 @@ impl ProducerName {
         Ok(())
     }
 
-    /// For ever: looks the name up, and calls `changed` whenever its addresses are others.
+    /// Looks the name up, and calls `changed` whenever its addresses are others. Never returns.
     pub async fn follow(&self, resolver: &dyn Resolver, changed: impl Fn()) {
         loop {
             let found = self.look_up(resolver).await;

@@ -69,7 +69,7 @@ impl Producers {
         Self::found_by(Arc::new(SystemResolver), addresses, caller)
     }
 
-    /// The same with names that `resolver` knows.
+    /// Producers at `addresses`, whose names `resolver` looks up.
     pub fn found_by(resolver: Arc<dyn Resolver>, addresses: &[String], caller: Caller) -> Result<Self> {
         if addresses.is_empty() {
             return Err(Error::invalid_field(
@@ -110,10 +110,14 @@ impl Producers {
         self.entries.iter().filter_map(ProducerEntry::name)
     }
 
-    /// Publishes `range`, as `what` says, at the next producer that works and has room, and at each of the others when that fails. `Err`:
-    /// the last error, when all fail; `Unpublishable`, and `ResourceExhausted` of the range's queue, at once, because every producer would
-    /// say the same. Where no producer may be tried now the range waits for the first that may, for two seconds at most, and a suspect
-    /// range not at all. For room a range waits as long as it takes, because what fills a window is bounded in time.
+    /// Publishes `range`, as `what` says, at the next producer that works and has room. If a producer fails, the range goes to each of the
+    /// others.
+    ///
+    /// `Err`: the last error, when all producers have failed. At once: `Unpublishable`, and `ResourceExhausted` of the range's queue,
+    /// because every producer would answer the same.
+    ///
+    /// If no producer may be tried now, the range waits for the first that may be, for two seconds at most; a suspect range does not wait.
+    /// If only room is missing, the range waits as long as it takes, because a full window empties in bounded time.
     pub(crate) async fn publish(&self, run: &RunId, range: &Range, what: Ask, sampling: Sampling) -> Result<String> {
         let (mut deadline, mut kept) = (None, None);
         loop {
@@ -170,6 +174,7 @@ impl Producers {
         }
     }
 
+    /// The answer of the first producer that gives one, or why no call was made: `Full` if a producer works.
     ///
     /// Every error but those of the run and of its queue is the producer's own: it may have lost its broker, its password or its ledger,
     /// and another may have not.
@@ -191,7 +196,8 @@ impl Producers {
         last
     }
 
-    /// Until something changes, or a cool-down is over: a producer that is left out needs a range to come back, whoever else is full.
+    /// Waits until something changes, or a cool-down is over: a producer that is left out needs a range to come back, however full the
+    /// others are.
     async fn wait_for_room(&self, changed: impl Future<Output = ()>) {
         let cooled = async {
             match self.members().iter().filter_map(|member| member.cools_until()).min() {
@@ -206,7 +212,7 @@ impl Producers {
         }
     }
 
-    /// Until a breaker changes or the first cool-down is over.
+    /// Waits until a breaker changes or the first cool-down is over.
     async fn wait(&self, changed: impl Future<Output = ()>, deadline: Instant) {
         let opens_at = self.members().iter().filter_map(|member| member.opens_at()).min();
         let until = opens_at.map_or(deadline, |at| at.min(deadline));

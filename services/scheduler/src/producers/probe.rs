@@ -42,7 +42,7 @@ impl PooledProducer {
         }
     }
 
-    /// For ever: at each interval, after a failed call, and at the end of each cool-down.
+    /// Asks at each interval, after a failed call, and at the end of each cool-down. Never returns.
     async fn ask_for_health(&self) {
         let Some(health) = &self.health else { return std::future::pending().await };
         loop {

@@ -54,7 +54,7 @@ pub struct Ends {
     pub health: Arc<dyn HealthCheck>,
 }
 
-/// By gRPC's standard health service.
+/// Asks a producer's standard gRPC health service.
 pub struct RemoteHealthCheck(HealthClient<Channel>);
 
 impl Caller {

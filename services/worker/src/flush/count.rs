@@ -14,8 +14,8 @@ use crate::spans::Scribe;
 impl Flusher {
     /// Counts the jobs of a batch, each once per group (L1, L2). A ledger that is away is tried until it is back.
     pub(super) async fn count(&self, batch: &DocumentBatch) {
-        let settled: Vec<EndedJob> = batch.documents.iter().map(settled).collect();
-        let recorded = self.record(batch, &settled).await;
+        let ended: Vec<EndedJob> = batch.documents.iter().map(ended).collect();
+        let recorded = self.record(batch, &ended).await;
         self.stats.metrics.recorded(&recorded);
         if recorded.foreign > 0 {
             tracing::warn!(
@@ -27,19 +27,19 @@ impl Flusher {
         self.stats.stored(now_ms, batch.documents.iter().map(|document| document.scheduled_at));
         let dead = batch.held.iter().filter(|held| held.execution.dead.is_some()).count();
         Stats::add(&self.stats.dead, dead);
-        Stats::add(&self.stats.processed, settled.len() - dead);
+        Stats::add(&self.stats.processed, ended.len() - dead);
         self.measure(batch);
     }
 
-    async fn record(&self, batch: &DocumentBatch, settled: &[EndedJob]) -> Recorded {
+    async fn record(&self, batch: &DocumentBatch, ended: &[EndedJob]) -> Recorded {
         let (counts, config) = (&self.context.ports.counts, &self.context.config);
         let mut backoff = Backoff::new(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         loop {
-            let recording = self.health.ledger.observe(counts.record(&config.group, &config.id, settled));
+            let recording = self.health.ledger.observe(counts.record(&config.group, &config.id, ended));
             match as_example_of(Scribe::of(&self.context).example(batch.ways()), recording).await {
                 Ok(recorded) => return recorded,
                 Err(error) => {
-                    tracing::warn!(%error, jobs = settled.len(), "counting again");
+                    tracing::warn!(%error, code = %error.code, jobs = ended.len(), "counting again");
                     backoff.wait().await;
                 }
             }
@@ -61,6 +61,6 @@ impl Flusher {
     }
 }
 
-fn settled(document: &Document) -> EndedJob {
+fn ended(document: &Document) -> EndedJob {
     EndedJob { run: document.run_id.clone(), seq: document.seq, dead: document.status == Status::Dead }
 }

@@ -42,7 +42,7 @@ impl Flusher {
         Self { context, stats, health, window, dead_letters: Arc::default(), crashed }
     }
 
-    /// Until every sender is gone and everything is settled, or until a fault strikes.
+    /// Flushes until every sender is gone and everything is settled, or until a fault strikes.
     pub async fn run(self, mut queue: mpsc::Receiver<HeldJob>) {
         let mut flights: JoinSet<()> = JoinSet::new();
         let crashed = self.crashed.clone();

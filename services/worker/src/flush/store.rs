@@ -34,7 +34,7 @@ impl Flusher {
             }
             Err(error) => {
                 self.health.sink.set_failed(error.message.clone());
-                tracing::warn!(%error, documents = sent, "storing again");
+                tracing::warn!(%error, code = %error.code, documents = sent, "storing again");
                 self.prepare_again().await;
                 Some(error.retry_after.unwrap_or_default())
             }

@@ -193,7 +193,7 @@ async fn a_sink_that_takes_nothing_turns_the_worker_red_after_a_hiccup_and_says_
     assert!(bench.sink_check().ok);
 }
 
-/// As after a stop by SIGSTOP: what came from a connection that is gone by now is somebody else's.
+/// After a stop by SIGSTOP, a delivery of a connection that is gone is somebody else's.
 #[tokio::test(start_paused = true)]
 async fn what_a_lost_consumer_held_is_not_stored_late() {
     let bench = bench(100, vec![away(), away()]);

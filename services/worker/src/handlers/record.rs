@@ -7,10 +7,10 @@ use serde_json::Map;
 
 use super::handler::{Handler, JobContext};
 
-/// See the module's documentation.
+/// Answers a number of the job, and its square.
 pub struct Record;
 
-/// Numbers are below this, so that a square fits every JSON reader's integers (2^53).
+/// The bound that every number is below: the square of a smaller number fits into the integers of every JSON reader (2^53).
 const NUMBER_END: u64 = 1 << 26;
 
 #[async_trait]

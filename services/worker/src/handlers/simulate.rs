@@ -13,15 +13,15 @@ use serde_json::{Map, Value};
 use super::handler::{Handler, JobContext};
 use super::record::number;
 
-/// See the module's documentation.
+/// Takes the time and fails as often as the job's payload asks.
 pub struct Simulate;
 
-/// A field that is missing asks for nothing.
+/// The field `simulate` of a payload. A part that is missing asks for nothing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Wish {
     ms: u64,
-    /// Shares of one.
+    /// The shares of attempts that are tried again, and of attempts that end dead: 0 to 1 each.
     retry: f64,
     dead: f64,
 }

@@ -14,7 +14,7 @@ const FAILURE_FRESH: Duration = Duration::from_secs(15);
 
 pub struct Publishes {
     condition: Condition,
-    /// By kind.
+    /// The last failure of each kind of publish.
     last_failures: Mutex<[Option<(Instant, String)>; 2]>,
 }
 

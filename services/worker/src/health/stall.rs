@@ -16,7 +16,7 @@ use crate::metrics::Stats;
 const STALL: Duration = Duration::from_secs(3);
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// For ever.
+/// Watches for stalls and for the recovery from them. Never returns.
 pub async fn watch(context: &Context, stats: &Stats, health: &WorkerHealth) {
     health.stalled.set_ok();
     tokio::join!(notice(context, stats, health), recover(context, health));

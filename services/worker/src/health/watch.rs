@@ -12,7 +12,7 @@ use crate::metrics::Stats;
 /// The pause between two checks of broker and sink; the sink is checked only while nothing is in flight to it.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// For ever: asks the services, watches for stalls, follows the readiness.
+/// Asks the services, watches for stalls, follows the readiness. Never returns.
 pub async fn watch(health: &WorkerHealth, context: &Context, stats: &Stats, shutdown: &Shutdown) {
     tokio::join!(
         health.broker.keep_checking(CHECK_INTERVAL, || context.ports.broker.check()),

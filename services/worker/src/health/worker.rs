@@ -14,7 +14,7 @@ use crate::metrics::Stats;
 
 pub struct WorkerHealth {
     pub(super) readiness: Readiness,
-    /// Of the worker's consumers.
+    /// The group of the worker's consumers.
     pub group: String,
     pub sink: Condition,
     pub ledger: Condition,

@@ -87,7 +87,7 @@ impl Reader {
                 Some(Err(error)) => {
                     self.intake.health.not_opened(&self.queue, &error);
                     if !std::mem::replace(&mut is_known_away, true) {
-                        tracing::warn!(queue = self.queue, %error, "waiting for the broker");
+                        tracing::warn!(queue = self.queue, %error, code = %error.code, "waiting for the broker");
                     }
                 }
             }
@@ -120,8 +120,8 @@ impl Reader {
         context.ports.broker.consume(&self.queue, &context.config.group, context.config.prefetch).await
     }
 
-    /// Until the consumer ends; or until a stop comes, or a delivery cannot be settled, and all other deliveries that the consumer handed
-    /// out are.
+    /// Works on deliveries until the consumer ends; or, after a stop or a delivery that cannot be settled, until all other deliveries that
+    /// the consumer handed out are settled.
     async fn work(&self, mut consumer: Consumer) -> ConsumerEnd {
         let held = TaskTracker::new();
         let open = OpenConsumer::new(self.intake.stats.clone(), &self.queue);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// By queue and reason; the reason names the broker's node.
+/// The number of ended consumers, by queue and reason; the reason names the broker's node.
 #[derive(Default)]
 pub struct ConsumerEndings(Mutex<BTreeMap<(String, String), usize>>);
 

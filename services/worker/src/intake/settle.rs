@@ -21,7 +21,7 @@ pub struct Intake {
     pub stats: Arc<Stats>,
     pub health: Arc<WorkerHealth>,
     pub endings: Arc<ConsumerEndings>,
-    /// To the flusher.
+    /// The way of ended jobs to the flusher.
     pub ended: mpsc::Sender<HeldJob>,
 }
 
@@ -69,7 +69,7 @@ impl Intake {
         match &settled {
             Ok(()) => queue.retried(class),
             Err(error) => {
-                tracing::warn!(%run, job = id, trace = %way.trace, %error, "a retry is not settled; its consumer is made anew, so that it comes back");
+                tracing::warn!(%run, job = id, trace = %way.trace, %error, code = %error.code, "a retry is not settled; its consumer is made anew, so that it comes back");
             }
         }
         settled
@@ -84,7 +84,7 @@ async fn bury_unreadable(delivery: Delivery, reason: String, queue: &QueueMetric
     match &settled {
         Ok(()) => queue.died(DeathClass::NotUnderstood),
         Err(error) => {
-            tracing::warn!(message, %error, "a message is not settled; its consumer is made anew, so that it comes back");
+            tracing::warn!(message, %error, code = %error.code, "a message is not settled; its consumer is made anew, so that it comes back");
         }
     }
     settled

@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Samples are taken once a second; more than these are never kept.
 const SAMPLES_MAX: usize = 32;
 
-/// Of one queue, as its jobs come and go.
+/// The jobs of one queue that the worker holds, as they come and go.
 #[derive(Debug, Default)]
 pub struct Hands {
     held: AtomicU64,
@@ -38,7 +38,7 @@ impl Hands {
 /// Counts since the worker started, as of one moment.
 struct Sample {
     at: Instant,
-    /// Of all threads together; `None` where the runtime does not say.
+    /// CPU time of all threads together; `None` where the runtime does not say.
     computed: Option<Duration>,
     queues: BTreeMap<String, HandCounts>,
 }
@@ -53,13 +53,13 @@ struct HandCounts {
 #[derive(Default)]
 pub struct Meter {
     samples: VecDeque<Sample>,
-    /// By queue: of the last window in which a job ended.
+    /// The load of each queue, by the queue's name, over the last window in which a job ended.
     last: BTreeMap<String, QueueLoad>,
     slots: u64,
 }
 
 impl Meter {
-    /// Of a worker that may hold `slots` jobs of each of its queues.
+    /// The meter of a worker that may hold `slots` jobs of each of its queues.
     pub fn new(slots: u64) -> Self {
         Self { slots, ..Self::default() }
     }

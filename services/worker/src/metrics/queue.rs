@@ -8,7 +8,7 @@ use super::classes::{DeathClass, RetryClass};
 use super::load::Hands;
 use crate::spans::Took;
 
-/// Of one queue that is consumed. The name in a message is no label: anybody can write it.
+/// The metrics of one queue that is consumed. A queue's name in a message is no label: anybody can write it.
 pub struct QueueMetrics {
     completed: Counter,
     dead: Counter,
@@ -18,7 +18,7 @@ pub struct QueueMetrics {
     wait: Histogram,
     run: Histogram,
     end_to_end: Histogram,
-    /// For the heartbeat.
+    /// The held jobs, for the heartbeat.
     pub hands: Hands,
 }
 

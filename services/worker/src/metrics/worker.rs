@@ -12,7 +12,7 @@ use paceline_runtime::telemetry::metrics::{Counter, Histogram, Metrics};
 use super::load::Hands;
 use super::queue::QueueMetrics;
 
-/// Of the whole worker.
+/// The metrics of the whole worker.
 pub struct WorkerMetrics {
     queues: BTreeMap<String, Arc<QueueMetrics>>,
     documents: Histogram,
@@ -44,12 +44,12 @@ impl WorkerMetrics {
         }
     }
 
-    /// Of a queue that this worker consumes; of any other, one that nobody sees.
+    /// The metrics of a queue that this worker consumes; metrics that nobody sees for any other queue.
     pub fn queue(&self, name: &str) -> Arc<QueueMetrics> {
         self.queues.get(name).cloned().unwrap_or_else(|| Arc::new(QueueMetrics::new(&Metrics::off(), name)))
     }
 
-    /// Of every queue that this worker consumes.
+    /// The held jobs of every queue that this worker consumes.
     pub fn hands(&self) -> impl Iterator<Item = (&String, &Hands)> {
         self.queues.iter().map(|(name, queue)| (name, &queue.hands))
     }

@@ -44,7 +44,7 @@ pub struct Steps {
 }
 
 impl Way {
-    /// Of a delivery that has just come.
+    /// The way of a delivery that has just come.
     pub fn new(message: &Message, job_id: &str, received: Received) -> Self {
         let Received { attempt, redeliveries, enqueued_at_ms, started_us } = received;
         let trace = TraceId::of_job(job_id);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use paceline_core::mutant::Mutant;
+use paceline_sim::mutant::Mutant;
 use paceline_sim::{Outcome, hunt, seeds, simulate};
 
 /// Failing seeds after which no more are played.

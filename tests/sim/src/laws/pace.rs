@@ -114,7 +114,7 @@ impl Pace {
             return;
         }
         self.is_open |= at.is_late;
-        // What is stored may be of an earlier moment than the write: an owner that stops writes what it knew.
+        // The stored credit may be of an earlier moment than the write: an owner that stops writes what it knew.
         self.stored_as_of_us = as_of_us(at.now_us, pacing, clock_span_ms);
         self.writes_since_change += 1;
         if self.writes_since_change >= 2

@@ -24,11 +24,11 @@ impl Laws {
         Err(("L9", format!("{owner} gets epoch {}, which {first} had", fence.epoch)))
     }
 
-    pub fn recorded(&mut self, settled: &[EndedJob]) {
+    pub fn recorded(&mut self, ended: &[EndedJob]) {
         if !self.may_rewind {
             return;
         }
-        for job in settled {
+        for job in ended {
             self.of(&job.run).once.recorded.insert(job.seq);
         }
     }

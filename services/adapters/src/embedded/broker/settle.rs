@@ -14,7 +14,7 @@ use super::shared::SharedQueues;
 use super::store;
 
 /// The first and the longest pause before acks that could not be deleted are tried again.
-const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(500);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 pub struct Settlement {

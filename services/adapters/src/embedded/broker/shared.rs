@@ -15,7 +15,7 @@ use crate::embedded::database::Database;
 pub struct SharedQueues {
     pub database: Database,
     pub clock: SharedClock,
-    /// By (queue, group).
+    /// The queues, by (queue, group).
     queues: Mutex<BTreeMap<(String, String), Arc<MemoryQueue>>>,
     /// Set once the queues of an earlier process are known.
     restored: OnceCell<()>,

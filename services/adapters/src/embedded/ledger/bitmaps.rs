@@ -12,7 +12,7 @@ use crate::embedded::database::WriteError;
 pub(super) const CHUNK_SEQS: u64 = 8 * CHUNK_BYTES as u64;
 const CHUNK_BYTES: usize = 2048;
 
-/// Which of a group's bitmaps.
+/// One of the bitmaps of a group.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bits {
     /// Processed or dead.
@@ -20,7 +20,7 @@ pub(super) enum Bits {
     Dead = 1,
 }
 
-/// Whether the bit was not set before. The most significant bit of a byte is the lowest seq, as in Redis.
+/// Sets the bit, and answers `true` if it was not set before. The most significant bit of a byte is the lowest seq, as in Redis.
 pub(super) fn set(bits: &mut [u8], seq: u64) -> bool {
     let (byte, bit) = place(seq);
     let was_absent = bits[byte] & bit == 0;
@@ -28,7 +28,7 @@ pub(super) fn set(bits: &mut [u8], seq: u64) -> bool {
     was_absent
 }
 
-/// Whether the bit was set before.
+/// Clears the bit, and answers `true` if it was set before.
 pub(super) fn clear(bits: &mut [u8], seq: u64) -> bool {
     let (byte, bit) = place(seq);
     let was_there = bits[byte] & bit != 0;

@@ -14,8 +14,8 @@ use super::{EmbeddedLedger, forget, record, snapshot};
 
 #[async_trait]
 impl Counts for EmbeddedLedger {
-    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
-        let by_run = record::split_by_run(settled);
+    async fn record(&self, group: &str, worker: &str, ended: &[EndedJob]) -> Result<Recorded> {
+        let by_run = record::split_by_run(ended);
         let (group, worker, clock) = (group.to_owned(), worker.to_owned(), self.clock.clone());
         self.database.write(move |c| record::record(c, &group, &worker, &by_run, clock.wall_ms())).await
     }

@@ -25,7 +25,7 @@ pub(super) fn forget(c: &Connection, run: &RunId, group: &str, seqs: &[u64]) -> 
     Ok(cleared)
 }
 
-/// How many of the bits of one chunk were set; a chunk that is not there is not made.
+/// Clears bits of one chunk, and answers the number of those that were set. A chunk that does not exist is not made.
 fn clear_bits(c: &Connection, run: &RunId, group: &str, kind: Bits, seqs: &[u64]) -> Result<u64, WriteError> {
     let chunk = seqs[0] / CHUNK_SEQS;
     let mut bits = load(c, run, group, kind, chunk)?;

@@ -1,5 +1,5 @@
-//! The leases port: who owns a run, and the steps of its owner. In one process there is little to fight about, but the laws are the same as with many: `paceline dev` runs
-//! the same scheduler.
+//! The leases port: who owns a run, and the steps of its owner. One process has few contenders, but the laws are the same as with many:
+//! `paceline dev` runs the same scheduler.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::embedded::database::WriteError;
 impl Leases for EmbeddedLedger {
     async fn acquire(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
         let (run, owner, clock) = (run.clone(), owner.to_owned(), self.clock.clone());
-        self.database.write(move |c| take(c, &run, &owner, ttl, clock.wall_ms())).await
+        self.database.write(move |c| acquire(c, &run, &owner, ttl, clock.wall_ms())).await
     }
 
     async fn renew(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord> {
@@ -49,7 +49,7 @@ struct Lease {
 
 /// Every change of hands, and every gap, is a new epoch: the time, or one more than the last where that is higher, so a file that
 /// was put back from a copy does not hand out an epoch that somebody holds already.
-fn take(c: &Connection, run: &RunId, owner: &str, ttl: Duration, now_ms: i64) -> Result<Option<Fence>, WriteError> {
+fn acquire(c: &Connection, run: &RunId, owner: &str, ttl: Duration, now_ms: i64) -> Result<Option<Fence>, WriteError> {
     let held = find(c, run)?;
     let is_good = !held.owner.is_empty() && now_ms < held.until_ms;
     if is_good && held.owner != owner {

@@ -3,6 +3,8 @@
 //!
 //! A file that has the name of a port is its implementation; the others are what several of them need. Every function takes a
 //! connection and the time, so a step is one closure over a transaction.
+//!
+//! A file may use core and the database beside this folder; nothing here knows broker or sink.
 
 mod bitmaps;
 mod counts;

@@ -16,9 +16,9 @@ use crate::embedded::database::WriteError;
 /// Per run its seqs in ascending order, each with whether it is dead; of two with the same seq the first one came first.
 pub(super) type ByRun = BTreeMap<RunId, Vec<(u64, bool)>>;
 
-pub(super) fn split_by_run(settled: &[EndedJob]) -> ByRun {
+pub(super) fn split_by_run(ended: &[EndedJob]) -> ByRun {
     let mut by_run = ByRun::new();
-    for of_one_run in settled.chunk_by(|a, b| a.run == b.run) {
+    for of_one_run in ended.chunk_by(|a, b| a.run == b.run) {
         let seqs = of_one_run.iter().map(|job| (job.seq, job.dead));
         by_run.entry(of_one_run[0].run.clone()).or_default().extend(seqs);
     }
@@ -39,7 +39,7 @@ pub(super) fn record(
         let existing = seqs.partition_point(|(seq, _)| *seq < cursor);
         let (mut counted, mut died) = (0, 0);
         for of_one_chunk in seqs[..existing].chunk_by(|a, b| a.0 / CHUNK_SEQS == b.0 / CHUNK_SEQS) {
-            let (new, new_dead) = admit(c, run, group, of_one_chunk)?;
+            let (new, new_dead) = count_chunk(c, run, group, of_one_chunk)?;
             counted += new;
             died += new_dead;
         }
@@ -57,7 +57,7 @@ pub(super) fn record(
 }
 
 /// Sets the bits of one chunk; answers how many are new, and how many of those are dead.
-fn admit(c: &Connection, run: &RunId, group: &str, seqs: &[(u64, bool)]) -> Result<(u64, u64), WriteError> {
+fn count_chunk(c: &Connection, run: &RunId, group: &str, seqs: &[(u64, bool)]) -> Result<(u64, u64), WriteError> {
     let chunk = seqs[0].0 / CHUNK_SEQS;
     let mut bits = load(c, run, group, Bits::Counted, chunk)?;
     let mut new_dead = Vec::new();

@@ -62,7 +62,7 @@ fn insert(c: &Connection, kept: &KeptRun) -> Result<RunRecord, WriteError> {
     rows::known(c, run)
 }
 
-/// What belongs to a revision.
+/// Overwrites the columns that a revision changes.
 fn overwrite(c: &Connection, kept: &KeptRun) -> Result<(), WriteError> {
     let run = kept.spec.run_id.as_str();
     let update =

@@ -17,7 +17,7 @@ pub(super) fn find(c: &Connection, run: &RunId) -> rusqlite::Result<Option<RunRe
     c.prepare_cached(FIND)?.query_row([run.as_str()], record).optional()
 }
 
-/// For a step of a run that must be there.
+/// The run's record; an error if the ledger does not know the run.
 pub(super) fn known(c: &Connection, run: &RunId) -> Result<RunRecord, WriteError> {
     find(c, run)?.ok_or_else(|| unknown(run).into())
 }

@@ -1,5 +1,6 @@
--- Whether everything reserved is published, and everything published has ended in each of the run's groups: one atomic read.
--- KEYS: the run, its outstanding ranges, then the counters of each of its groups. Answers 1 or 0.
+-- Answers 1 if everything reserved is published, and everything published has ended in each of the run's groups; otherwise 0. One atomic
+-- read.
+-- KEYS: the run, its outstanding ranges, then the counters of each of its groups.
 local cursor = tonumber(redis.call('HGET', run, 'cursor') or 0)
 if redis.call('HLEN', KEYS[2]) > 0 then
   return 0

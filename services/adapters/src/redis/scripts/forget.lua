@@ -1,12 +1,12 @@
--- Takes back the admission of jobs: clears their bits, and lowers the counters by exactly the bits that were set. One step, so
--- processed + dead stay what the bits say. What each worker processed stays: nobody knows whose the job was.
+-- Takes back the counting of jobs: clears their bits, and lowers the counters by exactly the bits that were set. One step, so
+-- processed + dead stay equal to the bits. The numbers of the workers stay as they are: nobody knows which worker did the job.
 -- KEYS: the run, its group's counters, then bitmap chunks: counted and dead of each in turn.
 -- ARGV: per seq the index of its counted chunk in KEYS, and its place in the chunk. Answers how many were counted.
 if redis.call('EXISTS', run) == 0 then
   return refuse('NOTFOUND', 'is not in the ledger')
 end
 
--- Whether the bit was set; a bitmap that is not there is not made.
+-- Clears the bit, and answers true if it was set. A bitmap that does not exist is not made.
 local function clear(key, place)
   if redis.call('GETBIT', key, place) == 0 then
     return false

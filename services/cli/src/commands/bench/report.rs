@@ -37,7 +37,7 @@ fn rates(report: &BenchReport) -> Vec<[String; 2]> {
     rows
 }
 
-/// From due to stored, where that says anything, and of the API.
+/// The latencies from due to stored, where there are any, and of the API.
 fn latencies(report: &BenchReport) -> Vec<[String; 2]> {
     let ms = |value: Option<f64>| value.map_or("–".to_owned(), |ms| format!("{ms:.1}"));
     let mut rows = Vec::new();

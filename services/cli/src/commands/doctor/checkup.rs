@@ -93,7 +93,8 @@ impl DoctorCheck {
             CheckVerdict::Failed => '✗',
             CheckVerdict::Skipped => '–',
         };
-        let mut line = format!("{mark} {:<name_width$}  {}", self.name, self.what);
+        let code = self.code.as_ref().map_or_else(String::new, |code| format!("{code} "));
+        let mut line = format!("{mark} {:<name_width$}  {code}{}", self.name, self.what);
         if let Some(remedy) = &self.remedy {
             // Writing to a String cannot fail.
             _ = write!(line, "\n  {:name_width$}  → {remedy}", "");
@@ -152,9 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn each_line_has_mark_name_what_and_remedy() {
+    fn each_line_has_mark_name_code_what_and_remedy() {
         let checkup = Checkup::new(vec![DoctorCheck::ok("scheduler", "serving"), failed()], false);
-        assert_eq!(checkup.text(), "✓ scheduler  serving\n✗ broker     connection refused\n             → start it");
+        assert_eq!(
+            checkup.text(),
+            "✓ scheduler  serving\n✗ broker     PL-6000 connection refused\n             → start it"
+        );
         let json = serde_json::to_value(&checkup).unwrap();
         assert_eq!((&json["ok"], &json["checks"][1]["verdict"]), (&true.into(), &"failed".into()));
     }

@@ -16,11 +16,20 @@ error. `paceline explain PL-1040` shows an entry of this page on the command lin
 
 Where a code is found:
 
-* the command line prints `error[PL-1040]: …` to stderr, and ends with the exit code of the entry. `paceline doctor --json` has the
-  field `code` in each check that failed. An option that the command line does not know is answered with its usage and has no code;
+* a command that fails prints `error[PL-1040]: …` to stderr, and ends with the exit code of the entry. An option that the command
+  line does not know is answered with its usage and has no code;
+* `paceline doctor` shows the code in the line of a check that failed, and as the field `code` with `--json`. `paceline health` shows
+  the code where no admin port can be asked. The exit code of both is that of their verdict, whatever the code of the error is;
+* a role that waits for a service writes the field `code` to its log, beside `error`;
 * gRPC: the details of the status have a `google.rpc.ErrorInfo` with `reason: \"PL-1040\"` and `domain: \"paceline\"`, beside
-  `google.rpc.BadRequest` with the fields and `google.rpc.RetryInfo` with the time to wait, where there are any;
-* HTTP of the admin port: an error is a line that starts with its code.
+  `google.rpc.BadRequest` with the fields and `google.rpc.RetryInfo` with the time to wait, where there are any. The `metadata` has the
+  `code` once more, and the `kind` of the error, such as `failed_precondition`. An error of the kind `unpublishable` (PL-1005, PL-1060,
+  PL-1061) has `reason: \"UNPUBLISHABLE\"`, and its code in the metadata alone;
+* HTTP of the admin port: an error is a line that starts with its code. A path or a method that the port does not have is answered with
+  404 or 405 and no code. `/readyz` answers with JSON, which has the reasons and no codes.
+
+The exit code of an entry is that of a command that ends with the error. Many errors are met only in the log of a role, in `/readyz` or in
+`paceline doctor`: they end no command.
 
 The first number says what the error is about. Programs decide by the gRPC code or the exit code, and use the code to tell errors of one
 kind apart. An error that says nothing more than its kind has a general code: PL-1000 to PL-1005, PL-6000 and PL-9000.

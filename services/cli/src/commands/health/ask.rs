@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use paceline_core::Error;
 use paceline_runtime::settings::Settings;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, StatusCode};
@@ -25,6 +26,12 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// No role, because there is no place to ask. The line begins with the code, since the command ends with the verdict and not with
+    /// the error.
+    pub fn not_asked(error: &Error) -> Self {
+        Self::None(format!("{} {}", error.code, error.message))
+    }
+
     pub fn report(&self) -> Option<&Value> {
         match self {
             Self::Role { report, .. } => Some(report),

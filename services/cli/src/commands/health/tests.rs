@@ -1,13 +1,14 @@
 //! `paceline health` against servers that answer as a role does, as something else does, or not at all.
 
+use paceline_runtime::admin::AdminAt;
 use paceline_runtime::lifecycle::Tasks;
 use paceline_runtime::settings::Settings;
 use reqwest::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::address::AdminAddress;
-use super::ask::{TIMEOUT, ask};
+use super::address::{AdminAddress, places};
+use super::ask::{Answer, TIMEOUT, ask};
 use super::judge::judge;
 
 /// Answers one connection with `answer` and closes it; with nothing, it keeps silent.
@@ -45,6 +46,13 @@ async fn a_role_is_understood_and_whatever_else_answers_is_not_ready() {
     assert!(judged(server(other).await).await.1.contains("is no admin port of Paceline: it answers 404"));
     let no_http = judged(server("220 mail.example.org\r\n").await).await;
     assert!(!no_http.0 && no_http.1.contains("does not speak HTTP"), "{}", no_http.1);
+}
+
+#[test]
+fn a_port_that_is_off_is_not_ready_and_the_line_says_its_code() {
+    let off = places(AdminAt::Off).unwrap_err();
+    let (is_ready, why) = judge(&[Answer::not_asked(&off)]);
+    assert!(!is_ready && why.starts_with("PL-2009 the admin port is off"), "{why}");
 }
 
 #[tokio::test]

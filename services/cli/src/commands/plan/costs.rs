@@ -14,7 +14,7 @@ pub struct Cost {
     pub unit: &'static str,
     /// The page, and the place in it.
     pub source: &'static str,
-    /// Of the measurement.
+    /// The day of the measurement.
     pub date: &'static str,
 }
 

@@ -50,7 +50,7 @@ fn index(lines: &mut Lines, rate: f64) -> f64 {
     lines.add(what, how, rate * DAY_SECONDS, "documents")
 }
 
-/// As many machines as the scarcest of processors, memory and disk asks for.
+/// The number of machines that the scarcest of processors, memory and disk asks for.
 fn machines(lines: &mut Lines, asked: &PlanArguments, needs: &Needs) {
     let (node_cores, node_gib, node_disk_gib) = (f64::from(asked.node_cores), asked.node_gib, asked.node_disk_gib);
     let each = [needs.cores / node_cores, needs.gib / node_gib, needs.disk_gib / node_disk_gib];

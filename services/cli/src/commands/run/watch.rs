@@ -44,7 +44,7 @@ struct Watch<'a> {
     display: Display,
     /// An update came, so the run exists.
     has_begun: bool,
-    /// Since the last update.
+    /// Reconnects since the last update.
     reconnects: u32,
 }
 

@@ -117,7 +117,7 @@ impl View {
         )];
         parts.extend(self.steps.iter().map(|step| format!("  {step}")));
         if !self.runs.is_empty() {
-            let headings = ["RUN", "STATE", "ASKED/S", "ENQUEUED/S", "ON THE WAY", "READ"];
+            let headings = ["RUN", "STATE", "ASKED/S", "ENQUEUED/S", "OUTSTANDING", "READ"];
             parts.push(format!("\n{}", table(headings, &self.runs.iter().map(Run::row).collect::<Vec<_>>())));
         }
         if !self.workers.is_empty() {

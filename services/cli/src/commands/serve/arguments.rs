@@ -83,7 +83,7 @@ impl WorkerArguments {
         self.threads.into()
     }
 
-    /// What a worker of so many queues takes and sends at once.
+    /// The number of jobs that a worker of `queues` queues takes, and of documents that it sends, at once.
     pub fn setup(&self, queues: usize) -> WorkerSetup {
         let default = || consumers_default(self.prefetch, queues);
         WorkerSetup {

@@ -48,11 +48,13 @@ async fn supervise(
     context: &CommandContext,
 ) -> anyhow::Result<Exit> {
     arguments.process.admin.check_for_several(&context.settings)?;
+    let WorkerArguments { autoscale, process: ProcessFlags { id, stop, .. }, grace, .. } = arguments;
+    // A stop that comes as soon as the line below is read finds its handler.
+    let shutdown = stop.shutdown()?;
     let said = BTreeMap::from([("role", "autoscaler".to_owned()), ("workers", range.to_string())]);
     context.output.data(&said, |_| format!("autoscaler of {range} workers"))?;
-    let WorkerArguments { autoscale, process: ProcessFlags { id, stop, .. }, grace, .. } = arguments;
-    let workers = autoscale::Workers { queues, id, grace: Duration::from_secs_f64(grace) };
-    autoscale::supervise(&autoscale, range, workers, context, stop.shutdown()?).await
+    let workers = autoscale::WorkerFleet { queues, id, grace: Duration::from_secs_f64(grace) };
+    autoscale::supervise(&autoscale, range, workers, context, shutdown).await
 }
 
 fn queues(asked: &[String], settings: &Settings) -> Result<BTreeMap<String, Policy>> {

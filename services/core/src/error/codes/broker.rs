@@ -51,15 +51,16 @@ table! {
         causes: "The user has no permission to configure, write or read the named queue or exchange.",
         remedy: "Run `rabbitmqctl set_permissions -p VHOST USER \".*\" \".*\" \".*\"`.",
     }
-    QUEUE_SETTINGS_DIFFER = 3010, FailedPrecondition, "the queue was made with other settings" {
-        happened: "A queue exists with settings that this version does not declare.",
-        causes: "Another version or a person made the queue.",
-        remedy: "Let the queue run empty, delete it with `rabbitmqctl delete_queue NAME`, and start a worker.",
+    QUEUE_SETTINGS_DIFFER = 3010, FailedPrecondition, "the queue or exchange was made with other settings" {
+        happened: "A queue or an exchange exists with settings that this version does not declare.",
+        causes: "Another version or a person made it.",
+        remedy: "Let the queue run empty, and delete it with `rabbitmqctl delete_queue NAME`. Delete an exchange in \
+            the management of RabbitMQ. Then start a worker, which makes both.",
     }
-    QUEUE_MISSING = 3011, NotFound, "the queue does not exist on the broker" {
-        happened: "Nobody has declared the queue yet, or somebody has deleted it.",
+    QUEUE_MISSING = 3011, NotFound, "the queue or exchange does not exist on the broker" {
+        happened: "Nobody has declared the queue or the exchange yet, or somebody has deleted it.",
         causes: "No worker of the group has started yet.",
-        remedy: "Start a worker of the queue and the group: it declares the queue.",
+        remedy: "Start a worker of the queue and the group: it declares the queue and the exchange.",
     }
     QUEUE_GONE = 3012, Unavailable, "the queue is gone or not complete" {
         happened: "A queue, or a part of what belongs to it, was there before and is missing now.",
@@ -78,11 +79,11 @@ table! {
         causes: "Memory or disk of RabbitMQ is beyond its alarm.",
         remedy: "Look with `rabbitmq-diagnostics alarms`, and free memory or disk. Publishing goes on by itself.",
     }
-    QUEUE_FULL = 3015, ResourceExhausted, "the queue is full" {
-        happened: "The broker refused a job, because the queue has reached its length.",
-        causes: "Workers are slower than the rate of the runs.",
-        remedy: "Start more workers, or lower the rate with `paceline run update`. `paceline scale explain` says how \
-            many workers are needed.",
+    QUEUE_FULL = 3015, ResourceExhausted, "the queue is full or about to stop" {
+        happened: "The broker refused a message of a queue, and does not say why.",
+        causes: "The queue has reached its length, as workers are slower than the runs, or its node is being stopped.",
+        remedy: "Nothing, if it happens once: the message is published again. Otherwise start more workers, or lower \
+            the rate with `paceline run update`. `paceline scale explain` says how many workers are needed.",
     }
     BROKER_BEHIND = 3016, ResourceExhausted, "the broker is behind with its confirmations" {
         happened: "The broker confirms more slowly than jobs are published.",

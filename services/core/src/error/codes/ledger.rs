@@ -35,7 +35,7 @@ table! {
     }
     LEDGER_REPLICAS_MISSING = 5007, Unavailable, "too few replicas of the ledger answer" {
         happened: "A write is safe when enough replicas have it, and too few replicas answer.",
-        causes: "A replica is down or behind, or the server is no primary any more.",
+        causes: "A replica is down, behind or not configured, or the server is no primary any more.",
         remedy: "Start the replicas, and look with `redis-cli info replication`.",
     }
     LEDGER_IN_CLUSTER_MODE = 5008, FailedPrecondition, "the ledger cannot use Redis Cluster" {
@@ -109,7 +109,13 @@ table! {
     DATABASE_BROKEN = 5021, Internal, "the embedded database fails" {
         happened: "The embedded database answers with an error that does not pass by itself.",
         causes: "A file is damaged or of another version, or Paceline has a bug.",
-        remedy: "Move the data folder away and start again, or restore it from a backup. Report the message if it \
-            comes again.",
+        remedy: "Stop the process, copy the data folder, and report the message. Then move the folder away and start \
+            again, or restore it from a backup.",
+    }
+    LEDGER_NODE_AWAY = 5022, Unavailable, "a node of Redis is not reached or disagrees" {
+        happened: "Sentinels do not reach one server, or one sentinel names another primary than the latest election.",
+        causes: "The node was stopped, is cut off by the network, or has just come back.",
+        remedy: "Start the node again, or repair its network; the other nodes do its work meanwhile. A sentinel that \
+            disagrees follows the others by itself.",
     }
 }

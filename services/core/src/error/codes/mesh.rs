@@ -42,7 +42,7 @@ table! {
     TOKEN_REQUIRED = 7011, FailedPrecondition, "the address needs a token" {
         happened: "Other machines reach the address, and no token protects it.",
         causes: "PACELINE_TOKEN is not set, and the role listens beyond loopback.",
-        remedy: "Set PACELINE_TOKEN, listen on 127.0.0.1, or say `--allow-anonymous`.",
+        remedy: "Set PACELINE_TOKEN, listen on 127.0.0.1, or say `--allow-anonymous`, which lets nobody change the log.",
     }
     TOKEN_REFUSED = 7012, Internal, "the server refuses the token" {
         happened: "The call carries no token, or another one than the server has. The status of gRPC is \

@@ -78,7 +78,7 @@ table! {
         remedy: "Copy the id from `paceline run list`, or say `last` for the newest run.",
     }
     NAME_INVALID = 1018, InvalidArgument, "a name has characters that names cannot have" {
-        happened: "The name of a queue, a group or a namespace breaks the rule of the message.",
+        happened: "The name of a queue, a group, a namespace or a process (`--id`) breaks the rule of the message.",
         causes: "Names become parts of queues, keys and indices, which allow few characters.",
         remedy: "Choose a name of a-z, 0-9, `_`, `.` and `-`. A group and a namespace have no dots.",
     }
@@ -126,7 +126,8 @@ table! {
     RUN_STATE_FORBIDS = 1041, FailedPrecondition, "the state of the run does not allow this" {
         happened: "The run is in a state in which the change is not possible.",
         causes: "The run has ended, or is about to end, or waits for another change.",
-        remedy: "Look at the state with `paceline run get RUN`. A run that has ended does not go on: start a new one.",
+        remedy: "A run that FAILED goes on with `paceline run resume RUN`, or ends with `paceline run stop RUN`. One \
+            that COMPLETED or STOPPED does not go on: start a new one.",
     }
     RUN_NOT_DRAINED = 1042, FailedPrecondition, "the run still has jobs to do" {
         happened: "A run ends after its last job is counted, and jobs are left.",

@@ -31,7 +31,7 @@ table! {
     }
     LOG_FILTER_INVALID = 2006, InvalidArgument, "the filter of the log is not valid" {
         happened: "The text is no filter in the syntax of RUST_LOG.",
-        causes: "A level has a typing error.",
+        causes: "A level has a typing error, or the text is too long.",
         remedy: "Use a level, such as `info`, or pairs such as `paceline_worker=debug,warn`.",
     }
     LOG_NOT_CHANGEABLE = 2007, FailedPrecondition, "the log of this process cannot be changed" {
@@ -66,10 +66,10 @@ table! {
         remedy: "Start `paceline dev` first, or name its folder with `--data-dir`.",
     }
     DATA_FOLDER_UNUSABLE = 2013, Unavailable, "the data folder cannot be used" {
-        happened: "The folder or a file in it cannot be made, opened or locked.",
-        causes: "The role may not write there, or the disk is full.",
+        happened: "The folder or a file in it cannot be made, opened, locked or written.",
+        causes: "The role may not write there, the file system is read-only, the disk is full, or the folder was moved away.",
         remedy: "Give the user of the role the right to write, free some space, or choose another folder with \
-            `--data-dir`.",
+            `--data-dir`. Restart the role if its folder was moved.",
     }
     DATA_FOLDER_IN_USE = 2014, FailedPrecondition, "another process uses the data folder" {
         happened: "One process at a time may use a data folder.",

@@ -99,7 +99,7 @@ pub async fn a_closed_consumer_has_sent_its_acks_and_gives_back_the_rest(harness
             }
         }
     }
-    // What was given back or handed out instead of the acked ones is not settled.
+    // A delivery that was given back or handed out, and not acked, is not settled.
     closed.close().await;
     let mut next_one = consume(&broker, 200).await;
     let rest = take(&mut next_one, 100 - acked.len()).await;

@@ -2,6 +2,9 @@
 //!
 //! Nothing sleeps to let something happen: a case waits for deliveries, or asks for the depth until it is right. That something
 //! does *not* happen is shown by where every message is instead.
+//!
+//! Here: cases by what they are about, their steps in `support`, and the harness. They may use the broker port and nothing that stands
+//! behind it.
 
 mod consuming;
 mod harness;

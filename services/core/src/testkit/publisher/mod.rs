@@ -1,5 +1,8 @@
 //! The conformance suite of the publisher port: what `Ok` promises, what may be published again, and what a depth says. A producer in
 //! the same process and one behind gRPC pass the same cases, so a scheduler cannot tell them apart.
+//!
+//! Here: cases by what they are about, their steps in `support`, and the harness. They may use the publisher port and the ports of the
+//! harness.
 
 mod depths;
 mod fickle;

@@ -51,7 +51,7 @@ pub async fn a_range_may_be_published_again_by_anybody(harness: &impl PublisherH
     assert_eq!(
         take(harness, &spec, DEFAULT_GROUP, 90).await,
         each(&range, 3),
-        "nobody suppresses a job before a worker"
+        "no duplicate is dropped before a worker"
     );
 }
 

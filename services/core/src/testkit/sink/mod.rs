@@ -1,6 +1,9 @@
-//! The conformance suite of the sink port: plain cases over a small harness, and one macro that makes a test of each.
+//! The conformance suites of the sink's three ports: plain cases over a small harness, and one macro that makes a test of each.
 //!
 //! Every adapter runs the same cases; what they may rely on is the port's doc comments and nothing else.
+//!
+//! Here: cases by what they are about, their steps in `support`, and the harness. They may use the sink's ports and nothing that stands
+//! behind them.
 
 mod harness;
 mod keeping_runs;

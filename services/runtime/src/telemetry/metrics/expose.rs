@@ -1,4 +1,4 @@
-//! From the sources to the text and the families that are shown: each family comes once, in the order of the table, with the series of
+//! Makes the shown text and families from the sources: each family comes once, in the order of the table, with the series of
 //! every role in it.
 
 use std::fmt;

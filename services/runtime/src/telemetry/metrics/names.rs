@@ -1,12 +1,12 @@
 //! Every metric of Paceline: name, kind, labels, words. The one table from which they are registered, exposed and documented:
 //! `docs/metrics.md` is made from it (`docs.rs`), and nothing that is not in [`ALL`] is ever shown.
 
-/// Of times: 1 ms to 1 h, among them every threshold of the alerts, where a quantile is exact.
+/// Buckets of times: 1 ms to 1 h, among them every threshold of the alerts, where a quantile is exact.
 pub const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0,
     300.0, 900.0, 3600.0,
 ];
-/// Of documents in a request.
+/// Buckets of documents in a request.
 pub const DOCUMENTS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
 
@@ -14,7 +14,7 @@ pub const DOCUMENTS: &[f64] =
 pub enum MetricKind {
     Counter,
     Gauge,
-    /// Of gauges with the same labels, which only several roles of one kind in a process have, the lowest counts.
+    /// A gauge of which the lowest counts, where several roles of one kind in a process have the same labels.
     LowestGauge,
     Histogram(&'static [f64]),
 }
@@ -32,7 +32,7 @@ pub enum MetricOwner {
 
 #[derive(Debug, PartialEq)]
 pub struct Metric {
-    /// As Prometheus shows it, with unit and `_total`.
+    /// The name in Prometheus, with unit and `_total`.
     pub name: &'static str,
     pub kind: MetricKind,
     pub part: MetricOwner,

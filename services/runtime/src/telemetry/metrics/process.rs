@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::names;
 use super::series::MetricReadings;
 
-/// Of `/proc/self/stat`: Linux shows times in hundredths of a second, on every machine that Rust knows.
+/// The unit of times in `/proc/self/stat`: Linux shows hundredths of a second, on every machine that Rust knows.
 const TICKS_PER_SECOND: f64 = 100.0;
 const CGROUPS: &str = "/sys/fs/cgroup";
 

@@ -1,6 +1,8 @@
 //! Metrics as OTLP to a collector, every few seconds, beside a role: what `/metrics` shows, under the same names.
 //!
 //! A receiver that is away costs one line in the log, and one when it is back; the role does not wait for it.
+//!
+//! Here: sending, and in `convert` the translation. It may use the store's readings and the receiver's address; it counts nothing itself.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -30,7 +30,7 @@ use crate::context::Context;
 
 /// The one metric.
 pub const METRIC: &str = "paceline-workers";
-/// Of the metric for each worker.
+/// The metric's target for one worker.
 const TARGET: i64 = 1;
 /// The time between two looks of a stream for a change.
 const STREAM_INTERVAL: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ impl ExternalScalerApi {
     }
 }
 
-/// By the token in the call's metadata, as all other calls, or in the trigger's.
+/// Checks the token: the one in the call's metadata, as in all other calls, or the one among the trigger's keys.
 fn admit(token: &RequireToken, call: &MetadataMap, keys: &HashMap<String, String>) -> Result<(), Status> {
     let given = call.get("authorization").map(|value| value.as_bytes().to_vec());
     let given = given.or_else(|| keys.get(TOKEN_KEY).map(|token| format!("Bearer {token}").into_bytes()));

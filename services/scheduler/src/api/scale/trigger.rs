@@ -48,7 +48,7 @@ fn number<T: std::str::FromStr>(
     })
 }
 
-/// As the keys of a trigger are written.
+/// The field's name as the keys of a trigger are written.
 fn camel_case(field: &'static str) -> String {
     let mut words = field.split('_');
     let first = words.next().unwrap_or_default().to_owned();

@@ -136,7 +136,7 @@ async fn no_range_is_held_for_longer_than_two_seconds_by_one_that_hangs() {
     in_time(publishing, producers.probe(shutdown.clone())).await;
 }
 
-/// As `/readyz` shows them.
+/// The states are those that `/readyz` shows.
 #[tokio::test(start_paused = true)]
 async fn states_name_each_with_its_reason() {
     let (producers, [first, _second]) = stubs();

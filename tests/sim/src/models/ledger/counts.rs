@@ -2,18 +2,19 @@
 
 use paceline_core::Result;
 use paceline_core::ids::RunId;
-use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::counts::{EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
+
+use crate::mutant::{self, Mutant};
 
 use super::group::{Group, in_window};
 use super::store::{LedgerModel, unknown};
 
 impl LedgerModel {
-    pub fn record(&mut self, now_ms: i64, group: &str, worker: &str, settled: &[EndedJob]) -> Recorded {
+    pub fn record(&mut self, now_ms: i64, group: &str, worker: &str, ended: &[EndedJob]) -> Recorded {
         let mut sum = Recorded::default();
-        for job in settled {
+        for job in ended {
             let exists = self.entry(&job.run).is_some_and(|entry| job.seq < entry.record.cursor);
             let Some(number) = self.number(&job.run).filter(|_| exists) else {
                 sum.foreign += 1;

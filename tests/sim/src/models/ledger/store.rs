@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use paceline_core::ids::RunId;
 use paceline_core::job::Range;
-use paceline_core::mutant::{self, Mutant};
 use paceline_core::ports::leases::Fence;
 use paceline_core::ports::workers::WorkerInfo;
 use paceline_core::run::{RunRecord, RunState};
 use paceline_core::{Error, Result};
+
+use crate::mutant::{self, Mutant};
 
 use super::group::{Group, Window};
 

@@ -12,14 +12,14 @@ use crate::net::Call;
 
 #[async_trait]
 impl Counts for SimLedger {
-    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
-        let seqs: Vec<u64> = settled.iter().map(|job| job.seq).collect();
+    async fn record(&self, group: &str, worker: &str, ended: &[EndedJob]) -> Result<Recorded> {
+        let seqs: Vec<u64> = ended.iter().map(|job| job.seq).collect();
         let call = Call::idempotent("record", format!("{seqs:?}"));
-        let (group, worker, settled) = (group.to_owned(), worker.to_owned(), settled.to_vec());
+        let (group, worker, ended) = (group.to_owned(), worker.to_owned(), ended.to_vec());
         self.0
             .call(call, move |state, at| {
-                state.laws.recorded(&settled);
-                Ok(state.ledger.record(at.now_ms, &group, &worker, &settled))
+                state.laws.recorded(&ended);
+                Ok(state.ledger.record(at.now_ms, &group, &worker, &ended))
             })
             .await
     }

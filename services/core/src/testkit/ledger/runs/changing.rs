@@ -59,7 +59,7 @@ pub async fn callers_follow_the_state_diagram(harness: &impl LedgerHarness) {
         for next in RunState::ALL.into_iter().filter(|next| *next != from) {
             let owned = in_state(&ledger, from).await;
             let before = read(&ledger, &owned.run).await;
-            // What needs a proof (all reserved, all drained) is the owner's step.
+            // A step that needs a proof (all reserved, all drained) is the owner's.
             let is_callers = !matches!(next, RunState::Draining | RunState::Completed | RunState::Stopped);
             let result = become_state(&ledger, &owned.run, next).await;
             if from.may_become(next) && is_callers {

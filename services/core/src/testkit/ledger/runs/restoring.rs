@@ -185,7 +185,7 @@ pub async fn nothing_to_restore_changes_nothing(harness: &impl LedgerHarness) {
     assert_eq!(numbers(&ledger, &owned.run).await.published, published);
     assert_eq!(reserve(&ledger, &owned, 100).await.unwrap().count, 100, "its owner did not notice");
 
-    // What a restored run is kept as is nothing to restore either.
+    // A copy that equals the restored run restores nothing either.
     let current = read(&ledger, &owned.run).await;
     let further = KeptRun { revision: current.revision + 2, cursor: current.cursor + 10, ..current };
     let restored = ledger.runs.restore(&further).await.unwrap();

@@ -38,7 +38,7 @@ pub async fn every_end_is_unkept_until_it_is_noted(harness: &impl LedgerHarness)
             ledger.runs.note_kept(run, record.revision).await.unwrap();
             assert_eq!(unkept(&ledger).await, []);
         }
-        // What changes nothing ends nothing anew.
+        // A call that changes nothing ends nothing anew.
         ledger.runs.restore(&KeptRun { revision: 0, state: RunState::Running, ..record.clone() }).await.unwrap();
         ledger.runs.active().await.unwrap();
         ledger.runs.note_kept(run, record.revision).await.unwrap();

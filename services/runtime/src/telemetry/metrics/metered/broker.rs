@@ -8,7 +8,7 @@ use paceline_core::ports::Broker;
 use paceline_core::ports::broker::{Confirm, Consumer, DeadLetter, Depth, Message};
 use paceline_core::trace::TraceContext;
 
-use super::calls;
+use super::call::calls;
 use crate::telemetry::metrics::{Metrics, names};
 
 const SERVICE: &str = "broker";

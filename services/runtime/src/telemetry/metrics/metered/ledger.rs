@@ -1,4 +1,6 @@
 //! The ports of the ledger, each measured by itself.
+//!
+//! A file wraps the port of its name. It may use that port and the call of the folder above.
 
 mod counts;
 mod leases;

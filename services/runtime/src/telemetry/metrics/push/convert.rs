@@ -1,4 +1,4 @@
-//! From Prometheus' data model to OTLP's: counters as cumulative sums, histograms with explicit bounds, exemplars with their trace.
+//! Turns Prometheus' data model into OTLP's: counters become cumulative sums, histograms keep explicit bounds, exemplars keep their trace.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};

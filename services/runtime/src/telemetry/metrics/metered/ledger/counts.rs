@@ -9,7 +9,7 @@ use paceline_core::ports::counts::{Counts, EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": record, forget, snapshot, counted, dead);
@@ -27,8 +27,8 @@ impl MeteredCounts {
 
 #[async_trait]
 impl Counts for MeteredCounts {
-    async fn record(&self, group: &str, worker: &str, settled: &[EndedJob]) -> Result<Recorded> {
-        self.calls.record.time(self.inner.record(group, worker, settled)).await
+    async fn record(&self, group: &str, worker: &str, ended: &[EndedJob]) -> Result<Recorded> {
+        self.calls.record.time(self.inner.record(group, worker, ended)).await
     }
 
     async fn forget(&self, run: &RunId, group: &str, seqs: &[u64]) -> Result<u64> {

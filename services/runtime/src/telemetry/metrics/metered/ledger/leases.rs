@@ -10,10 +10,10 @@ use paceline_core::pacing::Pacing;
 use paceline_core::ports::leases::{Fence, Leases};
 use paceline_core::run::{RunRecord, RunState};
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
-calls!("ledger": lease, release, keep, advance_state);
+calls!("ledger": acquire, release, renew, advance_state);
 
 pub struct MeteredLeases {
     inner: Arc<dyn Leases>,
@@ -29,7 +29,7 @@ impl MeteredLeases {
 #[async_trait]
 impl Leases for MeteredLeases {
     async fn acquire(&self, run: &RunId, owner: &str, ttl: Duration) -> Result<Option<Fence>> {
-        self.calls.lease.time(self.inner.acquire(run, owner, ttl)).await
+        self.calls.acquire.time(self.inner.acquire(run, owner, ttl)).await
     }
 
     async fn release(&self, run: &RunId, fence: Fence) -> Result<()> {
@@ -37,7 +37,7 @@ impl Leases for MeteredLeases {
     }
 
     async fn renew(&self, run: &RunId, fence: Fence, ttl: Duration, pacing: &Pacing) -> Result<RunRecord> {
-        self.calls.keep.time(self.inner.renew(run, fence, ttl, pacing)).await
+        self.calls.renew.time(self.inner.renew(run, fence, ttl, pacing)).await
     }
 
     async fn advance(&self, run: &RunId, fence: Fence, next: RunState, failure: Option<&str>) -> Result<RunRecord> {

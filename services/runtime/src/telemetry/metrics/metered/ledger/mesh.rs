@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ports::Mesh;
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": protocol, adopt_protocol, check);

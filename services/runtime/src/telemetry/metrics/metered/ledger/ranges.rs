@@ -9,7 +9,7 @@ use paceline_core::job::Range;
 use paceline_core::ports::leases::Fence;
 use paceline_core::ports::ranges::{Ranges, Reservation};
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": reserve, confirm, outstanding);

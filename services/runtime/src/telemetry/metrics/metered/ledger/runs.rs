@@ -8,7 +8,7 @@ use paceline_core::ids::RunId;
 use paceline_core::ports::runs::{Created, Runs};
 use paceline_core::run::{KeptRun, RunChange, RunRecord, RunSpec};
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": create_run, run, run_ids, active_run_ids, unkept_run_ids, note_kept, change_run, restore_run);

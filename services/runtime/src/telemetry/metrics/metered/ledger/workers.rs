@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ports::workers::{WorkerInfo, Workers};
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("ledger": heartbeat, forget_worker, workers);

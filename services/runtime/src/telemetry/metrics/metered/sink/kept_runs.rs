@@ -8,24 +8,24 @@ use paceline_core::ids::RunId;
 use paceline_core::ports::KeptRuns;
 use paceline_core::run::KeptRun;
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("sink": keep_run, kept_run, kept_runs);
 
-pub struct Metered {
+pub struct MeteredKeptRuns {
     inner: Arc<dyn KeptRuns>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredKeptRuns {
     pub fn new(inner: Arc<dyn KeptRuns>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl KeptRuns for Metered {
+impl KeptRuns for MeteredKeptRuns {
     async fn keep(&self, run: &KeptRun) -> Result<()> {
         self.calls.keep_run.time(self.inner.keep(run)).await
     }

@@ -8,24 +8,24 @@ use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
 use paceline_core::ports::documents::{DocumentReader, StoredId};
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("sink": count, ids, get);
 
-pub struct Metered {
+pub struct MeteredReader {
     inner: Arc<dyn DocumentReader>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredReader {
     pub fn new(inner: Arc<dyn DocumentReader>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl DocumentReader for Metered {
+impl DocumentReader for MeteredReader {
     async fn count(&self, run: &RunId, status: Status) -> Result<u64> {
         self.calls.count.time(self.inner.count(run, status)).await
     }

@@ -8,24 +8,24 @@ use paceline_core::document::Document;
 use paceline_core::ids::RunId;
 use paceline_core::ports::documents::{DocumentWriter, Verdict};
 
-use super::super::calls;
+use super::super::call::calls;
 use crate::telemetry::metrics::Metrics;
 
 calls!("sink": prepare, upsert, delete, check);
 
-pub struct Metered {
+pub struct MeteredWriter {
     inner: Arc<dyn DocumentWriter>,
     calls: Calls,
 }
 
-impl Metered {
+impl MeteredWriter {
     pub fn new(inner: Arc<dyn DocumentWriter>, metrics: &Metrics) -> Self {
         Self { inner, calls: Calls::new(metrics) }
     }
 }
 
 #[async_trait]
-impl DocumentWriter for Metered {
+impl DocumentWriter for MeteredWriter {
     async fn prepare(&self) -> Result<()> {
         self.calls.prepare.time(self.inner.prepare()).await
     }

@@ -1,7 +1,8 @@
-//! Mutants: known ways to break a law, switched on by the simulation alone to show that its checks can fail.
+//! The list of mutants, known ways to break a law, and the switch that makes one active to show that the laws can fail.
 //!
-//! No role asks for a mutant: the simulation breaks the rules in its models and in decorators of the ports that it gives to the roles.
-//! Without the feature `mutants`, so in every production build, [`is_active`] is a constant `false`. With it one mutant at a time may be active, on the thread that asked for it.
+//! The rules are broken in the [`models`](crate::models) and in the decorators of [`mutants`](crate::mutants), which ask [`is_active`]. No
+//! role asks for a mutant. Without the feature `mutants` [`is_active`] is a constant `false`. With the feature one mutant at a time may be
+//! active, on the thread that asked for it.
 
 /// One way to break a law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
