@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use paceline_core::error::codes;
+use paceline_core::Result;
 use paceline_core::groups::Groups;
 use paceline_core::ids::RunId;
 use paceline_core::job::Encoder;
 use paceline_core::ports::Runs;
-use paceline_core::{Error, Result};
+use paceline_core::ports::runs::unknown;
 
 /// The most runs that are remembered; one more forgets them all, and they are read anew.
 const RUNS_MAX: usize = 256;
@@ -37,9 +37,7 @@ impl Specs {
             return Ok(known.clone());
         }
         let record = self.runs.find(run).await?;
-        let spec = record
-            .ok_or_else(|| Error::not_found(format!("run {run} is not in the ledger")).coded(codes::RUN_UNKNOWN))?
-            .spec;
+        let spec = record.ok_or_else(|| unknown(run))?.spec;
         let encoder = Encoder::new(&spec);
         encoder.check()?;
         let known = Arc::new(KnownSpec { encoder, queue: spec.queue, groups: spec.groups });

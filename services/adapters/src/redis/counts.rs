@@ -5,11 +5,12 @@ use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Counts;
 use paceline_core::ports::counts::{EndedJob, Recorded};
+use paceline_core::ports::runs::unknown;
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 use redis::cmd;
 
-use super::fields::{number, unknown};
+use super::fields::number;
 use super::keys::CHUNK_SEQS;
 use super::ledger::RedisLedger;
 

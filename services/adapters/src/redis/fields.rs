@@ -12,10 +12,6 @@ use serde::de::DeserializeOwned;
 /// A hash as Redis answers it.
 pub(super) type Fields = HashMap<String, String>;
 
-pub(super) fn unknown(run: &RunId) -> Error {
-    Error::not_found(format!("run {run} is not in the ledger")).coded(codes::RUN_UNKNOWN)
-}
-
 pub(super) fn parse_record(fields: &Fields) -> Result<RunRecord> {
     let state = field(fields, "state")?;
     Ok(RunRecord {

@@ -9,10 +9,11 @@ use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Leases;
 use paceline_core::ports::leases::Fence;
+use paceline_core::ports::runs::unknown;
 use paceline_core::run::{RunRecord, RunState, check_advance};
 use paceline_core::{Error, ErrorKind, Result};
 
-use super::fields::{Fields, number, parse_record, to_json, ttl_ms, unknown};
+use super::fields::{Fields, number, parse_record, to_json, ttl_ms};
 use super::ledger::RedisLedger;
 
 /// The most times that the owner's step is judged again because the run changed in between.

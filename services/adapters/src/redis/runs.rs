@@ -8,12 +8,12 @@ use paceline_core::error::codes;
 use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Runs;
-use paceline_core::ports::runs::Created;
+use paceline_core::ports::runs::{Created, unknown};
 use paceline_core::run::{KeptRun, RunChange, RunRecord, RunSpec, RunState};
 use paceline_core::{Error, Result};
 use redis::cmd;
 
-use super::fields::{parse_ids, parse_record, to_json, total_field, unknown, unreadable};
+use super::fields::{parse_ids, parse_record, to_json, total_field, unreadable};
 use super::ledger::RedisLedger;
 
 #[async_trait]

@@ -2,9 +2,14 @@
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Error, Result, codes};
 use crate::ids::RunId;
 use crate::run::{KeptRun, RunChange, RunRecord, RunSpec};
+
+/// The error of every ledger, and of every reader of one, about a run that it does not know.
+pub fn unknown(run: &RunId) -> Error {
+    Error::not_found(format!("run {run} is not in the ledger")).coded(codes::RUN_UNKNOWN)
+}
 
 /// The answer to [`Runs::create`].
 #[derive(Debug, Clone, PartialEq)]

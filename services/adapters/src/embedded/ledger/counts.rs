@@ -5,11 +5,11 @@ use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::ports::Counts;
 use paceline_core::ports::counts::{EndedJob, Recorded};
+use paceline_core::ports::runs::unknown;
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 
 use super::bitmaps::{self, Bits};
-use super::rows::unknown;
 use super::{EmbeddedLedger, forget, record, snapshot};
 
 #[async_trait]

@@ -9,11 +9,12 @@ use paceline_core::ids::RunId;
 use paceline_core::pacing::Pacing;
 use paceline_core::ports::Leases;
 use paceline_core::ports::leases::Fence;
+use paceline_core::ports::runs::unknown;
 use paceline_core::run::{RunRecord, RunState, check_advance};
 use paceline_core::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{known, unknown};
+use super::rows::known;
 use super::schema::{after, signed, to_json, unsigned};
 use super::{EmbeddedLedger, snapshot, steps};
 use crate::embedded::database::WriteError;

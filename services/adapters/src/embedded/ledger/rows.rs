@@ -2,6 +2,7 @@
 
 use paceline_core::error::codes;
 use paceline_core::ids::RunId;
+use paceline_core::ports::runs::unknown;
 use paceline_core::run::{RunRecord, RunState};
 use paceline_core::{Error, Result};
 use rusqlite::types::{FromSqlError, Type};
@@ -20,10 +21,6 @@ pub(super) fn find(c: &Connection, run: &RunId) -> rusqlite::Result<Option<RunRe
 /// The run's record; an error if the ledger does not know the run.
 pub(super) fn known(c: &Connection, run: &RunId) -> Result<RunRecord, WriteError> {
     find(c, run)?.ok_or_else(|| unknown(run).into())
-}
-
-pub(super) fn unknown(run: &RunId) -> Error {
-    Error::not_found(format!("run {run} is not in the ledger")).coded(codes::RUN_UNKNOWN)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {

@@ -118,3 +118,22 @@ macro_rules! calls {
     };
 }
 pub(super) use calls;
+
+/// A port behind its [`calls!`], where there is nothing else to show of it.
+macro_rules! metered {
+    ($name:ident, $port:ident, $service:literal: $($operation:ident),+) => {
+        $crate::telemetry::metrics::metered::call::calls!($service: $($operation),+);
+
+        pub struct $name {
+            inner: std::sync::Arc<dyn $port>,
+            calls: Calls,
+        }
+
+        impl $name {
+            pub fn new(inner: std::sync::Arc<dyn $port>, metrics: &$crate::telemetry::metrics::Metrics) -> Self {
+                Self { inner, calls: Calls::new(metrics) }
+            }
+        }
+    };
+}
+pub(super) use metered;

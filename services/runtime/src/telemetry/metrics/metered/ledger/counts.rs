@@ -1,7 +1,5 @@
 //! The counts port, measured. `record` is the counting of a batch.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
@@ -9,21 +7,9 @@ use paceline_core::ports::counts::{Counts, EndedJob, Recorded};
 use paceline_core::run::Snapshot;
 use paceline_core::seqset::SeqSet;
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("ledger": record, forget, snapshot, counted, dead);
-
-pub struct MeteredCounts {
-    inner: Arc<dyn Counts>,
-    calls: Calls,
-}
-
-impl MeteredCounts {
-    pub fn new(inner: Arc<dyn Counts>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredCounts, Counts, "ledger": record, forget, snapshot, counted, dead);
 
 #[async_trait]
 impl Counts for MeteredCounts {

@@ -1,6 +1,5 @@
 //! The leases port, measured.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,21 +9,9 @@ use paceline_core::pacing::Pacing;
 use paceline_core::ports::leases::{Fence, Leases};
 use paceline_core::run::{RunRecord, RunState};
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("ledger": acquire, release, renew, advance_state);
-
-pub struct MeteredLeases {
-    inner: Arc<dyn Leases>,
-    calls: Calls,
-}
-
-impl MeteredLeases {
-    pub fn new(inner: Arc<dyn Leases>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredLeases, Leases, "ledger": acquire, release, renew, advance_state);
 
 #[async_trait]
 impl Leases for MeteredLeases {

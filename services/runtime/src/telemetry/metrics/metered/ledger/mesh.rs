@@ -1,26 +1,12 @@
 //! The mesh port, measured.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ports::Mesh;
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("ledger": protocol, adopt_protocol, check);
-
-pub struct MeteredMesh {
-    inner: Arc<dyn Mesh>,
-    calls: Calls,
-}
-
-impl MeteredMesh {
-    pub fn new(inner: Arc<dyn Mesh>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredMesh, Mesh, "ledger": protocol, adopt_protocol, check);
 
 #[async_trait]
 impl Mesh for MeteredMesh {

@@ -1,7 +1,5 @@
 //! The ranges port, measured.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
@@ -9,21 +7,9 @@ use paceline_core::job::Range;
 use paceline_core::ports::leases::Fence;
 use paceline_core::ports::ranges::{Ranges, Reservation};
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("ledger": reserve, confirm, outstanding);
-
-pub struct MeteredRanges {
-    inner: Arc<dyn Ranges>,
-    calls: Calls,
-}
-
-impl MeteredRanges {
-    pub fn new(inner: Arc<dyn Ranges>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredRanges, Ranges, "ledger": reserve, confirm, outstanding);
 
 #[async_trait]
 impl Ranges for MeteredRanges {

@@ -1,28 +1,14 @@
 //! The runs port, measured.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::ports::runs::{Created, Runs};
 use paceline_core::run::{KeptRun, RunChange, RunRecord, RunSpec};
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("ledger": create_run, run, run_ids, active_run_ids, unkept_run_ids, note_kept, change_run, restore_run);
-
-pub struct MeteredRuns {
-    inner: Arc<dyn Runs>,
-    calls: Calls,
-}
-
-impl MeteredRuns {
-    pub fn new(inner: Arc<dyn Runs>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredRuns, Runs, "ledger": create_run, run, run_ids, active_run_ids, unkept_run_ids, note_kept, change_run, restore_run);
 
 #[async_trait]
 impl Runs for MeteredRuns {

@@ -1,27 +1,14 @@
 //! The workers port, measured.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ports::workers::{WorkerInfo, Workers};
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("ledger": heartbeat, forget_worker, workers);
-
-pub struct MeteredWorkers {
-    inner: Arc<dyn Workers>,
-    calls: Calls,
-}
-
-impl MeteredWorkers {
-    pub fn new(inner: Arc<dyn Workers>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredWorkers, Workers, "ledger": heartbeat, forget_worker, workers);
 
 #[async_trait]
 impl Workers for MeteredWorkers {

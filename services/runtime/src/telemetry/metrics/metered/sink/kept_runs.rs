@@ -1,28 +1,14 @@
 //! The kept runs, measured.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::ids::RunId;
 use paceline_core::ports::KeptRuns;
 use paceline_core::run::KeptRun;
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("sink": keep_run, kept_run, kept_runs);
-
-pub struct MeteredKeptRuns {
-    inner: Arc<dyn KeptRuns>,
-    calls: Calls,
-}
-
-impl MeteredKeptRuns {
-    pub fn new(inner: Arc<dyn KeptRuns>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredKeptRuns, KeptRuns, "sink": keep_run, kept_run, kept_runs);
 
 #[async_trait]
 impl KeptRuns for MeteredKeptRuns {

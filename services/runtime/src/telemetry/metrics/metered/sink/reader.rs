@@ -1,28 +1,14 @@
 //! The reading of documents, measured.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::document::{Document, Status};
 use paceline_core::ids::RunId;
 use paceline_core::ports::documents::{DocumentReader, StoredId};
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("sink": count, ids, get);
-
-pub struct MeteredReader {
-    inner: Arc<dyn DocumentReader>,
-    calls: Calls,
-}
-
-impl MeteredReader {
-    pub fn new(inner: Arc<dyn DocumentReader>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredReader, DocumentReader, "sink": count, ids, get);
 
 #[async_trait]
 impl DocumentReader for MeteredReader {

@@ -1,28 +1,14 @@
 //! The writing of documents; `upsert` is a bulk, measured.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use paceline_core::Result;
 use paceline_core::document::Document;
 use paceline_core::ids::RunId;
 use paceline_core::ports::documents::{DocumentWriter, Verdict};
 
-use super::super::call::calls;
-use crate::telemetry::metrics::Metrics;
+use super::super::call::metered;
 
-calls!("sink": prepare, upsert, delete, check);
-
-pub struct MeteredWriter {
-    inner: Arc<dyn DocumentWriter>,
-    calls: Calls,
-}
-
-impl MeteredWriter {
-    pub fn new(inner: Arc<dyn DocumentWriter>, metrics: &Metrics) -> Self {
-        Self { inner, calls: Calls::new(metrics) }
-    }
-}
+metered!(MeteredWriter, DocumentWriter, "sink": prepare, upsert, delete, check);
 
 #[async_trait]
 impl DocumentWriter for MeteredWriter {
